@@ -1,0 +1,20 @@
+import { expect } from 'vitest';
+
+/** max |actual − expected| / max |expected|: the error relative to the tensor's own scale. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(actual.length, 'number of elements').toBe(expected.length);
+  let difference = 0;
+  let scale = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (actual[i] === expected[i]) continue; // equal infinities
+    const gap = Math.abs(actual[i] - expected[i]);
+    if (!(gap <= difference)) difference = gap; // a NaN stays
+    scale = Math.max(scale, Math.abs(expected[i]));
+  }
+  return difference === 0 ? 0 : difference / scale;
+}
+
+/** Fails unless `relativeError(actual, expected)` is at most `tolerance`. */
+export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, name = ''): void {
+  expect(relativeError(actual, expected), `${name} relative error`).toBeLessThanOrEqual(tolerance);
+}
