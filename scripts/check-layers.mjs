@@ -20,23 +20,30 @@ const problems = [];
 for (const name of readdirSync('packages')) {
   const manifest = JSON.parse(readFileSync(`packages/${name}/package.json`, 'utf8'));
   if (manifest.private) continue;
-  if (!allowed[name]) problems.push(`packages/${name} has no layer: add it to scripts/check-layers.mjs and docs/architecture.md`);
+  if (!allowed[name])
+    problems.push(`packages/${name} has no layer: add it to scripts/check-layers.mjs and docs/architecture.md`);
   const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
   const optional = Object.keys(manifest.peerDependenciesMeta ?? {});
   for (const dependency of declared.filter((each) => each.startsWith('@tb/') && !optional.includes(each))) {
     if (!allowed[name]?.includes(dependency.slice(4))) problems.push(`@tb/${name} may not depend on ${dependency}`);
   }
-  if (name === 'quantizer' && Object.keys(manifest.dependencies ?? {}).length > 0) problems.push('@tb/quantizer must have no dependencies');
+  if (name === 'quantizer' && Object.keys(manifest.dependencies ?? {}).length > 0)
+    problems.push('@tb/quantizer must have no dependencies');
   for (const file of sources(`packages/${name}/src`)) {
     if (/\.test(-d)?\.ts$/.test(file)) continue;
-    for (const [, imported] of readFileSync(file, 'utf8').matchAll(/^(?:import|export)\s[^'"]*?from\s+['"](@tb\/[a-z-]+)/gm)) {
-      if (!allowed[name]?.includes(imported.slice(4))) problems.push(`${file} imports ${imported}: @tb/${name} may not`);
+    for (const [, imported] of readFileSync(file, 'utf8').matchAll(
+      /^(?:import|export)\s[^'"]*?from\s+['"](@tb\/[a-z-]+)/gm,
+    )) {
+      if (!allowed[name]?.includes(imported.slice(4)))
+        problems.push(`${file} imports ${imported}: @tb/${name} may not`);
     }
   }
 }
 
 function sources(folder) {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts')).map((file) => `${folder}/${file}`);
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => `${folder}/${file}`);
 }
 
 if (problems.length > 0) {

@@ -15,6 +15,11 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
 }
 
 /** Fails unless `relativeError(actual, expected)` is at most `tolerance`. */
-export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, name = ''): void {
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  name = '',
+): void {
   expect(relativeError(actual, expected), `${name} relative error`).toBeLessThanOrEqual(tolerance);
 }
