@@ -1,1 +1,28 @@
-export {};
+export {
+  disposeTree,
+  flattenTree,
+  mapTree,
+  type Tree,
+  treeLeaves,
+  unflattenTree,
+} from '@tb/runtime';
+export { gelu, silu } from './activations.js';
+export { assertLastAxis, assertRate, assertShape } from './assert.js';
+export {
+  type Attention,
+  type AttentionConfig,
+  type AttentionOptions,
+  applyAttention,
+  applyCachedAttention,
+  attentionShapes,
+  initAttention,
+  type KeyValueCache,
+} from './attention.js';
+export { dropout } from './dropout.js';
+export { applyEmbedding, type Embedding, embeddingShapes, initEmbedding } from './embedding.js';
+export { fanInUniform, normal, xavierUniform } from './initializers.js';
+export { applyLayerNorm, initLayerNorm, type LayerNorm, layerNormShapes } from './layer-norm.js';
+export { applyLinear, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
+export { applyMlp, initMlp, type Mlp, type MlpOptions, mlpShapes } from './mlp.js';
+export { modulate } from './modulation.js';
+export { countParameters, flattenShapes, loadParameters, type Shape, type ShapesOf } from './params.js';

@@ -1,0 +1,78 @@
+import { type HostTensor, toFloat32 } from '@tb/io';
+import * as tf from '@tensorflow/tfjs-core';
+
+// Parameters are plain trees of tensors. Their names, joined with dots, are those of the official checkpoints.
+
+export type Shape = readonly number[];
+
+/** The tree of shapes that belongs to a tree of parameters. */
+export type ShapesOf<Params> = Params extends tf.Tensor ? Shape : { [Name in keyof Params]: ShapesOf<Params[Name]> };
+
+type ShapeTree = Shape | readonly ShapeTree[] | { readonly [name: string]: ShapeTree };
+
+/** Shapes by dotted name, in the tree's order. */
+export function flattenShapes(shapes: unknown): Record<string, Shape> {
+  const flat: Record<string, Shape> = Object.create(null);
+  mapShapes(shapes as ShapeTree, '', (shape, name) => {
+    flat[name] = shape;
+  });
+  return flat;
+}
+
+/** How many numbers a tree of parameters, or its tree of shapes, holds. */
+export function countParameters(tree: unknown): number {
+  if (tree instanceof tf.Tensor) return tree.size;
+  if (isShape(tree)) return tree.reduce((product, size) => product * size, 1);
+  if (typeof tree !== 'object' || tree === null) return 0;
+  return Object.values(tree).reduce((sum, child) => sum + countParameters(child), 0);
+}
+
+/**
+ * Builds a parameter tree from the tensors of a file. Names and shapes must fit exactly; a model never starts from
+ * noise where a weight was expected.
+ *
+ * @param shapes - what the model expects, as its `…Shapes(config)` gives it
+ * @param tensors - by dotted name, of any number type
+ * @returns float32 tensors in the tree's form
+ * @throws Error listing every missing, surplus and misshapen weight
+ */
+export function loadParameters<Params>(
+  shapes: ShapesOf<Params>,
+  tensors: Readonly<Record<string, HostTensor>>,
+): Params {
+  assertSameWeights(flattenShapes(shapes), tensors);
+  return tf.tidy(
+    () =>
+      mapShapes(shapes as ShapeTree, '', (shape, name) =>
+        tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'),
+      ) as tf.TensorContainer,
+  ) as Params;
+}
+
+function assertSameWeights(expected: Record<string, Shape>, tensors: Readonly<Record<string, HostTensor>>): void {
+  const text = (shape: Shape) => `[${shape.join(', ')}]`;
+  const problems: string[] = [];
+  for (const [name, shape] of Object.entries(expected)) {
+    if (!Object.hasOwn(tensors, name)) problems.push(`missing ${name} ${text(shape)}`);
+    else if (text(tensors[name].shape) !== text(shape))
+      problems.push(`misshapen ${name}: must be ${text(shape)}, got ${text(tensors[name].shape)}`);
+  }
+  for (const name of Object.keys(tensors)) {
+    if (!Object.hasOwn(expected, name)) problems.push(`surplus ${name} ${text(tensors[name].shape)}`);
+  }
+  if (problems.length > 0) {
+    throw new Error(`loadParameters: ${problems.length} weights do not fit the model:\n  ${problems.join('\n  ')}`);
+  }
+}
+
+function mapShapes(node: ShapeTree, name: string, visit: (shape: Shape, name: string) => unknown): unknown {
+  if (isShape(node)) return visit(node, name);
+  const inner = (key: string | number) => (name === '' ? `${key}` : `${name}.${key}`);
+  if (Array.isArray(node)) return node.map((child, index) => mapShapes(child, inner(index), visit));
+  return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, mapShapes(child, inner(key), visit)]));
+}
+
+/** A list of numbers is a shape; an empty list is an empty list of layers, for no parameter is a scalar. */
+function isShape(node: unknown): node is Shape {
+  return Array.isArray(node) && typeof node[0] === 'number';
+}
