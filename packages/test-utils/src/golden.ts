@@ -25,3 +25,8 @@ export function goldenJson(...parts: string[]): any {
 export async function goldenTensors(...parts: string[]): Promise<Record<string, GoldenTensor>> {
   return (await readSafetensors(goldenPath(...parts))).tensors;
 }
+
+/** The values of a tensor as ordinary numbers. */
+export function toNumbers(tensor: GoldenTensor): Float64Array {
+  return Float64Array.from(tensor.data as ArrayLike<number>);
+}

@@ -1,2 +1,2 @@
 export { expectClose, relativeError } from './closeness.js';
-export { type GoldenTensor, goldenJson, goldenPath, goldenTensors } from './golden.js';
+export { type GoldenTensor, goldenJson, goldenPath, goldenTensors, toNumbers } from './golden.js';

@@ -1,0 +1,115 @@
+/** Full-reference quality of reconstructions, in float64. H, W = height and width, C = colour channels. */
+
+export type PixelImage = {
+  /** [H, W, C] row-major, values from 0 to `range`. */
+  readonly pixels: ArrayLike<number>;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+};
+
+/**
+ * Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error); Infinity for equal images.
+ * @param range - largest possible value (1, or 255 for bytes)
+ */
+export function psnr(a: PixelImage, b: PixelImage, range = 1): number {
+  checkSameSize('psnr', a, b);
+  let sum = 0;
+  for (let i = 0; i < a.pixels.length; i++) sum += (a.pixels[i] - b.pixels[i]) ** 2;
+  return 10 * Math.log10((range * range * a.pixels.length) / sum);
+}
+
+const RADIUS = 5;
+const WINDOW = gaussianWindow(RADIUS, 1.5);
+
+/**
+ * Structural similarity (Wang et al. 2004): Gaussian window 11×11 with σ = 1.5, K₁ = 0.01, K₂ = 0.03, biased
+ * variances, averaged over the positions that the window covers wholly and over the channels. (torchmetrics averages
+ * a reflect-padded map instead, which differs by about 0.006.)
+ *
+ * @returns a number from −1 to 1; 1 for equal images
+ * @throws RangeError if the images differ in size or are smaller than 11×11
+ */
+export function ssim(a: PixelImage, b: PixelImage, range = 1): number {
+  checkSameSize('ssim', a, b);
+  const { height, width, channels } = a;
+  if (Math.min(height, width) < WINDOW.length) {
+    throw new RangeError(`ssim: images must be at least ${WINDOW.length}×${WINDOW.length}, got ${width}×${height}`);
+  }
+  let sum = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    sum += planeSsim(plane(a, channel), plane(b, channel), height, width, range);
+  }
+  return sum / channels;
+}
+
+function planeSsim(x: Float64Array, y: Float64Array, height: number, width: number, range: number): number {
+  const smooth = (values: Float64Array) => smoothValid(values, height, width);
+  const product = (p: Float64Array, q: Float64Array) => p.map((value, i) => value * q[i]);
+  const meanX = smooth(x);
+  const meanY = smooth(y);
+  const squareX = smooth(product(x, x));
+  const squareY = smooth(product(y, y));
+  const cross = smooth(product(x, y));
+  const c1 = (0.01 * range) ** 2;
+  const c2 = (0.03 * range) ** 2;
+  let sum = 0;
+  for (let i = 0; i < meanX.length; i++) {
+    const mx = meanX[i];
+    const my = meanY[i];
+    const variances = squareX[i] - mx * mx + squareY[i] - my * my;
+    const covariance = cross[i] - mx * my;
+    sum += ((2 * mx * my + c1) * (2 * covariance + c2)) / ((mx * mx + my * my + c1) * (variances + c2));
+  }
+  return sum / meanX.length;
+}
+
+/** Separable Gaussian filter at the positions that the window covers wholly: [H − 10, W − 10]. */
+function smoothValid(values: Float64Array, height: number, width: number): Float64Array {
+  const outWidth = width - 2 * RADIUS;
+  const outHeight = height - 2 * RADIUS;
+  const horizontal = new Float64Array(height * outWidth);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < outWidth; column++) {
+      let sum = 0;
+      for (let k = 0; k < WINDOW.length; k++) sum += WINDOW[k] * values[row * width + column + k];
+      horizontal[row * outWidth + column] = sum;
+    }
+  }
+  const result = new Float64Array(outHeight * outWidth);
+  for (let row = 0; row < outHeight; row++) {
+    for (let column = 0; column < outWidth; column++) {
+      let sum = 0;
+      for (let k = 0; k < WINDOW.length; k++) sum += WINDOW[k] * horizontal[(row + k) * outWidth + column];
+      result[row * outWidth + column] = sum;
+    }
+  }
+  return result;
+}
+
+function gaussianWindow(radius: number, deviation: number): Float64Array {
+  const window = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
+    Math.exp(-((i - radius) ** 2) / (2 * deviation ** 2)),
+  );
+  const total = window.reduce((a, b) => a + b, 0);
+  return window.map((value) => value / total);
+}
+
+function plane({ pixels, height, width, channels }: PixelImage, channel: number): Float64Array {
+  return Float64Array.from({ length: height * width }, (_, i) => pixels[i * channels + channel]);
+}
+
+function checkSameSize(name: string, a: PixelImage, b: PixelImage): void {
+  for (const image of [a, b]) {
+    const expected = image.height * image.width * image.channels;
+    if (image.pixels.length !== expected) {
+      throw new RangeError(
+        `${name}: an image of ${image.width}×${image.height} with ${image.channels} channels must have ${expected} values, got ${image.pixels.length}`,
+      );
+    }
+  }
+  if (a.height !== b.height || a.width !== b.width || a.channels !== b.channels) {
+    const size = (image: PixelImage) => `${image.width}×${image.height}×${image.channels}`;
+    throw new RangeError(`${name}: both images must have the same size, got ${size(a)} and ${size(b)}`);
+  }
+}
