@@ -1,0 +1,83 @@
+import { open } from 'node:fs/promises';
+import { FileFormatError } from './file-format-error.js';
+
+/** Bytes that can be read at any offset: a file on disk, or bytes in memory. Every reader of this package reads one. */
+export type ByteSource = {
+  /** Path or name, for messages. */
+  readonly name: string;
+  /** Length in bytes; offsets beyond 2^32 are fine. */
+  readonly size: number;
+  /** Reads `length` bytes at `offset` into fresh memory that starts at byte 0 of its own buffer. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+};
+
+/** What the readers accept: a path, bytes in memory, or a source of one's own (an HTTP range reader, say). */
+export type ByteInput = string | Uint8Array | ByteSource;
+
+/** One call of the operating system reads at most 2^31 - 1 bytes. */
+const LARGEST_READ = 2 ** 30;
+
+/** Opens `input`; the caller closes the result. Throws the file system's own error when a path cannot be opened. */
+export async function openByteSource(input: ByteInput): Promise<ByteSource> {
+  if (typeof input === 'string') return openFile(input);
+  return input instanceof Uint8Array ? memorySource(input) : input;
+}
+
+/** Opens `input`, hands it to `use`, and closes it whatever happens. */
+export async function withByteSource<T>(input: ByteInput, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  const source = await openByteSource(input);
+  try {
+    return await use(source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Bytes in memory as a source; `name` stands for the path in error messages. */
+export function memorySource(bytes: Uint8Array, name = '(memory)'): ByteSource {
+  const source: ByteSource = {
+    name,
+    size: bytes.byteLength,
+    async read(offset, length) {
+      checkRange(source, offset, length);
+      return new Uint8Array(bytes.subarray(offset, offset + length));
+    },
+    async close() {},
+  };
+  return source;
+}
+
+async function openFile(path: string): Promise<ByteSource> {
+  const handle = await open(path, 'r');
+  const status = await handle.stat();
+  if (!status.isFile()) {
+    await handle.close();
+    throw new FileFormatError(path, 0, 'is not a regular file');
+  }
+  const source: ByteSource = {
+    name: path,
+    size: status.size,
+    async read(offset, length) {
+      checkRange(source, offset, length);
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const count = Math.min(length - done, LARGEST_READ);
+        const { bytesRead } = await handle.read(bytes, done, count, offset + done);
+        if (bytesRead === 0) throw new FileFormatError(path, offset + done, 'file became shorter while it was read');
+        done += bytesRead;
+      }
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+  return source;
+}
+
+/** Checked before memory is taken, so that a length from a corrupt file never allocates more than the file holds. */
+function checkRange(source: ByteSource, offset: number, length: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (valid && offset + length <= source.size) return;
+  const reason = `needs ${length} bytes here, but the file has ${source.size} bytes`;
+  throw new FileFormatError(source.name, offset, reason);
+}
