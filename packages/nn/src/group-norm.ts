@@ -1,0 +1,50 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { assertShape } from './assert.js';
+import { normalize } from './normalize.js';
+import type { ShapesOf } from './params.js';
+
+// N = images, H, W = height and width, C = channels, G = groups
+
+/** Scale and offset per channel after the normalization. */
+export type GroupNorm = {
+  weight: tf.Tensor; // [C]
+  bias: tf.Tensor; // [C]
+};
+
+export type GroupNormOptions = {
+  /** Neighbouring channels share statistics in this many groups (default 32). */
+  groups?: number;
+  /** Default 1e-6, as in the reference's autoencoder. */
+  epsilon?: number;
+};
+
+/** Shapes of a group norm's parameters. */
+export function groupNormShapes(channels: number): ShapesOf<GroupNorm> {
+  return { weight: [channels], bias: [channels] };
+}
+
+/** The identity after the normalization. */
+export function initGroupNorm(channels: number): GroupNorm {
+  return { weight: tf.ones([channels]), bias: tf.zeros([channels]) };
+}
+
+/**
+ * Group norm (Wu & He 2018) over positions and the channels of a group.
+ *
+ * @param x - [N, H, W, C]
+ * @returns [N, H, W, C]
+ * @throws Error if the last axis of `x` is not C, or C is no multiple of `groups`
+ */
+export function applyGroupNorm(params: GroupNorm, x: tf.Tensor4D, options: GroupNormOptions = {}): tf.Tensor4D {
+  const { groups = 32, epsilon = 1e-6 } = options;
+  const [images, height, width, channels] = x.shape;
+  assertShape('applyGroupNorm', 'x', x, [null, null, null, params.weight.size]);
+  if (channels % groups !== 0) {
+    throw new Error(`applyGroupNorm: channels must be a multiple of groups, got ${channels} and ${groups}`);
+  }
+  return tf.tidy(() => {
+    const grouped = tf.reshape(x, [images, height * width, groups, channels / groups]);
+    const normalized = tf.reshape(normalize(grouped, [1, 3], epsilon), x.shape);
+    return tf.add(tf.mul(normalized, params.weight), params.bias);
+  });
+}
