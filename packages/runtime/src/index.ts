@@ -1,1 +1,25 @@
-export {};
+export {
+  type BackendChoice,
+  type BackendName,
+  type BackendOptions,
+  type BackendReport,
+  useBackend,
+} from './backend.js';
+export { checkpoint } from './checkpoint.js';
+export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';
+export {
+  dropoutMask,
+  foldIn,
+  gumbel,
+  type Key,
+  normal,
+  permutation,
+  randomIntegers,
+  randomKey,
+  splitKey,
+  type TruncatedNormal,
+  truncatedNormal,
+  uniform,
+} from './random.js';
+export { registerRandomKernels } from './random-kernels.js';
+export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';

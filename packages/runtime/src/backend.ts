@@ -1,0 +1,96 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { importOptional } from './import-optional.js';
+import { registerRandomKernels } from './random-kernels.js';
+
+/** `auto` takes the first of xla, tensorflow, wasm that loads. */
+export type BackendChoice = 'auto' | BackendName;
+export type BackendName = 'xla' | 'tensorflow' | 'wasm' | 'cpu' | 'webgpu';
+
+export type BackendReport = {
+  name: BackendName;
+  /** One line on what runs and why it was chosen. */
+  reason: string;
+  /** Backends that `auto` tried before, and why they did not load. */
+  skipped: { name: BackendName; reason: string }[];
+};
+
+export type BackendOptions = {
+  /** Fail rather than run on another kind of device; only xla and tensorflow have a choice. */
+  device?: 'cpu' | 'gpu';
+};
+
+/** The tfjs engine name, and a function that loads it and says in one line what it is. */
+type Engine = { engineName: string; load(options: BackendOptions): Promise<string> };
+
+/** What @tb/xla exports for this package. */
+type XlaModule = { registerXla(options: BackendOptions): Promise<string> };
+
+const engines: Record<BackendName, Engine> = {
+  xla: {
+    engineName: 'xla',
+    load: async (options) => (await importOptional<XlaModule>('@tb/xla')).registerXla(options),
+  },
+  tensorflow: {
+    engineName: 'tensorflow',
+    load: async () => {
+      throw new Error('TensorFlow is not linked');
+    },
+  },
+  wasm: {
+    engineName: 'wasm',
+    load: async () => {
+      await import('@tensorflow/tfjs-backend-wasm');
+      return 'WebAssembly';
+    },
+  },
+  cpu: {
+    engineName: 'cpu',
+    load: async () => {
+      await import('@tensorflow/tfjs-backend-cpu');
+      return 'plain JavaScript';
+    },
+  },
+  webgpu: {
+    engineName: 'webgpu',
+    load: async () => {
+      await importOptional('@tensorflow/tfjs-backend-webgpu');
+      return 'WebGPU';
+    },
+  },
+};
+
+const automatic: readonly BackendName[] = ['xla', 'tensorflow', 'wasm'];
+
+/**
+ * Loads a backend and makes it the one that runs every operation from now on.
+ *
+ * @throws Error naming what failed and how to mend it when the backend asked for does not load; `auto` fails only
+ *   when none does
+ */
+export async function useBackend(choice: BackendChoice, options: BackendOptions = {}): Promise<BackendReport> {
+  if (choice !== 'auto' && !Object.hasOwn(engines, choice)) {
+    throw new Error(`useBackend: backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
+  }
+  await import('@tensorflow/tfjs'); // registers every gradient
+  const skipped: BackendReport['skipped'] = [];
+  for (const name of choice === 'auto' ? automatic : [choice]) {
+    try {
+      return { name, reason: await activate(engines[name], options), skipped };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (choice !== 'auto') throw new Error(`useBackend: ${name} does not load: ${reason}`, { cause: error });
+      skipped.push({ name, reason });
+    }
+  }
+  throw new Error(
+    `useBackend: no backend loads:\n${skipped.map(({ name, reason }) => `  ${name}: ${reason}`).join('\n')}`,
+  );
+}
+
+async function activate({ engineName, load }: Engine, options: BackendOptions): Promise<string> {
+  const reason = await load(options);
+  if (!(await tf.setBackend(engineName))) throw new Error(`tfjs could not initialise its ${engineName} backend`);
+  await tf.ready();
+  if (engineName !== 'xla') registerRandomKernels(engineName);
+  return reason;
+}
