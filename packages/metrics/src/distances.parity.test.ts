@@ -54,7 +54,7 @@ describe('Inception Score', () => {
     const data = toNumbers(logits);
     const reference = expected.inception_score;
     const check = (actual: ReturnType<typeof inceptionScore>, key: string) => {
-      const found = Object.keys(reference).find((each) => each.startsWith(key))!;
+      const found = key in reference ? key : Object.keys(reference).find((each) => each.startsWith(key))!;
       expectRelative(actual.mean, reference[found].inception_score_mean);
       expect(actual.standardDeviation).toBeCloseTo(reference[found].inception_score_std, 6);
     };

@@ -76,8 +76,8 @@ describe('frechetDistance', () => {
         for (let i = 0; i < rows.length; i += batch) accumulate(accumulator, reversed.slice(i, i + batch).flat());
         const streamed = finishStatistics(accumulator);
         const whole = gaussianStatistics(rows.flat(), 3);
-        streamed.mean.forEach((value, i) => expect(value).toBeCloseTo(whole.mean[i], 10));
-        streamed.covariance.forEach((value, i) => expect(value).toBeCloseTo(whole.covariance[i], 9));
+        for (const [i, value] of streamed.mean.entries()) expect(value).toBeCloseTo(whole.mean[i], 10);
+        for (const [i, value] of streamed.covariance.entries()) expect(value).toBeCloseTo(whole.covariance[i], 9);
       }),
     );
   });
