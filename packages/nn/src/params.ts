@@ -1,4 +1,5 @@
 import { type HostTensor, toFloat32 } from '@tb/io';
+import { foldIn, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 // Parameters are plain trees of tensors. Their names, joined with dots, are those of the official checkpoints.
@@ -28,6 +29,20 @@ export function countParameters(tree: unknown): number {
 }
 
 /**
+ * Makes every parameter of a tree of shapes by one rule, as a network's own `init_weights` does.
+ *
+ * @param initialize - gets a key of its own for each parameter, decided by the parameter's place in the tree
+ */
+export function initParameters<Params>(
+  key: Key,
+  shapes: ShapesOf<Params>,
+  initialize: (key: Key, shape: Shape, name: string) => tf.Tensor,
+): Params {
+  let place = 0;
+  return buildTree(shapes, (shape, name) => initialize(foldIn(key, place++), shape, name));
+}
+
+/**
  * Builds a parameter tree from the tensors of a file. Names and shapes must fit exactly; a model never starts from
  * noise where a weight was expected.
  *
@@ -41,12 +56,11 @@ export function loadParameters<Params>(
   tensors: Readonly<Record<string, HostTensor>>,
 ): Params {
   assertSameWeights(flattenShapes(shapes), tensors);
-  return tf.tidy(
-    () =>
-      mapShapes(shapes as ShapeTree, '', (shape, name) =>
-        tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'),
-      ) as tf.TensorContainer,
-  ) as Params;
+  return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
+}
+
+function buildTree<Params>(shapes: ShapesOf<Params>, make: (shape: Shape, name: string) => tf.Tensor): Params {
+  return tf.tidy(() => mapShapes(shapes as ShapeTree, '', make) as tf.TensorContainer) as Params;
 }
 
 function assertSameWeights(expected: Record<string, Shape>, tensors: Readonly<Record<string, HostTensor>>): void {

@@ -1,1 +1,8 @@
-export {};
+export type { AttentionBlock, ResidualBlock } from './blocks.js';
+export { demo, downsamplingFactor, kl16, type VaeConfig, vaePresets } from './config.js';
+export type { Decoder, DecoderLevel } from './decoder.js';
+export type { Encoder, EncoderLevel } from './encoder.js';
+export { loadVae } from './load.js';
+export type { Middle } from './middle.js';
+export { klDivergence, negativeLogLikelihood, type Posterior, sampleLatent } from './posterior.js';
+export { decode, encode, initVae, type Vae, vaeShapes } from './vae.js';

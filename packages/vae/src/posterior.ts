@@ -1,0 +1,61 @@
+import { type Key, normal } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+
+// N = images, h, w = height and width of a latent, C = its channels
+
+/** What the encoder says about an image: independent Gaussians. */
+export type Posterior = {
+  mean: tf.Tensor4D; // [N, h, w, C]
+  logVariance: tf.Tensor4D; // [N, h, w, C], in [-30, 20]
+};
+
+/**
+ * Splits the encoder's output into mean and log-variance, and clamps the log-variance to [-30, 20].
+ *
+ * @param moments - [N, h, w, 2C]
+ */
+export function posteriorOf(moments: tf.Tensor4D): Posterior {
+  return tf.tidy(() => {
+    const [mean, logVariance] = tf.split(moments, 2, 3) as tf.Tensor4D[];
+    return { mean, logVariance: tf.clipByValue(logVariance, -30, 20) };
+  });
+}
+
+/**
+ * Draws mean + deviation · noise.
+ *
+ * @param key - one key, or one per image [N, 2]
+ * @returns [N, h, w, C]
+ */
+export function sampleLatent({ mean, logVariance }: Posterior, key: Key): tf.Tensor4D {
+  return tf.tidy(() => {
+    const deviation = tf.exp(tf.mul(logVariance, 0.5));
+    return tf.add(mean, tf.mul(deviation, normal(key, mean.shape)));
+  });
+}
+
+/**
+ * KL divergence from the standard normal, ½ Σ (mean² + variance − 1 − log variance).
+ *
+ * @returns nats per image [N]
+ */
+export function klDivergence({ mean, logVariance }: Posterior): tf.Tensor1D {
+  return tf.tidy(() => {
+    const excess = tf.sub(tf.sub(tf.exp(logVariance), 1), logVariance);
+    return tf.mul(tf.sum(tf.add(tf.square(mean), excess), [1, 2, 3]), 0.5) as tf.Tensor1D;
+  });
+}
+
+/**
+ * −log of the posterior's density at `latents`.
+ *
+ * @param latents - [N, h, w, C]
+ * @returns nats per image [N]
+ */
+export function negativeLogLikelihood({ mean, logVariance }: Posterior, latents: tf.Tensor4D): tf.Tensor1D {
+  return tf.tidy(() => {
+    const squared = tf.mul(tf.squaredDifference(latents, mean), tf.exp(tf.neg(logVariance)));
+    const perValue = tf.add(tf.add(logVariance, squared), Math.log(2 * Math.PI));
+    return tf.mul(tf.sum(perValue, [1, 2, 3]), 0.5) as tf.Tensor1D;
+  });
+}
