@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Bytes of a file: all at once, or piece by piece as they come into being. */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/**
+ * Writes a file so that, whatever happens, `path` holds either its old content or the whole new content.
+ *
+ * The bytes go to a temporary file in the same folder, which is flushed to the disk and renamed to `path`; then the
+ * folder is flushed, so that the rename survives a power cut. When anything fails, `content` included, the temporary
+ * file is removed and the error is thrown on. A string is written as UTF-8.
+ */
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const handle = await open(temporary, 'wx');
+  try {
+    try {
+      for await (const piece of piecesOf(content)) await writeAll(handle, piece);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+function piecesOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  if (typeof content === 'string') return [new TextEncoder().encode(content)];
+  return content instanceof Uint8Array ? [content] : content;
+}
+
+/** One call of the operating system writes at most 2^31 - 1 bytes, and may write fewer than it was given. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, 2 ** 30));
+    done += bytesWritten;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // Windows cannot open a folder, and flushes renames by itself
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
