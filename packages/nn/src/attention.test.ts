@@ -1,0 +1,147 @@
+import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import { expectClose } from '@tb/test-utils';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { expectLikePyTorch, pytorchCase, tensorOf } from '../test/pytorch.js';
+import {
+  type Attention,
+  applyAttention,
+  applyCachedAttention,
+  attentionShapes,
+  initAttention,
+  type KeyValueCache,
+} from './attention.js';
+
+beforeAll(() => useBackend('wasm'));
+
+const heads = 2;
+const attend = (params: Attention, x: tf.Tensor3D) => applyAttention(params, x, { heads });
+
+describe('applyAttention', () => {
+  it('gives PyTorch’s values and gradients', () => expectLikePyTorch('attention', attend));
+  it('gives PyTorch’s values and gradients with norms of queries and keys', () =>
+    expectLikePyTorch('attentionQkNorm', attend));
+  it('gives PyTorch’s values and gradients with a causal mask', () =>
+    expectLikePyTorch('attentionCausal', (params: Attention, x: tf.Tensor3D) =>
+      applyAttention(params, x, { heads, causal: true }),
+    ));
+  it('gives PyTorch’s values and gradients with a key mask', () => {
+    const keyMask = tensorOf<tf.Tensor2D>(
+      pytorchCase<{ keyMask: { shape: number[]; data: number[] } }>('attentionKeyMask').keyMask,
+    );
+    expectLikePyTorch('attentionKeyMask', (params: Attention, x: tf.Tensor3D) =>
+      applyAttention(params, x, { heads, keyMask }),
+    );
+  });
+
+  it('gives the same numbers with padding as without, however many keys are padding', () => {
+    const params = initAttention(randomKey(3), { width: 8, heads, qkNorm: true });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 5 }), (valid, padding) => {
+        tf.tidy(() => {
+          const x = tf.randomNormal<tf.Rank.R3>([2, valid, 8]);
+          const garbage = tf.randomNormal<tf.Rank.R3>([2, padding, 8], 0, 100);
+          const keyMask = tf.concat([tf.ones([2, valid]), tf.zeros([2, padding])], 1) as tf.Tensor2D;
+          const padded = applyAttention(params, tf.concat([x, garbage], 1), { heads, keyMask });
+          const plain = applyAttention(params, x, { heads });
+          expectClose(tf.slice(padded, [0, 0, 0], [2, valid, 8]).dataSync(), plain.dataSync(), 1e-6);
+        });
+      }),
+      { numRuns: 20 },
+    );
+    disposeTree(params);
+  });
+
+  it('stays finite where a sequence has no valid key', () => {
+    const params = initAttention(randomKey(3), { width: 8, heads });
+    const output = applyAttention(params, tf.ones([1, 3, 8]), { heads, keyMask: tf.zeros([1, 3]) });
+    expect(output.dataSync().every(Number.isFinite)).toBe(true);
+  });
+
+  it('drops attention weights and outputs by the key', () => {
+    const params = initAttention(randomKey(3), { width: 8, heads });
+    const x = tf.randomNormal<tf.Rank.R3>([2, 5, 8]);
+    const run = (seed: number, attention: number, projection: number) =>
+      Array.from(
+        applyAttention(params, x, { heads, dropout: { attention, projection, key: randomKey(seed) } }).dataSync(),
+      );
+    expect(run(1, 0.5, 0.5)).toEqual(run(1, 0.5, 0.5));
+    expect(run(1, 0.5, 0)).not.toEqual(run(2, 0.5, 0));
+    expect(run(1, 0, 0)).toEqual(Array.from(attend(params, x).dataSync()));
+    expect(run(1, 0, 0.5).some((value) => value === 0)).toBe(true);
+  });
+
+  it('refuses a width that the heads do not divide, and a mask of the wrong shape', () => {
+    expect(() => initAttention(randomKey(0), { width: 8, heads: 3 })).toThrow('got 8 and 3');
+    const params = initAttention(randomKey(0), { width: 8, heads });
+    const x = tf.ones<tf.Rank.R3>([2, 3, 8]);
+    expect(() => applyAttention(params, x, { heads: 3 })).toThrow('width must be a multiple of heads, got 8 and 3');
+    expect(() => applyAttention(params, x, { heads, keyMask: tf.ones([2, 4]) })).toThrow(
+      'keyMask must be [2, 3], got [2, 4]',
+    );
+  });
+});
+
+describe('applyCachedAttention', () => {
+  it('gives in pieces what causal attention gives at once', () => {
+    const params = initAttention(randomKey(5), { width: 8, heads, qkNorm: true });
+    const x = tf.randomNormal<tf.Rank.R3>([3, 6, 8]);
+    const whole = applyAttention(params, x, { heads, causal: true }).dataSync();
+    const pieces = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2 }).map((sizes) => {
+      const cut = sizes.filter((_, i) => sizes.slice(0, i + 1).reduce((a, b) => a + b) < 6);
+      return [...cut, 6 - cut.reduce((a, b) => a + b, 0)];
+    });
+    fc.assert(
+      fc.property(pieces, (sizes) => {
+        const before = tf.memory().numTensors;
+        tf.tidy(() => {
+          let cache: KeyValueCache | null = null;
+          const outputs: tf.Tensor3D[] = [];
+          for (const piece of tf.split<tf.Tensor3D>(x, sizes, 1)) {
+            const next = applyCachedAttention(params, piece, cache, { heads, causal: true });
+            outputs.push(next.output);
+            cache = next.cache;
+          }
+          expect(cache?.keys.shape).toEqual([3, heads, 6, 4]);
+          expectClose(tf.concat(outputs, 1).dataSync(), whole, 1e-6);
+        });
+        expect(tf.memory().numTensors).toBe(before);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('returns an output and a cache, and leaves nothing else behind', () => {
+    const params = initAttention(randomKey(5), { width: 8, heads });
+    const x = tf.ones<tf.Rank.R3>([1, 2, 8]);
+    const before = tf.memory().numTensors;
+    const first = applyCachedAttention(params, x, null, { heads, causal: true });
+    const second = applyCachedAttention(params, x, first.cache, { heads, causal: true });
+    expect(tf.memory().numTensors).toBe(before + 6);
+    expect(first.cache.keys.isDisposed).toBe(false);
+    disposeTree([first, second]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('attentionShapes', () => {
+  it('says what initAttention makes', () => {
+    for (const qkNorm of [false, true]) {
+      const config = { width: 8, heads, qkNorm };
+      const shapes = flattenTree<tf.Tensor>(initAttention(randomKey(0), config));
+      const names = Object.fromEntries(Object.entries(shapes).map(([name, { shape }]) => [name, shape]));
+      const expected: Record<string, number[]> = {
+        'qkv.weight': [24, 8],
+        'qkv.bias': [24],
+        ...(qkNorm && { 'q_norm.weight': [4], 'q_norm.bias': [4], 'k_norm.weight': [4], 'k_norm.bias': [4] }),
+        'proj.weight': [8, 8],
+        'proj.bias': [8],
+      };
+      expect(names).toEqual(expected);
+      expect(Object.keys(attentionShapes(config))).toEqual(
+        qkNorm ? ['qkv', 'q_norm', 'k_norm', 'proj'] : ['qkv', 'proj'],
+      );
+    }
+  });
+});

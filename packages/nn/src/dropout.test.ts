@@ -1,0 +1,34 @@
+import { randomKey, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { dropout } from './dropout.js';
+
+beforeAll(() => useBackend('wasm'));
+
+describe('dropout', () => {
+  it('zeroes the share of values that the rate says and scales the others', () => {
+    const dropped = dropout(tf.ones([100_000]), 0.2, randomKey(1)).dataSync();
+    const zeros = dropped.filter((value) => value === 0).length;
+    expect(zeros / dropped.length).toBeCloseTo(0.2, 2);
+    expect(new Set(dropped)).toEqual(new Set([0, 1.25]));
+  });
+
+  it('passes the gradient through the same mask', () => {
+    const x = tf.ones([50]);
+    const gradient = tf.grad((input) => dropout(input, 0.5, randomKey(2)))(x);
+    expect(gradient.dataSync()).toEqual(dropout(x, 0.5, randomKey(2)).dataSync());
+  });
+
+  it('gives x at rate 0, in a tensor of its own', () => {
+    const x = tf.tensor1d([1, 2]);
+    const before = tf.memory().numTensors;
+    const same = dropout(x, 0, randomKey(3));
+    same.dispose();
+    expect(tf.memory().numTensors).toBe(before + 1); // the key
+    expect(Array.from(x.dataSync())).toEqual([1, 2]);
+  });
+
+  it.each([-0.1, 1, Number.NaN])('refuses a rate of %s', (rate) => {
+    expect(() => dropout(tf.ones([2]), rate, randomKey(1))).toThrow(`dropout: rate must be in [0, 1), got ${rate}`);
+  });
+});

@@ -1,0 +1,41 @@
+import { randomKey, useBackend } from '@tb/runtime';
+import { expectClose } from '@tb/test-utils';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { pytorchCase, tensorOf } from '../test/pytorch.js';
+import { applyEmbedding, embeddingShapes, initEmbedding } from './embedding.js';
+
+beforeAll(() => useBackend('wasm'));
+
+describe('applyEmbedding', () => {
+  it('gives PyTorch’s values and gradients, repeated indices included', () => {
+    const expected =
+      pytorchCase<Record<'weight' | 'indices' | 'output' | 'upstream' | 'gradient', Parameters<typeof tensorOf>[0]>>(
+        'embedding',
+      );
+    const indices = tensorOf(expected.indices, 'int32');
+    const weight = tensorOf(expected.weight);
+    const before = tf.memory().numTensors;
+    const output = applyEmbedding({ weight }, indices);
+    expect(tf.memory().numTensors).toBe(before + 1);
+    expect(output.shape).toEqual([2, 3, 3]);
+    expectClose(output.dataSync(), expected.output.data, 1e-8);
+    const gradient = tf.grad((w) => applyEmbedding({ weight: w }, indices))(weight, tensorOf(expected.upstream));
+    expectClose(gradient.dataSync(), expected.gradient.data, 1e-6);
+  });
+
+  it('refuses indices that are not int32', () => {
+    const table = initEmbedding(randomKey(1), 4, 2, 1);
+    expect(() => applyEmbedding(table, tf.tensor1d([0.5]))).toThrow('indices must be int32, got float32');
+  });
+});
+
+describe('initEmbedding', () => {
+  it('is Gaussian with the given deviation', () => {
+    const { weight } = initEmbedding(randomKey(1), 200, 100, 0.02);
+    expect(weight.shape).toEqual(embeddingShapes(200, 100).weight);
+    const { mean, variance } = tf.moments(weight);
+    expect(Math.abs(mean.dataSync()[0])).toBeLessThan(1e-3);
+    expect(Math.sqrt(variance.dataSync()[0])).toBeCloseTo(0.02, 3);
+  });
+});

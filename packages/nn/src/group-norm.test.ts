@@ -1,0 +1,30 @@
+import { randomKey, useBackend } from '@tb/runtime';
+import { expectClose } from '@tb/test-utils';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { expectLikePyTorch } from '../test/pytorch.js';
+import { applyGroupNorm, type GroupNorm, initGroupNorm } from './group-norm.js';
+import { normal } from './initializers.js';
+
+beforeAll(() => useBackend('wasm'));
+
+describe('applyGroupNorm', () => {
+  it('gives PyTorch’s values and gradients', () =>
+    expectLikePyTorch('groupNorm', (params: GroupNorm, x: tf.Tensor4D) => applyGroupNorm(params, x, { groups: 4 })));
+
+  it('treats every image alone', () => {
+    const layer = initGroupNorm(64);
+    const images = normal(randomKey(2), [3, 4, 4, 64], 2) as tf.Tensor4D;
+    const together = tf.split(applyGroupNorm(layer, images), 3);
+    for (const [index, image] of tf.split<tf.Tensor4D>(images, 3).entries()) {
+      expectClose(together[index].dataSync(), applyGroupNorm(layer, image).dataSync(), 1e-6);
+    }
+  });
+
+  it('refuses channels that the groups do not divide, or that the layer does not have', () => {
+    expect(() => applyGroupNorm(initGroupNorm(48), tf.ones([1, 2, 2, 48]))).toThrow(
+      'applyGroupNorm: channels must be a multiple of groups, got 48 and 32',
+    );
+    expect(() => applyGroupNorm(initGroupNorm(32), tf.ones([1, 2, 2, 64]))).toThrow('x must be [*, *, *, 32]');
+  });
+});

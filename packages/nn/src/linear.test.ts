@@ -1,0 +1,52 @@
+import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { expectLikePyTorch } from '../test/pytorch.js';
+import { applyLinear, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
+
+beforeAll(() => useBackend('wasm'));
+
+describe('applyLinear', () => {
+  it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Linear, tf.Tensor3D>('linear', applyLinear));
+
+  it('takes any number of leading axes', () => {
+    const layer = initLinear(randomKey(1), 3, 2);
+    const x = tf.randomNormal([24, 3]);
+    const flat = applyLinear(layer, x);
+    for (const leading of [[24], [4, 6], [2, 3, 4], [2, 1, 3, 4]]) {
+      const y = applyLinear(layer, tf.reshape(x, [...leading, 3]));
+      expect(y.shape).toEqual([...leading, 2]);
+      expect(y.dataSync()).toEqual(flat.dataSync());
+    }
+    expect(applyLinear(layer, tf.ones([3])).shape).toEqual([2]);
+  });
+
+  it('names the argument when the width is wrong', () => {
+    const layer = initZeroLinear(3, 2);
+    expect(() => applyLinear(layer, tf.ones([5, 4]))).toThrow('applyLinear: x must have a last axis of 3, got [5, 4]');
+  });
+});
+
+describe('initLinear', () => {
+  it('is xavier-uniform with zero bias and leaves only its parameters', () => {
+    const key = randomKey(7);
+    const before = tf.memory().numTensors;
+    const layer = initLinear(key, 300, 200);
+    expect(tf.memory().numTensors).toBe(before + 2);
+    const weight = Array.from(layer.weight.dataSync());
+    const bound = Math.sqrt(6 / 500);
+    expect(Math.max(...weight)).toBeLessThanOrEqual(bound);
+    expect(Math.min(...weight)).toBeGreaterThanOrEqual(-bound);
+    const variance = weight.reduce((sum, value) => sum + value * value, 0) / weight.length;
+    expect(variance / (bound ** 2 / 3)).toBeCloseTo(1, 1);
+    expect(layer.bias.dataSync().every((value) => value === 0)).toBe(true);
+    disposeTree(layer);
+  });
+
+  it('has the shapes that linearShapes says', () => {
+    for (const layer of [initLinear(randomKey(0), 3, 2), initZeroLinear(3, 2)]) {
+      const shapes = Object.entries(flattenTree<tf.Tensor>(layer)).map(([name, { shape }]) => [name, shape]);
+      expect(Object.fromEntries(shapes)).toEqual(linearShapes(3, 2));
+    }
+  });
+});

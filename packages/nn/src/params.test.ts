@@ -1,0 +1,99 @@
+import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { initLinear, type Linear, linearShapes } from './linear.js';
+import { countParameters, flattenShapes, initParameters, loadParameters, type ShapesOf } from './params.js';
+
+beforeAll(() => useBackend('wasm'));
+
+type Network = { blocks: Linear[]; extra: Linear[]; mask_token: tf.Tensor };
+const shapes: ShapesOf<Network> = {
+  blocks: [linearShapes(2, 3), linearShapes(3, 1)],
+  extra: [],
+  mask_token: [1, 1, 2],
+};
+
+const host = (shape: number[], first = 0) => {
+  const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, index) => first + index);
+  return { dtype: 'F32' as const, shape, data };
+};
+const file = () => ({
+  mask_token: host([1, 1, 2], 40),
+  'blocks.1.weight': host([1, 3], 20),
+  'blocks.1.bias': host([1], 30),
+  'blocks.0.weight': host([3, 2], 0),
+  'blocks.0.bias': host([3], 10),
+});
+
+describe('flattenShapes', () => {
+  it('names every weight in the order of the tree', () => {
+    expect({ ...flattenShapes(shapes) }).toEqual({
+      'blocks.0.weight': [3, 2],
+      'blocks.0.bias': [3],
+      'blocks.1.weight': [1, 3],
+      'blocks.1.bias': [1],
+      mask_token: [1, 1, 2],
+    });
+  });
+});
+
+describe('countParameters', () => {
+  it('counts tensors and shapes alike', () => {
+    expect(countParameters(shapes)).toBe(15);
+    expect(countParameters({ blocks: [initLinear(randomKey(0), 2, 3)], mask: tf.zeros([1, 1, 2]) })).toBe(11);
+    expect(countParameters({ a: tf.scalar(1), b: [] })).toBe(1);
+  });
+});
+
+describe('loadParameters', () => {
+  it('puts every weight in its place and leaves nothing else behind', () => {
+    const before = tf.memory().numTensors;
+    const params = loadParameters<Network>(shapes, file());
+    expect(tf.memory().numTensors).toBe(before + 5);
+    expect(params.extra).toEqual([]);
+    expect(params.blocks[1].weight.arraySync()).toEqual([[20, 21, 22]]);
+    expect(params.mask_token.arraySync()).toEqual([[[40, 41]]]);
+    disposeTree(params);
+  });
+
+  it('turns other number types into float32', () => {
+    const half = { dtype: 'F16' as const, shape: [1], data: Uint16Array.of(0x3e00) };
+    const params = loadParameters<Network>(shapes, { ...file(), 'blocks.1.bias': half });
+    expect(params.blocks[1].bias.dtype).toBe('float32');
+    expect(Array.from(params.blocks[1].bias.dataSync())).toEqual([1.5]);
+  });
+
+  it('lists every missing, surplus and misshapen weight in one error, and makes no tensor', () => {
+    const { 'blocks.1.bias': _, ...rest } = file();
+    const wrong = { ...rest, 'blocks.0.weight': host([2, 3]), 'blocks.2.weight': host([4]) };
+    const before = tf.memory().numTensors;
+    expect(() => loadParameters<Network>(shapes, wrong)).toThrow(
+      [
+        'loadParameters: 3 weights do not fit the model:',
+        '  misshapen blocks.0.weight: must be [3, 2], got [2, 3]',
+        '  missing blocks.1.bias [1]',
+        '  surplus blocks.2.weight [4]',
+      ].join('\n'),
+    );
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('does not take an inherited property for a weight', () => {
+    expect(() => loadParameters<{ constructor: tf.Tensor }>({ constructor: [1] } as never, {})).toThrow(
+      'missing constructor',
+    );
+  });
+});
+
+describe('initParameters', () => {
+  it('gives every parameter a key of its own, the same for the same seed', () => {
+    const make = (seed: number) =>
+      initParameters<Network>(randomKey(seed), shapes, (key, shape) =>
+        tf.tidy(() => tf.fill([...shape], key.dataSync()[0])),
+      );
+    const values = (params: Network) => Object.values(flattenTree<tf.Tensor>(params)).map((leaf) => leaf.dataSync()[0]);
+    expect(values(make(1))).toEqual(values(make(1)));
+    expect(values(make(1))).not.toEqual(values(make(2)));
+    expect(new Set(values(make(1))).size).toBe(5);
+  });
+});
