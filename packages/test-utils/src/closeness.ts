@@ -6,10 +6,9 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   let difference = 0;
   let scale = 0;
   for (let i = 0; i < expected.length; i++) {
-    if (actual[i] === expected[i]) continue; // equal infinities
-    const gap = Math.abs(actual[i] - expected[i]);
+    const gap = actual[i] === expected[i] ? 0 : Math.abs(actual[i] - expected[i]); // 0 for equal infinities
     if (!(gap <= difference)) difference = gap; // a NaN stays
-    scale = Math.max(scale, Math.abs(expected[i]));
+    if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]));
   }
   return difference === 0 ? 0 : difference / scale;
 }
