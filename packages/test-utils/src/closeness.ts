@@ -7,7 +7,8 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   let scale = 0;
   for (let i = 0; i < expected.length; i++) {
     const gap = actual[i] === expected[i] ? 0 : Math.abs(actual[i] - expected[i]); // 0 for equal infinities
-    if (!(gap <= difference)) difference = gap; // a NaN stays
+    if (Number.isNaN(gap)) return Number.NaN; // close to nothing
+    difference = Math.max(difference, gap);
     if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]));
   }
   return difference === 0 ? 0 : difference / scale;
