@@ -1,0 +1,127 @@
+// A checkpoint is a folder with the weights, their average, the optimizer's moments, the place in the run, and a
+// manifest with a SHA-256 per file. It gets its name only when it is whole; without a valid manifest it does not exist.
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
+import { type HostTensors, readTree, treeFromHost } from './host-trees.js';
+import { findDamage, writeManifest } from './manifest.js';
+import type { TrainState } from '../train-step.js';
+
+/** Where a run stands, besides its tensors. */
+export type Progress = {
+  /** Updates made so far; also the number of the next batch. */
+  step: number;
+  /** Times the run was rolled back after a loss that was not finite. */
+  retries: number;
+  smoothedLoss: number | null;
+  /** Wall time spent training, in seconds. */
+  seconds: number;
+  seed: number;
+  /** Everything that defines the run, as resolved from preset, file and flags. */
+  config: Record<string, unknown>;
+};
+
+const format = 'tokenbridge-checkpoint';
+const folderPattern = /^step-\d{8}$/;
+const files = {
+  model: 'model.safetensors',
+  ema: 'ema.safetensors',
+  optimizer: 'optimizer.safetensors',
+  progress: 'progress.json',
+};
+
+/**
+ * Writes `step-<step>` below `root`, and removes all but the newest `keep` checkpoints.
+ *
+ * @returns the checkpoint's folder
+ * @throws Error when it cannot be written (disk full, no permission); nothing is left behind then
+ */
+export async function saveCheckpoint(
+  root: string,
+  state: TrainState,
+  progress: Progress,
+  keep = 3,
+): Promise<string> {
+  const name = `step-${String(progress.step).padStart(8, '0')}`;
+  const temporary = join(root, `.${name}.${randomBytes(4).toString('hex')}.tmp`);
+  const target = join(root, name);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await writeSafetensors(join(temporary, files.model), await readTree(state.params));
+    await writeSafetensors(join(temporary, files.ema), await readTree(state.ema));
+    await writeSafetensors(join(temporary, files.optimizer), await readTree(state.optimizer));
+    await writeFileAtomic(join(temporary, files.progress), `${JSON.stringify(progress, null, 2)}\n`);
+    await writeManifest(temporary, format, Object.values(files));
+    await replaceFolder(temporary, target);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw new Error(
+      `checkpoint ${target} cannot be written: ${reasonOf(error)}; nothing was left behind, and earlier checkpoints are untouched`,
+    );
+  }
+  for (const old of (await listCheckpoints(root)).slice(keep)) await rm(join(root, old), { recursive: true, force: true });
+  return target;
+}
+
+/** Reads the newest checkpoint below `root` that is whole. */
+export async function loadLatestCheckpoint(
+  root: string,
+): Promise<{ state: TrainState; progress: Progress; folder: string; damaged: string[] } | undefined> {
+  const damaged: string[] = [];
+  for (const name of await listCheckpoints(root)) {
+    const folder = join(root, name);
+    const damage = await findDamage(folder, format);
+    if (damage === undefined) return { ...(await loadCheckpoint(folder)), folder, damaged };
+    damaged.push(`${folder}: ${damage}`);
+  }
+  if (damaged.length > 0) throw new Error(`no checkpoint in ${root} is whole: ${damaged.join('; ')}`);
+  return undefined;
+}
+
+/** Where the newest whole checkpoint stands, without its tensors. */
+export async function readLatestProgress(root: string): Promise<Progress | undefined> {
+  for (const name of await listCheckpoints(root)) {
+    const folder = join(root, name);
+    if ((await findDamage(folder, format)) === undefined) return readProgress(folder);
+  }
+  return undefined;
+}
+
+async function loadCheckpoint(folder: string): Promise<{ state: TrainState; progress: Progress }> {
+  const read = async (file: string): Promise<HostTensors> => (await readSafetensors(join(folder, file))).tensors;
+  const state = {
+    params: treeFromHost(await read(files.model)),
+    ema: treeFromHost(await read(files.ema)),
+    optimizer: treeFromHost(await read(files.optimizer)),
+  } as TrainState;
+  return { state, progress: await readProgress(folder) };
+}
+
+async function readProgress(folder: string): Promise<Progress> {
+  return JSON.parse(await readFile(join(folder, files.progress), 'utf8'));
+}
+
+/** Newest first. */
+async function listCheckpoints(root: string): Promise<string[]> {
+  const entries = await readdir(root).catch(() => []);
+  return entries.filter((name) => folderPattern.test(name)).sort().reverse();
+}
+
+/** A folder cannot be renamed onto a full one, so an older one of the same name steps aside first. */
+async function replaceFolder(from: string, to: string): Promise<void> {
+  const aside = `${from}.old`;
+  const existed = await rename(to, aside).then(
+    () => true,
+    () => false,
+  );
+  await rename(from, to);
+  if (existed) await rm(aside, { recursive: true, force: true });
+}
+
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC') return 'the disk is full';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'writing there is not permitted';
+  return message;
+}

@@ -1,0 +1,91 @@
+import { type BatchSource, prefetch } from './batches.js';
+import { createDataOrder } from './data-order.js';
+import { createDecodePool, type DecodePool } from './decode-pool.js';
+import type { BadImage, ImageSource } from './image-source.js';
+
+// N = images in the batch, S = side in pixels
+
+export type ImageBatch = {
+  /** RGB bytes [N, S, S, 3]. */
+  images: Uint8Array;
+  /** Classes [N]. */
+  labels: Int32Array;
+  /** Files the pictures come from. */
+  paths: string[];
+};
+
+export type ImageBatchOptions = {
+  batchSize: number;
+  seed: number;
+  /** Step of the first batch. */
+  firstStep: number;
+  /** Decoding threads. */
+  threads: number;
+  /** Share of all samples that may be unreadable (three always may) before the run stops. */
+  badLimit: number;
+  /** Told once of each unreadable file. */
+  onBadImage?: (bad: BadImage) => void;
+};
+
+/**
+ * Batches of pictures, decoded by worker threads ahead of time. An unreadable file is reported, and its place taken by
+ * the next sample of the source, so that the run stays reproducible.
+ *
+ * @throws Error (from `next`) when too many files are unreadable
+ */
+export function openImageBatches(source: ImageSource, options: ImageBatchOptions): BatchSource<ImageBatch> {
+  const { batchSize, seed, firstStep, threads } = options;
+  const order = createDataOrder(source.length, seed);
+  const pool = createDecodePool(threads);
+  const read = readerThatSkips(source, pool, options);
+  const pixels = source.size * source.size * 3;
+  const make = async (step: number): Promise<ImageBatch> => {
+    const batch: ImageBatch = {
+      images: new Uint8Array(batchSize * pixels),
+      labels: new Int32Array(batchSize),
+      paths: new Array(batchSize).fill(''),
+    };
+    const place = async (_: unknown, row: number) => {
+      const { index, epoch } = order.at(step * batchSize + row);
+      const sample = await read(index, epoch);
+      batch.images.set(sample.pixels, row * pixels);
+      batch.labels[row] = sample.label;
+      batch.paths[row] = sample.path;
+    };
+    await Promise.all(Array.from({ length: batchSize }, place));
+    return batch;
+  };
+  return {
+    samplesPerEpoch: source.length,
+    batchSize,
+    next: prefetch(make, firstStep, 2).next,
+    describe: ({ paths }) => [...new Set(paths)].slice(0, 8).join(', '),
+    close: pool.close,
+  };
+}
+
+type Sample = { pixels: Uint8Array; label: number; path: string };
+
+function readerThatSkips(source: ImageSource, pool: DecodePool, { badLimit, onBadImage }: ImageBatchOptions) {
+  const bad = new Map<string, string>();
+  const most = Math.max(3, Math.floor(badLimit * source.length));
+  return async (first: number, epoch: number): Promise<Sample> => {
+    for (let skipped = 0; skipped < source.length; skipped++) {
+      const index = (first + skipped) % source.length;
+      const request = source.requestOf(index, epoch);
+      if (bad.has(request.path)) continue;
+      try {
+        const pixels = await pool.read(request);
+        return { pixels, label: source.labelOf(index), path: request.path };
+      } catch (error) {
+        const reason = (error as Error).message;
+        if (!bad.has(request.path)) onBadImage?.({ path: request.path, reason });
+        bad.set(request.path, reason);
+        if (bad.size > most) {
+          throw new Error(`too many unreadable images (${bad.size} of ${source.length}), the last was ${request.path}: ${reason}`);
+        }
+      }
+    }
+    throw new Error(`none of the ${source.length} images can be read`);
+  };
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { crc32c } from './crc32c.js';
+import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
+import { createLiveLine, formatDuration } from './live-line.js';
+import { renderReport } from './report.js';
+import { createEventFile } from './tensorboard.js';
+
+const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-log-'));
+
+describe('crc32c', () => {
+  it('has the check value of the CRC catalogue', () => {
+    expect(crc32c(new TextEncoder().encode('123456789'))).toBe(0xe3069283);
+  });
+});
+
+describe('createEventFile', () => {
+  it('writes exactly the bytes that TensorBoard reads', () => {
+    const events = createEventFile(newFolder(), 7, () => 1_700_000_000_000);
+    events.scalars(8, { loss: 1.5 });
+    // Bytes that tensorboard 2.21 reads back as: version, session start at step 7, loss 1.5 at step 8.
+    const expected = [
+      '1a00000000000000129bd82d0900000040fc54d94110001a0d627261696e2e4576656e743a32e6773e1a',
+      '0f000000000000006d532b090900000040fc54d94110073a0208013c4f4b07',
+      '1a00000000000000129bd82d0900000040fc54d94110082a0d0a0b0a046c6f7373150000c03fa726664d',
+    ];
+    expect(readFileSync(events.path).toString('hex')).toBe(expected.join(''));
+  });
+});
+
+describe('the JSON log', () => {
+  it('drops what a resumed run writes again, and a cut-off last line', async () => {
+    const path = join(newFolder(), 'log.jsonl');
+    for (let step = 0; step < 4; step++) appendRecord(path, { event: 'step', step, loss: step });
+    await truncateRecords(path, 2);
+    expect(readRecords(path).map(({ step }) => step)).toEqual([0, 1]);
+  });
+});
+
+describe('the live line', () => {
+  it('rewrites itself on a terminal', () => {
+    let text = '';
+    const line = createLiveLine({ isTTY: true, write: (more) => (text += more) });
+    const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
+    line.show({ ...status, step: 1 });
+    line.show({ ...status, step: 2 });
+    expect(text.split('\r')).toHaveLength(3);
+    expect(text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+  });
+
+  it('tells durations in two units', () => {
+    expect([3, 65, 7380, 90000].map(formatDuration)).toEqual(['3s', '1m05s', '2h03m', '1d01h']);
+  });
+});
+
+describe('renderReport', () => {
+  it('draws the losses, embeds the pictures and escapes what others wrote', () => {
+    const records = [1, 2, 3].map((step) => ({ event: 'step', step, loss: 3 / step, smoothedLoss: 2, learningRate: 1 }));
+    const bad = { event: 'bad-image', step: 1, path: '<script>', reason: 'broken' };
+    const html = renderReport({
+      title: 'run',
+      config: { steps: 3 },
+      records: [...records, bad],
+      pictures: [{ title: 'samples', png: Uint8Array.of(1, 2, 3) }],
+    });
+    expect(html.match(/<polyline/g)).toHaveLength(3);
+    expect(html).toContain('data:image/png;base64,AQID');
+    expect(html).not.toContain('<script>');
+    expect(html).not.toMatch(/(src|href)="http/);
+  });
+});

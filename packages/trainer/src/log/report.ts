@@ -1,0 +1,86 @@
+// A run's report: one HTML file that needs nothing else, so that it can be mailed or archived.
+import { lossChart } from './chart.js';
+import type { LogRecord } from './json-lines.js';
+import { formatDuration } from './live-line.js';
+
+export type ReportPicture = { title: string; png: Uint8Array };
+
+export type ReportInput = {
+  title: string;
+  config: Record<string, unknown>;
+  records: readonly LogRecord[];
+  pictures: readonly ReportPicture[];
+  /** Sentences above everything else: how the run ended, what to look at. */
+  notes?: readonly string[];
+};
+
+/** The report as an HTML document. */
+export function renderReport({ title, config, records, pictures, notes = [] }: ReportInput): string {
+  const steps = records.filter(({ event }) => event === 'step');
+  const validations = records.filter(({ event }) => event === 'validation');
+  const bad = records.filter(({ event }) => event === 'bad-image');
+  const sections = [
+    `<h1>${escape(title)}</h1>`,
+    ...notes.map((note) => `<p>${escape(note)}</p>`),
+    summary(steps),
+    ...curves(steps, validations),
+    ...pictures.map(({ title: name, png }) => figure(name, png)),
+    bad.length > 0 ? `<h2>Unreadable images (${bad.length})</h2>${list(bad)}` : '',
+    `<h2>Configuration</h2><pre>${escape(JSON.stringify(config, null, 2))}</pre>`,
+  ];
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(title)}</title><style>${style}</style><body>${sections.join('\n')}</body></html>\n`;
+}
+
+const style = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{font-size:1.6rem}h2{font-size:1.1rem;margin-top:2rem}svg{width:100%;height:auto}img{max-width:100%;image-rendering:pixelated}
+figure{margin:1rem 0}pre{background:#f5f5f5;padding:1rem;overflow:auto;font-size:13px}table{border-collapse:collapse}
+td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}`;
+
+function summary(steps: readonly LogRecord[]): string {
+  const last = steps.at(-1);
+  if (!last) return '<p>No step was logged.</p>';
+  const cells: [string, string][] = [
+    ['steps', String(last.step)],
+    ['loss', Number(last.loss).toFixed(4)],
+    ['smoothed loss', Number(last.smoothedLoss).toFixed(4)],
+    ['images/s', Number(last.imagesPerSecond).toFixed(1)],
+    ['time', formatDuration(Number(last.seconds))],
+  ];
+  const row = (tag: string, texts: string[]) => `<tr>${texts.map((text) => `<${tag}>${escape(text)}</${tag}>`).join('')}</tr>`;
+  const [heads, values] = [cells.map(([head]) => head), cells.map(([, value]) => value)];
+  return `<table>${row('th', heads)}${row('td', values)}</table>`;
+}
+
+function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]): string[] {
+  const points = (records: readonly LogRecord[], name: string) =>
+    records
+      .map((record) => ({ x: record.step, y: Number(record[name]) }))
+      .filter(({ y }) => Number.isFinite(y));
+  const charts = [
+    `<h2>Loss</h2>${lossChart([
+      { points: points(steps, 'loss'), colour: '#c8d6e5' },
+      { points: points(steps, 'smoothedLoss'), colour: '#1f5fa8' },
+    ])}`,
+    `<h2>Learning rate</h2>${lossChart([{ points: points(steps, 'learningRate'), colour: '#a8621f' }])}`,
+  ];
+  const names = new Set(validations.flatMap((record) => Object.keys(record)));
+  for (const name of ['event', 'step', 'time']) names.delete(name);
+  for (const name of names) {
+    charts.push(`<h2>Validation: ${escape(name)}</h2>${lossChart([{ points: points(validations, name), colour: '#2a7d46' }])}`);
+  }
+  return charts;
+}
+
+function figure(title: string, png: Uint8Array): string {
+  const data = Buffer.from(png).toString('base64');
+  return `<h2>${escape(title)}</h2><figure><img alt="${escape(title)}" src="data:image/png;base64,${data}"></figure>`;
+}
+
+function list(bad: readonly LogRecord[]): string {
+  return `<ul>${bad.map(({ path, reason }) => `<li>${escape(`${path}: ${reason}`)}</li>`).join('')}</ul>`;
+}
+
+function escape(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+  return text.replace(/[&<>"]/g, (character) => entities[character]);
+}

@@ -1,0 +1,78 @@
+// AdamW (Loshchilov and Hutter 2019) over parameter trees, with the reference's choice of what decays.
+import type { Tree } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { mapTrees } from './map-trees.js';
+
+export type Parameters = Tree<tf.Tensor>;
+
+export type AdamWOptions = {
+  /** Decay rates of the two moments. */
+  betas: readonly [number, number];
+  epsilon: number;
+  /** Decoupled: every decayed parameter shrinks by `learningRate * weightDecay` per step. */
+  weightDecay: number;
+};
+
+/** Moments and the number of updates made so far (a float32 scalar, so that it lives in the compiled program). */
+export type AdamWState = {
+  firstMoment: Parameters;
+  secondMoment: Parameters;
+  step: tf.Scalar;
+};
+
+/** Values of Tab. 4; epsilon as the reference's `torch.optim.AdamW`. */
+export const defaultAdamW: AdamWOptions = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.02 };
+
+/** Zero moments in the shape of `params`. */
+export function initAdamW(params: Parameters): AdamWState {
+  return {
+    firstMoment: mapTrees([params], ([value]) => tf.zerosLike(value)),
+    secondMoment: mapTrees([params], ([value]) => tf.zerosLike(value)),
+    step: tf.scalar(0),
+  };
+}
+
+/**
+ * Whether weight decay applies: to everything but one-dimensional parameters, as the reference does. Class, position
+ * and token embeddings, `mask_token` and `fake_latent` are decayed.
+ */
+export function isDecayed(parameter: { shape: readonly number[] }): boolean {
+  return parameter.shape.length > 1;
+}
+
+/**
+ * One update. Pure; runs inside `jit`.
+ *
+ * @param learningRate - scalar tensor, so that a new rate needs no new program
+ * @returns new parameters and state; the arguments stay as they are
+ */
+export function applyAdamW(
+  params: Parameters,
+  gradients: Parameters,
+  state: AdamWState,
+  learningRate: tf.Scalar,
+  { betas: [beta1, beta2], epsilon, weightDecay }: AdamWOptions = defaultAdamW,
+): { params: Parameters; state: AdamWState } {
+  const step = tf.add(state.step, 1) as tf.Scalar;
+  const stepSize = tf.div(learningRate, biasCorrection(beta1, step));
+  const rootCorrection = tf.sqrt(biasCorrection(beta2, step));
+  const keep = tf.sub(1, tf.mul(learningRate, weightDecay));
+
+  const firstMoment = mapTrees([state.firstMoment, gradients], ([moment, gradient]) =>
+    tf.add(tf.mul(moment, beta1), tf.mul(gradient, 1 - beta1)),
+  );
+  const secondMoment = mapTrees([state.secondMoment, gradients], ([moment, gradient]) =>
+    tf.add(tf.mul(moment, beta2), tf.mul(tf.square(gradient), 1 - beta2)),
+  );
+  const updated = mapTrees([params, firstMoment, secondMoment], ([value, first, second]) => {
+    const denominator = tf.add(tf.div(tf.sqrt(second), rootCorrection), epsilon);
+    const decayed = weightDecay !== 0 && isDecayed(value) ? tf.mul(value, keep) : value;
+    return tf.sub(decayed, tf.mul(stepSize, tf.div(first, denominator)));
+  });
+  return { params: updated, state: { firstMoment, secondMoment, step } };
+}
+
+/** 1 - beta^step. expm1 keeps the digits that `1 - pow(0.999, 1)` would lose in float32. */
+function biasCorrection(beta: number, step: tf.Scalar): tf.Tensor {
+  return tf.neg(tf.expm1(tf.mul(step, Math.log(beta))));
+}

@@ -1,0 +1,23 @@
+import type { Key, Tree } from '@tb/runtime';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { BatchSource } from './data/batches.js';
+import type { Pixels } from './data/pixels.js';
+import type { Parameters } from './optimizer/adamw.js';
+import type { LossFunction } from './train-step.js';
+
+/** A model to train and the data to train it on: all that the training loop does not know. */
+export type Task<Batch = unknown> = {
+  /** New parameters, from a random key or from a file. */
+  init(key: Key): Promise<Parameters> | Parameters;
+  /** Tensors that the loss reads and training does not change. */
+  frozen: Tree<tf.Tensor>;
+  loss: LossFunction;
+  /** The plain value that decides the shapes of a step, given to `loss`; a function of the step alone. */
+  variantAt?(step: number): unknown;
+  openBatches(firstStep: number): BatchSource<Batch>;
+  toTensors(batch: Batch): Tree<tf.Tensor>;
+  /** Numbers about the averaged parameters on data that training does not see. */
+  validate?(ema: Parameters): Promise<Record<string, number>>;
+  /** A picture of what the averaged parameters can do. */
+  draw?(ema: Parameters): Promise<Pixels>;
+};

@@ -1,0 +1,198 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { disposeTree, type Key, randomKey } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
+import type { BatchSource } from './data/batches.js';
+import { NonFiniteLossError } from './non-finite-loss-error.js';
+import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
+import type { RunLog } from './log/run-log.js';
+import type { Task } from './task.js';
+import { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
+
+export type TrainOptions = TrainStepOptions & {
+  steps: number;
+  seed: number;
+  /** In steps. */
+  schedule: ScheduleOptions;
+  /** Folder of the run; checkpoints stand in `checkpoints` below it. */
+  out: string;
+  /** Continue from the newest checkpoint. */
+  resume: boolean;
+  checkpointEvery: number;
+  keepCheckpoints: number;
+  /** Steps between validations, and between pictures. */
+  validateEvery: number;
+  drawEvery: number;
+  /** Times to roll back to the last checkpoint after a loss that is not finite. */
+  nanRetries: number;
+  /** Steps whose losses may still be on their way from the device; 0 reads each at once. */
+  lossDelay: number;
+  /** Stored in every checkpoint. */
+  config: Record<string, unknown>;
+};
+
+export type TrainResult = {
+  state: TrainState;
+  progress: Progress;
+  /** Whether the run was asked to stop before its last step. */
+  stopped: boolean;
+};
+
+/**
+ * Trains a task. The caller owns the state that comes back.
+ *
+ * @param signal - when aborted, the run saves a checkpoint after the step in progress and returns
+ * @throws NonFiniteLossError when a loss is not finite and no retry is left; the last checkpoint stays as it is
+ */
+export async function train<Batch>(
+  task: Task<Batch>,
+  options: TrainOptions,
+  log: RunLog,
+  signal?: AbortSignal,
+): Promise<TrainResult> {
+  await mkdir(join(options.out, 'checkpoints'), { recursive: true });
+  let run = options.resume ? await restore(options) : await start(task, options);
+  await log.begin(run.progress, options.steps);
+  const trainStep = createTrainStep(task.loss, options);
+  for (;;) {
+    try {
+      return await trainFrom(run, { task, options, log, signal, trainStep });
+    } catch (error) {
+      if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
+      const retries = run.progress.retries + 1;
+      disposeState(run.state);
+      run = (await tryRestore(options)) ?? (await start(task, options));
+      run.progress.retries = retries;
+      log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
+      await log.begin(run.progress, options.steps);
+    }
+  }
+}
+
+type Run = { state: TrainState; progress: Progress };
+
+type Context<Batch> = {
+  task: Task<Batch>;
+  options: TrainOptions;
+  log: RunLog;
+  signal?: AbortSignal;
+  trainStep: ReturnType<typeof createTrainStep>;
+};
+
+async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<Run> {
+  const key = randomKey(options.seed);
+  const state = initTrainState(await task.init(key));
+  key.dispose();
+  const { seed, config } = options;
+  return { state, progress: { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config } };
+}
+
+async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
+  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'));
+  return found && { state: found.state, progress: { ...found.progress, config: options.config } };
+}
+
+async function restore(options: TrainOptions): Promise<Run> {
+  const run = await tryRestore(options);
+  if (run) return run;
+  throw new Error(`there is no checkpoint to resume from in ${join(options.out, 'checkpoints')}`);
+}
+
+/** The loop itself: from where the run stands to its end, a stop signal, or a loss that is not finite. */
+async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<TrainResult> {
+  const { task, options, log, signal, trainStep } = context;
+  const { progress } = run;
+  const batches = task.openBatches(progress.step);
+  // Every retry draws other masks and dropout, in case the last ones were the trouble.
+  const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
+  const losses = createLossQueue(options.lossDelay, progress, batches, log);
+  let saved = options.resume && progress.step > 0 ? progress.step : -1;
+  try {
+    while (progress.step < options.steps && !signal?.aborted) {
+      const batch = await batches.next();
+      const learningRate = learningRateAt(options.schedule, progress.step);
+      const tensors = task.toTensors(batch);
+      const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(progress.step, 'int32'), runKey };
+      const result = trainStep(run.state, task.frozen, tensors, inputs, task.variantAt?.(progress.step));
+      run.state = result.state;
+      tf.dispose([tensors as tf.TensorContainer, inputs.learningRate, inputs.step]);
+      progress.step++;
+      await losses.add({ step: progress.step, learningRate, metrics: result.metrics, batch });
+      if (isDue(progress.step, options.checkpointEvery, options.steps)) {
+        await losses.settle();
+        await saveProgress(run, options);
+        saved = progress.step;
+      }
+      await lookAt(run, context);
+    }
+    await losses.settle();
+    if (saved !== progress.step) await saveProgress(run, options);
+    return { ...run, stopped: progress.step < options.steps };
+  } catch (error) {
+    losses.drop();
+    throw error;
+  } finally {
+    runKey.dispose();
+    await batches.close();
+    log.pause();
+  }
+}
+
+const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
+
+async function saveProgress({ state, progress }: Run, { out, keepCheckpoints }: TrainOptions): Promise<void> {
+  await saveCheckpoint(join(out, 'checkpoints'), state, progress, keepCheckpoints);
+}
+
+/** Validation and pictures, where they are due. */
+async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): Promise<void> {
+  const { step } = run.progress;
+  if (task.validate && isDue(step, options.validateEvery, options.steps)) {
+    log.validation(step, await task.validate(run.state.ema));
+  }
+  if (task.draw && isDue(step, options.drawEvery, options.steps)) {
+    await log.picture(step, await task.draw(run.state.ema));
+  }
+}
+
+type Pending<Batch> = { step: number; learningRate: number; metrics: Record<string, tf.Scalar>; batch: Batch };
+
+/** Reads losses a few steps late, so that the device never waits for the host. */
+function createLossQueue<Batch>(delay: number, progress: Progress, batches: BatchSource<Batch>, log: RunLog) {
+  const queue: Pending<Batch>[] = [];
+  const settleOne = async () => {
+    const { step, learningRate, metrics, batch } = queue.shift()!;
+    const values: Record<string, number> = {};
+    for (const [name, metric] of Object.entries(metrics)) {
+      values[name] = (await metric.data())[0];
+      metric.dispose();
+    }
+    const { loss, gradientNorm } = values;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+      throw new NonFiniteLossError(step, loss, batches.describe(batch));
+    }
+    progress.smoothedLoss = progress.smoothedLoss === null ? loss : 0.98 * progress.smoothedLoss + 0.02 * loss;
+    progress.seconds = log.step(step, { ...values, learningRate, smoothedLoss: progress.smoothedLoss }, batches.batchSize);
+  };
+  return {
+    async add(pending: Pending<Batch>) {
+      queue.push(pending);
+      while (queue.length > delay) await settleOne();
+    },
+    async settle() {
+      while (queue.length > 0) await settleOne();
+    },
+    drop() {
+      for (const { metrics } of queue) tf.dispose(metrics);
+      queue.length = 0;
+    },
+  };
+}
+
+/** Frees every tensor of a state. */
+export function disposeState({ params, ema, optimizer }: TrainState): void {
+  disposeTree([params, ema, optimizer.firstMoment, optimizer.secondMoment, optimizer.step]);
+}
+
+export type { Key };
