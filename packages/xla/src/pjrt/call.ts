@@ -1,0 +1,144 @@
+/**
+ * Calls into a PJRT plugin: one function pointer per entry of `PJRT_Api`, struct in and out, errors as exceptions.
+ */
+import koffi, { type KoffiFunction } from 'koffi';
+import { PjrtError, STATUS_CODES } from './errors.js';
+import { type Address, type Block, readText, viewMemory } from './memory.js';
+import {
+  API_FUNCTIONS_OFFSET,
+  API_VERSION_OFFSET,
+  type ApiFunction,
+  allocateStruct,
+  Functions,
+  type Inputs,
+  readFields,
+  STRUCT_SLACK,
+  type Struct,
+  type Values,
+  writeFields,
+} from './structs.js';
+
+/** A loaded plugin's function table. */
+export type PjrtApi = {
+  readonly version: { readonly major: number; readonly minor: number };
+  /**
+   * Calls with the given fields and returns all fields of the struct afterwards; `nested` are structs that it points to.
+   * @throws PjrtError
+   */
+  call<F extends ApiFunction['fields']>(
+    fn: ApiFunction<F>,
+    inputs: Inputs<F>,
+    nested?: readonly NestedStruct[],
+  ): Values<F>;
+  /** The same with a struct that the caller made, for calls that must be fast. @throws PjrtError */
+  callBlock(fn: ApiFunction, block: Block, nested?: readonly NestedStruct[]): void;
+  /** The same on a thread of libuv's pool. The caller keeps everything that the struct points to alive. */
+  callAsync<F extends ApiFunction['fields']>(fn: ApiFunction<F>, inputs: Inputs<F>): Promise<void>;
+};
+
+export type NestedStruct = { readonly layout: Struct; readonly block: Block };
+
+// Pointers travel as integers: every argument and every result of the API is one address.
+const functionType = koffi.proto('uint64_t', ['uint64_t']);
+
+/** A plugin's complaint about a struct from an older API: `Unexpected PJRT_X size: expected 120, got 112. …` */
+const SIZE_COMPLAINT = /Unexpected (PJRT_\w+) size: expected (\d+), got (\d+)/;
+
+/**
+ * @param table - the address that the plugin's `GetPjrtApi` returned
+ * @throws Error when the plugin speaks another major version of the API
+ */
+export function openApi(table: Address): PjrtApi {
+  const tableSize = Number(viewMemory(table, 8).getBigUint64(0, true));
+  const view = viewMemory(table, tableSize);
+  const version = {
+    major: view.getInt32(API_VERSION_OFFSET, true),
+    minor: view.getInt32(API_VERSION_OFFSET + 4, true),
+  };
+  if (version.major !== 0) {
+    throw new Error(`openApi: the plugin's PJRT API must have major version 0, got ${version.major}.${version.minor}`);
+  }
+  const callables = new Map<number, KoffiFunction>();
+  // What C knows by address only stays reachable from here while C runs. A stack, since callbacks may call again.
+  const pinned: unknown[] = [];
+
+  function callable(fn: ApiFunction): KoffiFunction {
+    let found = callables.get(fn.index);
+    if (!found) {
+      const offset = API_FUNCTIONS_OFFSET + 8 * fn.index;
+      const address = offset + 8 <= tableSize ? view.getBigUint64(offset, true) : 0n;
+      if (address === 0n) throw new PjrtError(fn.name, 'UNIMPLEMENTED', 'the plugin does not offer this function');
+      found = koffi.decode(address, functionType) as KoffiFunction;
+      callables.set(fn.index, found);
+    }
+    return found;
+  }
+
+  /** Reads and destroys a PJRT_Error. */
+  function takeError(fn: ApiFunction, error: Address): PjrtError {
+    const read = <F extends ApiFunction['fields']>(reader: ApiFunction<F>, inputs: Inputs<F>): Values<F> => {
+      const block = allocateStruct(reader);
+      writeFields(block.view, reader, inputs);
+      callable(reader)(block.address);
+      return readFields(block.view, reader);
+    };
+    const text = read(Functions.Error_Message, { error });
+    const message = readText(text.message, Number(text.message_size));
+    const { code } = read(Functions.Error_GetCode, { error });
+    read(Functions.Error_Destroy, { error });
+    return new PjrtError(fn.name.replace(/_Args$/, ''), STATUS_CODES[code] ?? 'UNKNOWN', message);
+  }
+
+  function callBlock(fn: ApiFunction, block: Block, nested: readonly NestedStruct[] = []): void {
+    pinned.push(block, nested);
+    try {
+      for (let tries = 0; ; tries += 1) {
+        const error = BigInt(callable(fn)(block.address));
+        if (error === 0n) return;
+        const problem = takeError(fn, error);
+        if (tries > nested.length || !lengthen(problem, [{ layout: fn, block }, ...nested])) throw problem;
+      }
+    } finally {
+      pinned.length -= 2;
+    }
+  }
+
+  return {
+    version,
+    callBlock,
+    call(fn, inputs, nested) {
+      const block = allocateStruct(fn);
+      writeFields(block.view, fn, inputs);
+      pinned.push(inputs);
+      try {
+        callBlock(fn, block, nested);
+      } finally {
+        pinned.length -= 1;
+      }
+      return readFields(block.view, fn);
+    },
+    callAsync(fn, inputs) {
+      const block = allocateStruct(fn);
+      writeFields(block.view, fn, inputs);
+      return new Promise((resolve, reject) => {
+        callable(fn).async(block.address, (problem: unknown, error: number | bigint) => {
+          // `block` is used here, which keeps it alive until C is done.
+          if (problem) reject(problem);
+          else if (BigInt(error) !== 0n && block) reject(takeError(fn, BigInt(error)));
+          else resolve();
+        });
+      });
+    },
+  };
+}
+
+/** Follows a complaint about a struct's size, in place: the zeros behind it are there already. */
+function lengthen(problem: PjrtError, structs: readonly NestedStruct[]): boolean {
+  const [, name, expected] = SIZE_COMPLAINT.exec(problem.message) ?? [];
+  const found = structs.find(({ layout }) => layout.name === name);
+  const size = Number(expected);
+  if (!found || size > found.layout.size + STRUCT_SLACK) return false;
+  if (BigInt(size) <= found.block.view.getBigUint64(0, true)) return false; // ours is longer: nothing that we can mend
+  found.block.view.setBigUint64(0, BigInt(size), true);
+  return true;
+}
