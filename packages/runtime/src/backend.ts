@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { importOptional } from './import-optional.js';
 import { registerRandomKernels } from './random-kernels.js';
+import { registerTrainingKernels } from './wasm/register.js';
 
 /** `auto` takes the first of xla, tensorflow, wasm that loads. */
 export type BackendChoice = 'auto' | BackendName;
@@ -40,6 +41,7 @@ const engines: Record<BackendName, Engine> = {
     engineName: 'wasm',
     load: async () => {
       await import('@tensorflow/tfjs-backend-wasm');
+      registerTrainingKernels();
       return 'WebAssembly';
     },
   },
