@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type HostTensor, readCheckpoint, writeSafetensors } from '@tb/io';
+import { flattenTree } from '@tb/nn';
+import { disposeTree, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kl16, type VaeConfig } from './config.js';
+import { loadVae } from './load.js';
+
+const checkpoint = fileURLToPath(new URL('../fixtures/latent-diffusion.ckpt', import.meta.url));
+const config: VaeConfig = {
+  ...kl16,
+  channels: 2,
+  channelMultipliers: [1],
+  encoderAttentionResolutions: [],
+  bottleneckChannels: 1,
+  latentChannels: 1,
+  normGroups: 1,
+};
+let folder: string;
+let weights: Record<string, HostTensor>;
+
+beforeAll(async () => {
+  await useBackend('wasm');
+  folder = await mkdtemp(join(tmpdir(), 'vae-'));
+  const { state_dict } = (await readCheckpoint(checkpoint)) as { state_dict: Record<string, HostTensor> };
+  weights = Object.fromEntries(Object.entries(state_dict).filter(([name]) => !name.startsWith('loss.')));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function written(tensors: Record<string, HostTensor>): Promise<string> {
+  const path = join(folder, 'vae.safetensors');
+  await writeSafetensors(path, tensors);
+  return path;
+}
+
+describe('loadVae', () => {
+  it('reads a checkpoint of latent diffusion and leaves out its losses', async () => {
+    const before = tf.memory().numTensors;
+    const params = await loadVae(checkpoint, config);
+    const loaded = flattenTree<tf.Tensor>(params);
+    expect(new Set(Object.keys(loaded))).toEqual(new Set(Object.keys(weights)));
+    for (const [name, { data }] of Object.entries(weights)) expect(loaded[name].dataSync(), name).toEqual(data);
+    expect(tf.memory().numTensors).toBe(before + Object.keys(weights).length);
+    disposeTree(params);
+  });
+
+  it('reads the same from safetensors', async () => {
+    const params = await loadVae(await written(weights), config);
+    expect(params.quant_conv.bias.dataSync()).toEqual(weights['quant_conv.bias'].data);
+    disposeTree(params);
+  });
+
+  it('lists every weight that does not fit', async () => {
+    const { 'quant_conv.bias': bias, ...others } = weights;
+    const path = await written({ ...others, 'quant_conv.offset': bias });
+    const before = tf.memory().numTensors;
+    await expect(loadVae(path, config)).rejects.toThrow(
+      /missing quant_conv\.bias \[2\]\n.*surplus quant_conv\.offset/s,
+    );
+    await expect(loadVae(path, { ...config, channels: 3 })).rejects.toThrow('misshapen encoder.conv_in.weight');
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
