@@ -55,7 +55,7 @@ export function elementCount(shape: readonly number[]): number | undefined {
   return count;
 }
 
-/** The elements that little-endian `bytes` hold, on the same memory. `bytes` must start at byte 0 of its buffer. */
+/** The elements that little-endian `bytes` hold, on the same memory, in which they must be aligned. */
 export function viewAs(dtype: DType, bytes: Uint8Array<ArrayBuffer>): TypedArray {
   requireLittleEndianHost();
   return new dtypes[dtype](bytes.buffer, bytes.byteOffset, bytes.byteLength / bytesPerElement(dtype));

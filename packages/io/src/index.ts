@@ -1,8 +1,19 @@
 export { type FileContent, writeFileAtomic } from './atomic-file.js';
 export { type ByteInput, type ByteSource, memorySource } from './byte-source.js';
+export {
+  type Checkpoint,
+  type CheckpointOptions,
+  openCheckpoint,
+  readCheckpoint,
+  readStateDict,
+} from './checkpoint.js';
+export type { CheckpointValue } from './checkpoint-values.js';
 export { FileFormatError } from './file-format-error.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
+export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';
+export { type NpzFile, type NpzWriteOptions, openNpz, readNpz, writeNpz } from './npz.js';
+export { CheckpointTensor, PickledGlobal, PickledObject } from './pickle-values.js';
 export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
 export { openSafetensors, readSafetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type SafetensorsWriteOptions, writeSafetensors } from './safetensors-writer.js';
