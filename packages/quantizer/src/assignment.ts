@@ -1,0 +1,66 @@
+// Which index a value gets (paper, Eq. 4). These functions define the quantizer; the fast paths are derived from them.
+// The released code takes the nearest reconstruction value, the lower index on ties, rather than the bin of Eq. 2.
+
+/** One channel's interval of latent values, mapped onto [−range, range]. */
+export type Interval = { min: number; max: number };
+
+/** x ↦ index, defined for every number but NaN, and non-decreasing. */
+export type Assignment = (x: number) => number;
+
+/**
+ * The released code's arithmetic: ξ = (x − min) / (max − min) · 2·range − range, clamped to ±range, every operation
+ * rounded to float32, then the first nearest of the float32 codebook.
+ */
+export function referenceAssignment(codebook: Float32Array, range: number, { min, max }: Interval): Assignment {
+  const f32 = Math.fround;
+  const [offset, width, span, limit] = [f32(min), f32(max - min), f32(2 * range), f32(range)];
+  return withEnds(codebook.length, (x) => {
+    const xi = f32(f32(f32(f32(x - offset) / width) * span) - limit);
+    return nearest(codebook, Math.min(Math.max(xi, -limit), limit), f32);
+  });
+}
+
+/** The same in float64; with unbounded tails ξ is not clamped, as codewords may lie beyond ±range. */
+export function exactAssignment(
+  codebook: Float64Array,
+  range: number,
+  { min, max }: Interval,
+  clamped: boolean,
+): Assignment {
+  const limit = clamped ? range : Number.POSITIVE_INFINITY;
+  return withEnds(codebook.length, (x) => {
+    const xi = ((x - min) / (max - min)) * (2 * range) - range;
+    return nearest(codebook, Math.min(Math.max(xi, -limit), limit), Number);
+  });
+}
+
+/** Equal bins: floor((x − min) / width), a value on an edge belongs to the bin above it. */
+export function linearAssignment(levels: number, { min, max }: Interval): Assignment {
+  const width = (max - min) / levels;
+  return withEnds(levels, (x) => Math.min(Math.max(Math.floor((x - min) / width), 0), levels - 1));
+}
+
+const withEnds =
+  (levels: number, assign: Assignment): Assignment =>
+  (x) =>
+    x === Number.POSITIVE_INFINITY ? levels - 1 : x === Number.NEGATIVE_INFINITY ? 0 : assign(x);
+
+/** First index of the smallest |ξ − γ|, distances rounded by `round`, in an ascending codebook. */
+function nearest(codebook: ArrayLike<number>, xi: number, round: (x: number) => number): number {
+  const above = firstAtLeast(codebook, xi);
+  if (above === 0) return 0;
+  const isBelowNearer = above === codebook.length || round(xi - codebook[above - 1]) <= round(codebook[above] - xi);
+  // Empty bins share one codeword, of which the first counts.
+  return isBelowNearer ? firstAtLeast(codebook, codebook[above - 1]) : above;
+}
+
+/** Number of elements of an ascending array that are less than `x`. */
+function firstAtLeast(ascending: ArrayLike<number>, x: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle] < x) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
