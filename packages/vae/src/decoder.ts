@@ -25,7 +25,7 @@ import { repeat, type Stage } from './stage.js';
 
 export type DecoderLevel = {
   block: ResidualBlock[]; // one more than in the encoder
-  attn: AttentionBlock[]; // one after each block, or none
+  attn?: AttentionBlock[]; // one after each block, at the levels with attention
   upsample?: Resample; // not at full resolution
 };
 
@@ -46,7 +46,7 @@ export function decoderShapes(config: VaeConfig): ShapesOf<Decoder> {
     const attention = config.decoderAttentionResolutions.includes(config.resolution / 2 ** index);
     return {
       block: repeat(blocks, (each) => residualBlockShapes(each === 0 ? inputs : outputs, outputs)),
-      attn: repeat(attention ? blocks : 0, () => attentionBlockShapes(outputs)),
+      ...(attention && { attn: repeat(blocks, () => attentionBlockShapes(outputs)) }),
       ...(index > 0 && { upsample: resampleShapes(outputs) }),
     };
   };
@@ -67,8 +67,7 @@ export function* decoderStages(params: Decoder, groups: number): Generator<Stage
     const { block, attn, upsample } = params.up[index];
     for (let each = 0; each < block.length; each++) {
       yield { name: `up.${index}.block.${each}`, apply: (x) => applyResidualBlock(block[each], x, groups) };
-      if (attn.length > 0)
-        yield { name: `up.${index}.attn.${each}`, apply: (x) => applyAttentionBlock(attn[each], x, groups) };
+      if (attn) yield { name: `up.${index}.attn.${each}`, apply: (x) => applyAttentionBlock(attn[each], x, groups) };
     }
     if (upsample) yield { name: `up.${index}.upsample`, apply: (x) => applyUpsample(upsample, x) };
   }

@@ -25,7 +25,7 @@ import { repeat, type Stage } from './stage.js';
 
 export type EncoderLevel = {
   block: ResidualBlock[];
-  attn: AttentionBlock[]; // one after each block, or none
+  attn?: AttentionBlock[]; // one after each block, at the levels with attention
   downsample?: Resample; // not at the last level
 };
 
@@ -45,7 +45,7 @@ export function encoderShapes(config: VaeConfig): ShapesOf<Encoder> {
     const attention = config.encoderAttentionResolutions.includes(config.resolution / 2 ** index);
     return {
       block: repeat(config.residualBlocks, (each) => residualBlockShapes(each === 0 ? inputs : outputs, outputs)),
-      attn: repeat(attention ? config.residualBlocks : 0, () => attentionBlockShapes(outputs)),
+      ...(attention && { attn: repeat(config.residualBlocks, () => attentionBlockShapes(outputs)) }),
       ...(index < last && { downsample: resampleShapes(outputs) }),
     };
   };
@@ -64,8 +64,7 @@ export function* encoderStages(params: Encoder, groups: number): Generator<Stage
   for (const [index, { block, attn, downsample }] of params.down.entries()) {
     for (let each = 0; each < block.length; each++) {
       yield { name: `down.${index}.block.${each}`, apply: (x) => applyResidualBlock(block[each], x, groups) };
-      if (attn.length > 0)
-        yield { name: `down.${index}.attn.${each}`, apply: (x) => applyAttentionBlock(attn[each], x, groups) };
+      if (attn) yield { name: `down.${index}.attn.${each}`, apply: (x) => applyAttentionBlock(attn[each], x, groups) };
     }
     if (downsample) yield { name: `down.${index}.downsample`, apply: (x) => applyDownsample(downsample, x) };
   }

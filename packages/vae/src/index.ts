@@ -4,5 +4,5 @@ export type { Decoder, DecoderLevel } from './decoder.js';
 export type { Encoder, EncoderLevel } from './encoder.js';
 export { loadVae } from './load.js';
 export type { Middle } from './middle.js';
-export { klDivergence, negativeLogLikelihood, type Posterior, sampleLatent } from './posterior.js';
+export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampleLatent } from './posterior.js';
 export { decode, encode, initVae, type Vae, vaeShapes } from './vae.js';

@@ -43,8 +43,9 @@ describe('presets', () => {
   });
 
   it('demo turns 64 × 64 images into 8 × 8 × 16 latents and back', () => {
+    const key = randomKey(1);
     const before = tf.memory().numTensors;
-    const vae = initVae(randomKey(1), demo);
+    const vae = initVae(key, demo);
     const shapes = tf.tidy(() => {
       const { mean } = encode(vae, demo, tf.zeros([1, 64, 64, 3]));
       return [mean.shape, decode(vae, demo, mean).shape];
