@@ -1,1 +1,42 @@
-export {};
+export { type Progress, readLatestProgress } from './checkpoint/checkpoint.js';
+export { type HostTensors, readTree, treeFromHost } from './checkpoint/host-trees.js';
+export { findDamage, writeManifest } from './checkpoint/manifest.js';
+export type { BatchSource } from './data/batches.js';
+export { centreCrop } from './data/centre-crop.js';
+export { decodeImage } from './data/decode-image.js';
+export { createDecodePool, type DecodePool } from './data/decode-pool.js';
+export { encodePng } from './data/encode-png.js';
+export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './data/image-batches.js';
+export { type ImageFolderOptions, openImageFolder } from './data/image-folder.js';
+export { type ImageGridOptions, imageGrid } from './data/image-grid.js';
+export type { BadImage, ImageSource, SampleRequest } from './data/image-source.js';
+export { imagesToTensor, tensorToImages } from './data/image-tensors.js';
+export { type LatentBatch, openLatentBatches } from './data/latent-batches.js';
+export { type CacheSample, type LatentCache, openLatentCache, writeLatentCache } from './data/latent-cache.js';
+export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
+export { cropPixels, mirrorPixels, type Pixels } from './data/pixels.js';
+export { type HostRandom, randomAt } from './data/random.js';
+export { type LogRecord, readRecords } from './log/json-lines.js';
+export { formatDuration, type Terminal } from './log/live-line.js';
+export { type ReportInput, renderReport } from './log/report.js';
+export { createRunLog, type RunLog } from './log/run-log.js';
+export { cachedMoments, encodedImages, type LatentInput } from './model/latent-input.js';
+export { NonFiniteLossError } from './non-finite-loss-error.js';
+export {
+  type AdamWOptions,
+  type AdamWState,
+  applyAdamW,
+  defaultAdamW,
+  initAdamW,
+  isDecayed,
+  type Parameters,
+} from './optimizer/adamw.js';
+export { updateEma } from './optimizer/ema.js';
+export { clipByGlobalNorm, globalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
+export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
+export type { Task } from './task.js';
+export { disposeState, type TrainOptions, type TrainResult, train } from './train.js';
+export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
+export { calibrateVae, createLatentStatistics, type LatentStatistics } from './vae/calibrate-vae.js';
+export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './vae/vae-loss.js';
+export { createAutoencoder, createVaeTask, measureLatents, quantizedLatents, reconstruct } from './vae/vae-task.js';

@@ -2,6 +2,7 @@ import type { Key, Tree } from '@tb/runtime';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from './data/batches.js';
 import type { Pixels } from './data/pixels.js';
+import type { HostRandom } from './data/random.js';
 import type { Parameters } from './optimizer/adamw.js';
 import type { LossFunction } from './train-step.js';
 
@@ -12,10 +13,9 @@ export type Task<Batch = unknown> = {
   /** Tensors that the loss reads and training does not change. */
   frozen: Tree<tf.Tensor>;
   loss: LossFunction;
-  /** The plain value that decides the shapes of a step, given to `loss`; a function of the step alone. */
-  variantAt?(step: number): unknown;
   openBatches(firstStep: number): BatchSource<Batch>;
-  toTensors(batch: Batch): Tree<tf.Tensor>;
+  /** @param random - the step's own numbers, for what is drawn on the host, such as masks */
+  toTensors(batch: Batch, random: HostRandom): Tree<tf.Tensor>;
   /** Numbers about the averaged parameters on data that training does not see. */
   validate?(ema: Parameters): Promise<Record<string, number>>;
   /** A picture of what the averaged parameters can do. */

@@ -24,14 +24,12 @@ export function initTrainState(params: Parameters): TrainState {
  *
  * @param frozen - tensors that are read and not trained
  * @param key - the step's own random key
- * @param variant - plain value that decides shapes; each value has its own program
  */
 export type LossFunction = (
   params: Parameters,
   frozen: Tree<tf.Tensor>,
   batch: Tree<tf.Tensor>,
   key: Key,
-  variant: unknown,
 ) => LossResult;
 
 export type TrainStepOptions = {
@@ -55,10 +53,9 @@ export function createTrainStep(loss: LossFunction, options: TrainStepOptions) {
     frozen: Tree<tf.Tensor>,
     batch: Tree<tf.Tensor>,
     { learningRate, step, runKey }: StepInputs,
-    variant: unknown,
   ): { state: TrainState; metrics: Record<string, tf.Scalar> } => {
     const key = foldIn(runKey, step);
-    const result = valueAndGradients((params) => loss(params, frozen, batch, key, variant), state.params);
+    const result = valueAndGradients((params) => loss(params, frozen, batch, key), state.params);
     const { gradients, norm } = clipByGlobalNorm(result.gradients, options.clipNorm);
     const next = applyAdamW(state.params, gradients, state.optimizer, learningRate, options.adamw);
     const updated = {
@@ -73,5 +70,5 @@ export function createTrainStep(loss: LossFunction, options: TrainStepOptions) {
       metrics: { loss: result.loss, gradientNorm: norm, ...result.metrics },
     };
   };
-  return jit(trainStep, { donate: [0], static: [4], precision: options.precision });
+  return jit(trainStep, { donate: [0], precision: options.precision });
 }

@@ -1,12 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disposeTree, type Key, randomKey } from '@tb/runtime';
+import { disposeTree, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
+import { randomAt } from './data/random.js';
+import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
-import type { RunLog } from './log/run-log.js';
 import type { Task } from './task.js';
 import { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
 
@@ -59,9 +60,9 @@ export async function train<Batch>(
     try {
       return await trainFrom(run, { task, options, log, signal, trainStep });
     } catch (error) {
+      disposeState(run.state);
       if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
       const retries = run.progress.retries + 1;
-      disposeState(run.state);
       run = (await tryRestore(options)) ?? (await start(task, options));
       run.progress.retries = retries;
       log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
@@ -112,9 +113,9 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
     while (progress.step < options.steps && !signal?.aborted) {
       const batch = await batches.next();
       const learningRate = learningRateAt(options.schedule, progress.step);
-      const tensors = task.toTensors(batch);
+      const tensors = task.toTensors(batch, randomAt(options.seed, hostStream, progress.retries, progress.step));
       const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(progress.step, 'int32'), runKey };
-      const result = trainStep(run.state, task.frozen, tensors, inputs, task.variantAt?.(progress.step));
+      const result = trainStep(run.state, task.frozen, tensors, inputs);
       run.state = result.state;
       tf.dispose([tensors as tf.TensorContainer, inputs.learningRate, inputs.step]);
       progress.step++;
@@ -138,6 +139,9 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
     log.pause();
   }
 }
+
+/** Keeps what is drawn on the host apart from the data order, which has the same seed. */
+const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
@@ -173,7 +177,11 @@ function createLossQueue<Batch>(delay: number, progress: Progress, batches: Batc
       throw new NonFiniteLossError(step, loss, batches.describe(batch));
     }
     progress.smoothedLoss = progress.smoothedLoss === null ? loss : 0.98 * progress.smoothedLoss + 0.02 * loss;
-    progress.seconds = log.step(step, { ...values, learningRate, smoothedLoss: progress.smoothedLoss }, batches.batchSize);
+    progress.seconds = log.step(
+      step,
+      { ...values, learningRate, smoothedLoss: progress.smoothedLoss },
+      batches.batchSize,
+    );
   };
   return {
     async add(pending: Pending<Batch>) {
@@ -194,5 +202,3 @@ function createLossQueue<Batch>(delay: number, progress: Progress, batches: Batc
 export function disposeState({ params, ema, optimizer }: TrainState): void {
   disposeTree([params, ema, optimizer.firstMoment, optimizer.secondMoment, optimizer.step]);
 }
-
-export type { Key };

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
+import type { TrainState } from '../train-step.js';
 import { type HostTensors, readTree, treeFromHost } from './host-trees.js';
 import { findDamage, writeManifest } from './manifest.js';
-import type { TrainState } from '../train-step.js';
 
 /** Where a run stands, besides its tensors. */
 export type Progress = {
@@ -37,12 +37,7 @@ const files = {
  * @returns the checkpoint's folder
  * @throws Error when it cannot be written (disk full, no permission); nothing is left behind then
  */
-export async function saveCheckpoint(
-  root: string,
-  state: TrainState,
-  progress: Progress,
-  keep = 3,
-): Promise<string> {
+export async function saveCheckpoint(root: string, state: TrainState, progress: Progress, keep = 3): Promise<string> {
   const name = `step-${String(progress.step).padStart(8, '0')}`;
   const temporary = join(root, `.${name}.${randomBytes(4).toString('hex')}.tmp`);
   const target = join(root, name);
@@ -60,7 +55,8 @@ export async function saveCheckpoint(
       `checkpoint ${target} cannot be written: ${reasonOf(error)}; nothing was left behind, and earlier checkpoints are untouched`,
     );
   }
-  for (const old of (await listCheckpoints(root)).slice(keep)) await rm(join(root, old), { recursive: true, force: true });
+  for (const old of (await listCheckpoints(root)).slice(keep))
+    await rm(join(root, old), { recursive: true, force: true });
   return target;
 }
 
@@ -105,7 +101,10 @@ async function readProgress(folder: string): Promise<Progress> {
 /** Newest first. */
 async function listCheckpoints(root: string): Promise<string[]> {
   const entries = await readdir(root).catch(() => []);
-  return entries.filter((name) => folderPattern.test(name)).sort().reverse();
+  return entries
+    .filter((name) => folderPattern.test(name))
+    .sort()
+    .reverse();
 }
 
 /** A folder cannot be renamed onto a full one, so an older one of the same name steps aside first. */

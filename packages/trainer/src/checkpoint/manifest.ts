@@ -35,7 +35,8 @@ export async function findDamage(folder: string, format: string): Promise<string
   }
   for (const [file, { sha256 }] of Object.entries(manifest.files)) {
     try {
-      if ((await fileSha256(join(folder, file))) !== sha256) return `${file} does not have the SHA-256 it was written with`;
+      if ((await fileSha256(join(folder, file))) !== sha256)
+        return `${file} does not have the SHA-256 it was written with`;
     } catch (error) {
       return `${file} cannot be read: ${(error as Error).message}`;
     }

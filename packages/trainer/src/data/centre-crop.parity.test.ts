@@ -1,5 +1,5 @@
-import { goldenJson, goldenPath } from '@tb/test-utils';
 import { fileURLToPath } from 'node:url';
+import { goldenJson, goldenPath } from '@tb/test-utils';
 import { describe, expect, it } from 'vitest';
 import { centreCrop } from './centre-crop.js';
 import { decodeImage } from './decode-image.js';

@@ -82,7 +82,9 @@ function readerThatSkips(source: ImageSource, pool: DecodePool, { badLimit, onBa
         if (!bad.has(request.path)) onBadImage?.({ path: request.path, reason });
         bad.set(request.path, reason);
         if (bad.size > most) {
-          throw new Error(`too many unreadable images (${bad.size} of ${source.length}), the last was ${request.path}: ${reason}`);
+          throw new Error(
+            `too many unreadable images (${bad.size} of ${source.length}), the last was ${request.path}: ${reason}`,
+          );
         }
       }
     }

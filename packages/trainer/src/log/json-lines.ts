@@ -25,6 +25,8 @@ export function readRecords(path: string): LogRecord[] {
 /** Drops what was logged at `step` and later, for a run that continues from there. */
 export async function truncateRecords(path: string, step: number): Promise<void> {
   if (!existsSync(path)) return;
-  const kept = readRecords(path).filter((record) => record.step < step || (record.step === step && record.event !== 'step'));
+  const kept = readRecords(path).filter(
+    (record) => record.step < step || (record.step === step && record.event !== 'step'),
+  );
   await writeFileAtomic(path, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }

@@ -57,7 +57,13 @@ describe('the live line', () => {
 
 describe('renderReport', () => {
   it('draws the losses, embeds the pictures and escapes what others wrote', () => {
-    const records = [1, 2, 3].map((step) => ({ event: 'step', step, loss: 3 / step, smoothedLoss: 2, learningRate: 1 }));
+    const records = [1, 2, 3].map((step) => ({
+      event: 'step',
+      step,
+      loss: 3 / step,
+      smoothedLoss: 2,
+      learningRate: 1,
+    }));
     const bad = { event: 'bad-image', step: 1, path: '<script>', reason: 'broken' };
     const html = renderReport({
       title: 'run',

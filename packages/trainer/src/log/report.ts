@@ -20,15 +20,15 @@ export function renderReport({ title, config, records, pictures, notes = [] }: R
   const validations = records.filter(({ event }) => event === 'validation');
   const bad = records.filter(({ event }) => event === 'bad-image');
   const sections = [
-    `<h1>${escape(title)}</h1>`,
-    ...notes.map((note) => `<p>${escape(note)}</p>`),
+    `<h1>${escapeHtml(title)}</h1>`,
+    ...notes.map((note) => `<p>${escapeHtml(note)}</p>`),
     summary(steps),
     ...curves(steps, validations),
     ...pictures.map(({ title: name, png }) => figure(name, png)),
     bad.length > 0 ? `<h2>Unreadable images (${bad.length})</h2>${list(bad)}` : '',
-    `<h2>Configuration</h2><pre>${escape(JSON.stringify(config, null, 2))}</pre>`,
+    `<h2>Configuration</h2><pre>${escapeHtml(JSON.stringify(config, null, 2))}</pre>`,
   ];
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(title)}</title><style>${style}</style><body>${sections.join('\n')}</body></html>\n`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${style}</style><body>${sections.join('\n')}</body></html>\n`;
 }
 
 const style = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -46,16 +46,15 @@ function summary(steps: readonly LogRecord[]): string {
     ['images/s', Number(last.imagesPerSecond).toFixed(1)],
     ['time', formatDuration(Number(last.seconds))],
   ];
-  const row = (tag: string, texts: string[]) => `<tr>${texts.map((text) => `<${tag}>${escape(text)}</${tag}>`).join('')}</tr>`;
+  const row = (tag: string, texts: string[]) =>
+    `<tr>${texts.map((text) => `<${tag}>${escapeHtml(text)}</${tag}>`).join('')}</tr>`;
   const [heads, values] = [cells.map(([head]) => head), cells.map(([, value]) => value)];
   return `<table>${row('th', heads)}${row('td', values)}</table>`;
 }
 
 function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]): string[] {
   const points = (records: readonly LogRecord[], name: string) =>
-    records
-      .map((record) => ({ x: record.step, y: Number(record[name]) }))
-      .filter(({ y }) => Number.isFinite(y));
+    records.map((record) => ({ x: record.step, y: Number(record[name]) })).filter(({ y }) => Number.isFinite(y));
   const charts = [
     `<h2>Loss</h2>${lossChart([
       { points: points(steps, 'loss'), colour: '#c8d6e5' },
@@ -66,21 +65,23 @@ function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]):
   const names = new Set(validations.flatMap((record) => Object.keys(record)));
   for (const name of ['event', 'step', 'time']) names.delete(name);
   for (const name of names) {
-    charts.push(`<h2>Validation: ${escape(name)}</h2>${lossChart([{ points: points(validations, name), colour: '#2a7d46' }])}`);
+    charts.push(
+      `<h2>Validation: ${escapeHtml(name)}</h2>${lossChart([{ points: points(validations, name), colour: '#2a7d46' }])}`,
+    );
   }
   return charts;
 }
 
 function figure(title: string, png: Uint8Array): string {
   const data = Buffer.from(png).toString('base64');
-  return `<h2>${escape(title)}</h2><figure><img alt="${escape(title)}" src="data:image/png;base64,${data}"></figure>`;
+  return `<h2>${escapeHtml(title)}</h2><figure><img alt="${escapeHtml(title)}" src="data:image/png;base64,${data}"></figure>`;
 }
 
 function list(bad: readonly LogRecord[]): string {
-  return `<ul>${bad.map(({ path, reason }) => `<li>${escape(`${path}: ${reason}`)}</li>`).join('')}</ul>`;
+  return `<ul>${bad.map(({ path, reason }) => `<li>${escapeHtml(`${path}: ${reason}`)}</li>`).join('')}</ul>`;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
   return text.replace(/[&<>"]/g, (character) => entities[character]);
 }

@@ -84,7 +84,10 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     pause: line.end,
     async report(notes) {
       const file = join(out, 'report.html');
-      await writeFileAtomic(file, renderReport({ title, config, records: readRecords(path), pictures: lastFew(pictures), notes }));
+      await writeFileAtomic(
+        file,
+        renderReport({ title, config, records: readRecords(path), pictures: lastFew(pictures), notes }),
+      );
       return file;
     },
   };

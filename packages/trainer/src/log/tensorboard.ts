@@ -20,7 +20,10 @@ export type EventFile = {
  * @param firstStep - TensorBoard drops what earlier files of the folder hold from this step on
  */
 export function createEventFile(folder: string, firstStep: number, now: () => number = Date.now): EventFile {
-  const path = join(folder, `events.out.tfevents.${Math.floor(now() / 1000)}.${hostname()}.${process.pid}.${firstStep}`);
+  const path = join(
+    folder,
+    `events.out.tfevents.${Math.floor(now() / 1000)}.${hostname()}.${process.pid}.${firstStep}`,
+  );
   const write = (step: number, ...fields: Uint8Array[]) => {
     const event = joinBytes([doubleField(1, now() / 1000), integerField(2, step), ...fields]);
     appendFileSync(path, record(event));

@@ -34,9 +34,12 @@ export function valueAndGradients(
   return { loss: value as tf.Scalar, metrics, gradients: unflattenTree(Object.fromEntries(gradients)) };
 }
 
-/** Square root of the sum of squares of all elements of all leaves. */
+/** Square root of the sum of squares of all elements of all leaves; added in the order of names, so that a tree read from a file has the same norm to the last bit. */
 export function globalNorm(tree: Tree<tf.Tensor>): tf.Scalar {
-  const squares = Object.values(flattenTree(tree)).map((leaf) => tf.sum(tf.square(leaf)));
+  const flat = flattenTree(tree);
+  const squares = Object.keys(flat)
+    .sort()
+    .map((name) => tf.sum(tf.square(flat[name])));
   return tf.sqrt(tf.addN(squares)) as tf.Scalar;
 }
 

@@ -1,0 +1,180 @@
+import { psnr } from '@tb/metrics';
+import { createQuantizer } from '@tb/quantizer';
+import { jit } from '@tb/runtime';
+import { decode, encode, initVae, type Vae, type VaeConfig } from '@tb/vae';
+import * as tf from '@tensorflow/tfjs-core';
+import type { BatchSource } from '../data/batches.js';
+import type { ImageBatch } from '../data/image-batches.js';
+import { imageGrid } from '../data/image-grid.js';
+import { imagesToTensor, tensorToImages } from '../data/image-tensors.js';
+import type { Pixels } from '../data/pixels.js';
+import type { Parameters } from '../optimizer/adamw.js';
+import type { Task } from '../task.js';
+import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
+import { type VaeLossWeights, vaeLoss } from './vae-loss.js';
+
+// N = images, S = side in pixels, h, w, C = height, width and channels of a latent
+
+export type VaeTaskOptions = {
+  config: VaeConfig;
+  weights: VaeLossWeights;
+  openBatches: (firstStep: number) => BatchSource<ImageBatch>;
+  /** Pictures that training does not see. */
+  heldOut: readonly ImageBatch[];
+  size: number;
+  /** Start from these parameters rather than from noise. */
+  initial?: () => Promise<Vae>;
+};
+
+/** Levels at which validation quantizes: the paper's choice, and one that is visibly too coarse (Tab. 1). */
+const validationLevels = [64, 8];
+
+/** Trains the autoencoder. Validation reports PSNR, plain and through the quantizer, on held-out pictures. */
+export function createVaeTask({
+  config,
+  weights,
+  openBatches,
+  heldOut,
+  size,
+  initial,
+}: VaeTaskOptions): Task<ImageBatch> {
+  const autoencoder = createAutoencoder(config, size);
+  return {
+    init: (key) => (initial ? initial() : initVae(key, config)) as Parameters,
+    frozen: {},
+    loss: (params, _, batch, key) =>
+      vaeLoss(params as Vae, config, (batch as { images: tf.Tensor4D }).images, key, weights),
+    openBatches,
+    toTensors: ({ images, labels }) => ({ images: imagesToTensor(images, labels.length, size) }),
+    validate: heldOut.length === 0 ? undefined : (ema) => validateVae(ema as Vae, config, heldOut, size, autoencoder),
+    draw: heldOut.length === 0 ? undefined : (ema) => drawReconstructions(ema as Vae, heldOut[0], size, autoencoder),
+  };
+}
+
+export type Autoencoder = {
+  /** Bytes [N, S, S, 3] to posterior means [N, h, w, C]. */
+  encode(params: Vae, images: Uint8Array): Promise<Float32Array>;
+  /** Latents [N, h, w, C] in the autoencoder's units to pictures. */
+  decode(params: Vae, latents: Float32Array, shape: [number, number, number, number]): Promise<Pixels[]>;
+};
+
+/** The two halves of the autoencoder as compiled programs between host arrays. */
+export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
+  const encodeMean = jit((params: Vae, images: tf.Tensor4D) => encode(params, config, images).mean);
+  const decodeLatents = jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
+  return {
+    async encode(params, bytes) {
+      const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
+      const mean = encodeMean(params, images);
+      const values = Float32Array.from(await mean.data());
+      tf.dispose([images, mean]);
+      return values;
+    },
+    async decode(params, values, shape) {
+      const latents = tf.tensor4d(values, shape);
+      const images = decodeLatents(params, latents);
+      const pictures = await tensorToImages(images);
+      tf.dispose([latents, images]);
+      return pictures;
+    },
+  };
+}
+
+/** PSNR in dB over all pictures, as they are and through the quantizer after calibration of each channel. */
+async function validateVae(
+  params: Vae,
+  config: VaeConfig,
+  batches: readonly ImageBatch[],
+  size: number,
+  autoencoder: Autoencoder,
+): Promise<Record<string, number>> {
+  const calibrated = calibrateVae(params, config, await measureLatents(params, config, batches, autoencoder));
+  const restorers: Record<string, (latents: Float32Array) => Float32Array> = { psnr: (latents) => latents };
+  for (const levels of validationLevels) restorers[`psnrAt${levels}`] = quantizedLatents(config, levels);
+  const results: Record<string, number> = {};
+  for (const [name, restore] of Object.entries(restorers)) {
+    results[name] = await meanPsnr(calibrated, config, batches, size, autoencoder, restore);
+  }
+  tf.dispose([calibrated.quant_conv, calibrated.post_quant_conv] as unknown as tf.TensorContainer);
+  return results;
+}
+
+/** Channel statistics of the posterior means. */
+export async function measureLatents(
+  params: Vae,
+  config: VaeConfig,
+  batches: readonly ImageBatch[],
+  autoencoder: Autoencoder,
+) {
+  const statistics = createLatentStatistics(config.latentChannels);
+  for (const { images } of batches) statistics.add(await autoencoder.encode(params, images));
+  return statistics.finish();
+}
+
+/** Quantizes and restores latents at `levels` per channel, over the paper's range. */
+export function quantizedLatents(config: VaeConfig, levels: number): (latents: Float32Array) => Float32Array {
+  const quantizer = createQuantizer({ levels });
+  return (latents) => {
+    const normalized = latents.map((value) => value * config.latentScale);
+    const restored = quantizer.dequantize(quantizer.quantize(normalized));
+    return Float32Array.from(restored, (value) => value / config.latentScale);
+  };
+}
+
+async function meanPsnr(
+  params: Vae,
+  config: VaeConfig,
+  batches: readonly ImageBatch[],
+  size: number,
+  autoencoder: Autoencoder,
+  restore: (latents: Float32Array) => Float32Array,
+): Promise<number> {
+  let sum = 0;
+  let count = 0;
+  for (const { images, labels } of batches) {
+    const pictures = await reconstruct(params, config, images, labels.length, autoencoder, restore);
+    for (const [index, picture] of pictures.entries()) {
+      const pixels = images.subarray(index * size * size * 3, (index + 1) * size * size * 3);
+      const shape = { height: size, width: size, channels: 3 };
+      sum += Math.min(psnr({ ...shape, pixels }, { ...shape, pixels: picture.data }, 255), 100);
+      count++;
+    }
+  }
+  return sum / count;
+}
+
+/** Encodes, changes the latents, decodes. */
+export async function reconstruct(
+  params: Vae,
+  config: VaeConfig,
+  images: Uint8Array,
+  count: number,
+  autoencoder: Autoencoder,
+  change: (latents: Float32Array) => Float32Array = (latents) => latents,
+): Promise<Pixels[]> {
+  const latents = change(await autoencoder.encode(params, images));
+  const side = Math.sqrt(latents.length / (count * config.latentChannels));
+  return autoencoder.decode(params, latents, [count, side, side, config.latentChannels]);
+}
+
+/** Up to eight originals above their reconstructions. */
+async function drawReconstructions(
+  params: Vae,
+  { images, labels }: ImageBatch,
+  size: number,
+  autoencoder: Autoencoder,
+): Promise<Pixels> {
+  const count = Math.min(8, labels.length);
+  const length = size * size * 3;
+  const shown = images.subarray(0, count * length);
+  const originals = Array.from({ length: count }, (_, index) => ({
+    width: size,
+    height: size,
+    data: shown.subarray(index * length, (index + 1) * length),
+  }));
+  const latents = await autoencoder.encode(params, shown);
+  const channels = params.post_quant_conv.weight.shape[1]!;
+  const side = Math.sqrt(latents.length / (count * channels));
+  const restored = await autoencoder.decode(params, latents, [count, side, side, channels]);
+  return imageGrid([...originals, ...restored], { columns: count });
+}

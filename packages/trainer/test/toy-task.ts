@@ -1,0 +1,72 @@
+import { dropoutMask, unflattenTree } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { prefetch } from '../src/data/batches.js';
+import { createDataOrder } from '../src/data/data-order.js';
+import { randomAt } from '../src/data/random.js';
+import type { Task } from '../src/task.js';
+import type { TrainOptions } from '../src/train.js';
+
+export type ToyBatch = { x: Float32Array; indices: number[] };
+
+const samples = 10;
+const batchSize = 3;
+
+/** Fits a vector to noisy samples, with dropout: small, and exercises every source of randomness of a run. */
+export function toyTask({ poisonedStep }: { poisonedStep?: (step: number) => boolean } = {}): Task<ToyBatch> {
+  const order = createDataOrder(samples, 5);
+  return {
+    init: () => unflattenTree({ weight: tf.tensor2d([[0.1, -0.2, 0.3, 0.4]]), bias: tf.tensor1d([1, 1, -1, 1]) }),
+    frozen: {},
+    loss: (params, _, batch, key) => {
+      const { weight, bias } = params as { weight: tf.Tensor; bias: tf.Tensor };
+      const { x, noise } = batch as { x: tf.Tensor; noise: tf.Tensor };
+      const kept = tf.mul(x, dropoutMask(key, x.shape, 0.9));
+      const error = tf.sub(tf.add(weight, bias), tf.add(kept, noise));
+      return { loss: tf.mean(tf.square(error)), metrics: { largest: tf.max(tf.abs(error)) } };
+    },
+    openBatches: (firstStep) => ({
+      samplesPerEpoch: samples,
+      batchSize,
+      next: prefetch(async (step) => makeBatch(step), firstStep, 2).next,
+      describe: ({ indices }: ToyBatch) => `samples ${indices.join(', ')}`,
+      close: async () => {},
+    }),
+    toTensors: ({ x }, random) => ({
+      x: tf.tensor2d(x, [batchSize, 4]),
+      noise: tf.tensor2d(
+        Array.from({ length: 4 }, () => 0.01 * random.normal()),
+        [1, 4],
+      ),
+    }),
+  };
+
+  function makeBatch(step: number): ToyBatch {
+    const indices = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row).index);
+    const x = Float32Array.from(
+      indices.flatMap((index) => Array.from({ length: 4 }, (_, i) => randomAt(9, index, i).normal())),
+    );
+    if (poisonedStep?.(step)) x[0] = Number.NaN;
+    return { x, indices };
+  }
+}
+
+export function toyOptions(out: string, changes: Partial<TrainOptions> = {}): TrainOptions {
+  return {
+    out,
+    steps: 20,
+    seed: 1,
+    schedule: { kind: 'cosine', peak: 0.05, minimum: 0, warmup: 5, total: 20 },
+    adamw: { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.02 },
+    clipNorm: 1,
+    emaRate: 0.9,
+    resume: false,
+    checkpointEvery: 4,
+    keepCheckpoints: 2,
+    validateEvery: 1000,
+    drawEvery: 1000,
+    nanRetries: 0,
+    lossDelay: 0,
+    config: { toy: true },
+    ...changes,
+  };
+}
