@@ -14,6 +14,8 @@ import { zipPieces } from './zip-writer.js';
 export type NpzFile = {
   /** Names of the arrays, without the suffix `.npy`. */
   readonly names: string[];
+  /** Element type and shape of an array, from its header alone. */
+  describe(name: string): Promise<Pick<HostTensor, 'dtype' | 'shape'>>;
   /** Reads one array. */
   read(name: string): Promise<HostTensor>;
   /**
@@ -43,6 +45,7 @@ export async function openNpz(input: ByteInput, options: NpyReadOptions = {}): P
     };
     return {
       names: [...members.keys()],
+      describe: (name) => describeArray(archive, find(name)),
       read: (name) => readArray(archive, find(name), maxBytes),
       batches: (name, rows) => readBatches(archive, find(name), rows, maxBytes),
       close: () => source.close(),
@@ -119,6 +122,12 @@ async function openArray(archive: ZipArchive, entry: ZipEntry): Promise<OpenArra
     await reader.close();
     throw error instanceof NpyFault ? fail(`at its byte ${error.offset}: ${error.reason}`) : error;
   }
+}
+
+async function describeArray(archive: ZipArchive, entry: ZipEntry): Promise<Pick<HostTensor, 'dtype' | 'shape'>> {
+  const { header, reader } = await openArray(archive, entry);
+  await reader.close();
+  return { dtype: header.element.dtype, shape: header.shape };
 }
 
 async function readArray(archive: ZipArchive, entry: ZipEntry, maxBytes: number): Promise<HostTensor> {
