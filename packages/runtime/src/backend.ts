@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { registerGradients } from './gradients.js';
 import { importOptional } from './import-optional.js';
 import { registerRandomKernels } from './random-kernels.js';
 import { registerTrainingKernels } from './wasm/register.js';
@@ -73,7 +74,8 @@ export async function useBackend(choice: BackendChoice, options: BackendOptions 
   if (choice !== 'auto' && !Object.hasOwn(engines, choice)) {
     throw new Error(`useBackend: backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
   }
-  await import('@tensorflow/tfjs'); // registers every gradient
+  await import('@tensorflow/tfjs'); // registers tfjs's gradients
+  registerGradients();
   const skipped: BackendReport['skipped'] = [];
   for (const name of choice === 'auto' ? automatic : [choice]) {
     try {

@@ -7,8 +7,10 @@ export type KernelAttributes = any;
 
 /** Registers a kernel for the WASM backend in place of the one it has, if it has one. */
 export function replaceWasmKernel(kernelName: string, kernelFunc: tf.KernelFunc): void {
-  if (tf.getKernel(kernelName, 'wasm')) tf.unregisterKernel(kernelName, 'wasm');
-  tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
+  const original = tf.getKernel(kernelName, 'wasm');
+  if (original) tf.unregisterKernel(kernelName, 'wasm');
+  // The original's set-up stays: the new kernel may call the old one.
+  tf.registerKernel({ ...original, kernelName, backendName: 'wasm', kernelFunc });
 }
 
 /** A kernel made of tfjs operations. Its temporaries are disposed; nothing in it is recorded for gradients. */
