@@ -1,8 +1,11 @@
 import { defineConfig, type Options } from 'tsup';
 
+/** tsup sets `baseUrl`, which TypeScript 6 takes only under protest. */
+const declarations = { compilerOptions: { ignoreDeprecations: '6.0' } };
+
 /** Build of a published library package: ESM and type declarations, dependencies left outside. */
 export const library = (options: Options) =>
-  defineConfig({ format: ['esm'], target: 'node20', dts: true, sourcemap: true, clean: true, ...options });
+  defineConfig({ format: ['esm'], target: 'node20', dts: declarations, sourcemap: true, clean: true, ...options });
 
 /** Build of a command-line application: ESM with a shebang line, no declarations. */
 export const application = (options: Options) =>
