@@ -1,1 +1,21 @@
-export {};
+export {
+  assertTokenBridgeConfig,
+  backboneConfig,
+  channelHeadConfig,
+  officialChannelOrder,
+  positionCount,
+  type QuantizerConfig,
+  type TokenBridgeConfig,
+} from './config.js';
+export {
+  drawTrainingMasks,
+  type Evaluation,
+  evaluate,
+  type LossInputs,
+  type LossOptions,
+  loss,
+  type TrainingMasks,
+} from './loss.js';
+export { configFromOfficial, type OfficialArguments } from './official-config.js';
+export { initTokenBridge, type TokenBridge, tokenBridgeShapes } from './parameters.js';
+export { presets } from './presets.js';

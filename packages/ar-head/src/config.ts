@@ -1,0 +1,67 @@
+/** Sizes and kind of the channel head. */
+export type ChannelHeadConfig = {
+  /**
+   * `autoregressive` (Eq. 6) conditions every channel on the ones before it; `parallel` (Tab. 2a) predicts each from the
+   * context features alone.
+   */
+  kind: 'autoregressive' | 'parallel';
+  /** Channels of a latent position. */
+  channels: number;
+  /** Quantization levels B of a channel. */
+  levels: number;
+  /** Channels classified jointly (Tab. 2d): 1, 2 or 4. A group of g has Bᵍ classes. */
+  groupSize: 1 | 2 | 4;
+  /** Width of the backbone's context features. */
+  featureWidth: number;
+  /** Width of the head's own transformer; a multiple of `heads`. */
+  width: number;
+  depth: number;
+  heads: number;
+  /** Hidden width of the MLPs as a multiple of the width. */
+  mlpRatio: number;
+};
+
+/** The largest number of classes of a group: Tab. 2(d)'s largest, 16⁴. */
+const maximumClasses = 65536;
+
+/** How many predictions the head makes per position, one per group of channels. */
+export function groupCount({ channels, groupSize }: ChannelHeadConfig): number {
+  return channels / groupSize;
+}
+
+/** Classes of one prediction, Bᵍ. */
+export function classCount({ levels, groupSize }: ChannelHeadConfig): number {
+  return levels ** groupSize;
+}
+
+/** @throws Error listing every field that no head can have */
+export function assertChannelHeadConfig(config: ChannelHeadConfig): void {
+  const { kind, channels, levels, groupSize, width, heads, mlpRatio } = config;
+  const problems: string[] = [];
+  for (const name of ['channels', 'featureWidth', 'width', 'depth', 'heads'] as const) {
+    if (!Number.isInteger(config[name]) || config[name] < 1)
+      problems.push(`${name} must be a positive integer, got ${config[name]}`);
+  }
+  if (kind !== 'autoregressive' && kind !== 'parallel')
+    problems.push(`kind must be autoregressive or parallel, got ${kind}`);
+  if (![1, 2, 4].includes(groupSize)) problems.push(`groupSize must be 1, 2 or 4, got ${groupSize}`);
+  if (channels % groupSize !== 0)
+    problems.push(`channels must be a multiple of the groupSize ${groupSize}, got ${channels}`);
+  if (!Number.isInteger(levels) || levels < 2) problems.push(`levels must be an integer from 2, got ${levels}`);
+  if (!(levels ** groupSize <= maximumClasses))
+    problems.push(`levels to the power of groupSize must be at most ${maximumClasses}, got ${levels}^${groupSize}`);
+  if (width % heads !== 0) problems.push(`width must be a multiple of the ${heads} heads, got ${width}`);
+  if (!(mlpRatio > 0) || !Number.isInteger(width * mlpRatio))
+    problems.push(`mlpRatio times width must be a positive integer, got ${mlpRatio} × ${width}`);
+  if (problems.length > 0) throw new Error(`assertChannelHeadConfig: ${problems.join('; ')}`);
+}
+
+/**
+ * The official sizes: width 1024 with 4 layers (L) and 6 layers (H) from the paper's appendix A, 8 heads from the released
+ * code. There is no official base; it takes L's head.
+ */
+export const channelHeadSizes = {
+  base: { width: 1024, depth: 4, heads: 8, mlpRatio: 4 },
+  large: { width: 1024, depth: 4, heads: 8, mlpRatio: 4 },
+  huge: { width: 1024, depth: 6, heads: 8, mlpRatio: 4 },
+} as const;

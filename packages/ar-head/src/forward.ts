@@ -1,0 +1,165 @@
+import {
+  applyEmbedding,
+  applyLayerNorm,
+  applyLinear,
+  assertLastAxis,
+  type KeyValueCache,
+  modulate,
+  silu,
+} from '@tb/nn';
+import { checkpoint, splitKey } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { applyChannelBlock, blockModulation, type ChannelBlock, type Dropout } from './channel-block.js';
+import type { ChannelHead } from './channel-head.js';
+import type { ChannelHeadConfig } from './config.js';
+
+// R = rows (positions of all images), G = groups of channels, T = groups of one call, Z = feature width, D = width, K = classes
+//
+// The head's one forward path. Training walks over all groups in one call; sampling group after group, with a cache.
+
+/**
+ * The first input of the sequence of channels. The released code adds `timesteps_embeddings[0]` to it when it samples and
+ * leaves it out when it trains; the switch says which of the two to do.
+ */
+export type FirstPosition = 'training' | 'sampling';
+
+/** All that depends on the context features alone: computed once per position, however the groups are then walked. */
+export type Condition = {
+  /** First input of the sequence [R, 1, D]. */
+  start: tf.Tensor3D;
+  /** silu(condition) of every group [R, G, D], the input of all modulations. */
+  activated: tf.Tensor3D;
+  /** The final layer's scale and shift [R, G, 2D]. */
+  final: tf.Tensor3D;
+};
+
+export type ForwardOptions = {
+  /** In training only. */
+  dropout?: Dropout;
+  /** Keep each block's input only and compute its inside again for the gradient. */
+  rematerialize?: boolean;
+  /** Called with intermediate results and their official names. The tensor lives as long as the caller's scope. */
+  observe?: (name: string, activation: tf.Tensor) => void;
+};
+
+/** @param features - context features [R, Z] */
+export function conditionOn(
+  params: ChannelHead,
+  config: ChannelHeadConfig,
+  features: tf.Tensor2D,
+  firstPosition: FirstPosition,
+  { observe }: ForwardOptions = {},
+): Condition {
+  assertLastAxis('conditionOn', 'features', features, config.featureWidth);
+  const projected = applyLinear(params.condition_proj, features);
+  observe?.('condition_proj', projected);
+  const base = tf.expandDims(projected, 1) as tf.Tensor3D;
+  const condition = tf.add(base, params.timesteps_embeddings) as tf.Tensor3D; // [R, G, D]
+  const activated = silu(condition);
+  return {
+    start: firstPosition === 'sampling' ? tf.slice(condition, [0, 0, 0], [-1, 1, -1]) : base,
+    activated,
+    final: applyLinear(params.channel_final.adaLN_modulation[1], activated),
+  };
+}
+
+/**
+ * The input of one group: the class of the group before it, or the start of the sequence; in a parallel head the start
+ * for every group.
+ *
+ * @param previous - class of group − 1, int32 [R]; not read for group 0 or in a parallel head
+ * @returns [R, 1, D]
+ */
+export function groupInput(
+  params: ChannelHead,
+  config: ChannelHeadConfig,
+  condition: Condition,
+  group: number,
+  previous: tf.Tensor | null,
+): tf.Tensor3D {
+  const isStart = group === 0 || config.kind === 'parallel';
+  const token = isStart
+    ? condition.start
+    : tf.expandDims(applyEmbedding(params.token_embeddings[group - 1], previous!), 1);
+  return tf.add(token, tf.slice(params.channel_embed as tf.Tensor3D, [0, group, 0], [1, 1, -1]));
+}
+
+/** How far along the sequence of groups a call stands, and what it may reuse from the calls before. */
+export type Walk = {
+  /** The first group of the next call. */
+  group: number;
+  /** Keys and values of the groups behind, per block; `null` at the start. */
+  caches: (KeyValueCache | null)[];
+  /** The modulation of every block for all groups [R, G, 6D], or `null` to compute it inside each block. */
+  modulations: tf.Tensor3D[] | null;
+};
+
+/** A walk that stands before the first group. */
+export function startWalk(params: ChannelHead): Walk {
+  return { group: 0, caches: params.channel_blocks.map(() => null), modulations: null };
+}
+
+/** The same, with all modulations computed at once: for a walk of many calls, which would else read their weights in each. */
+export function startHoistedWalk(params: ChannelHead, { activated }: Condition): Walk {
+  const modulations = params.channel_blocks.map((block) => blockModulation(block, activated));
+  return { ...startWalk(params), modulations };
+}
+
+/**
+ * The blocks and the final layer on the next groups: all of them in training, one in sampling.
+ *
+ * @param inputs - [R, T, D]
+ * @returns features before the classifiers [R, T, D], and the walk behind these groups
+ */
+export function forward(
+  params: ChannelHead,
+  config: ChannelHeadConfig,
+  condition: Condition,
+  inputs: tf.Tensor3D,
+  walk: Walk,
+  { dropout, rematerialize = false, observe }: ForwardOptions = {},
+): { features: tf.Tensor3D; walk: Walk } {
+  const keys = dropout ? splitKey(dropout.key, config.depth) : [];
+  const count = inputs.shape[1];
+  const here = (all: tf.Tensor3D) =>
+    all.shape[1] === count ? all : tf.slice(all, [0, walk.group, 0], [-1, count, -1]);
+  const caches: (KeyValueCache | null)[] = [];
+  const block = (block: ChannelBlock, x: tf.Tensor3D, source: tf.Tensor3D, index: number) => {
+    const modulation = walk.modulations ? source : blockModulation(block, source);
+    const step = applyChannelBlock(block, x, modulation, walk.caches[index], {
+      heads: config.heads,
+      causal: config.kind === 'autoregressive',
+      dropout: dropout && { ...dropout, key: keys[index] },
+    });
+    caches.push(rematerialize ? null : step.cache);
+    return step.output;
+  };
+  const apply = rematerialize ? (checkpoint(block) as typeof block) : block;
+  const hidden = params.channel_blocks.reduce((x, parameters, index) => {
+    const output = apply(parameters, x, here(walk.modulations?.[index] ?? condition.activated), index);
+    observe?.(`channel_blocks.${index}`, output);
+    return output;
+  }, inputs);
+  const features = finalLayer(params, hidden, here(condition.final), observe);
+  return { features, walk: { ...walk, group: walk.group + count, caches } };
+}
+
+/** Logits of one group: features [R, D] to [R, K]. */
+export function classify(params: ChannelHead, group: number, features: tf.Tensor2D): tf.Tensor2D {
+  return applyLinear(params.channel_heads[group], features);
+}
+
+/** The affine norm, then the norm without parameters that the condition modulates; its chunks are scale, then shift. */
+function finalLayer(
+  params: ChannelHead,
+  x: tf.Tensor3D,
+  modulation: tf.Tensor3D,
+  observe?: ForwardOptions['observe'],
+): tf.Tensor3D {
+  const normalized = applyLayerNorm(params.channel_norm, x);
+  observe?.('channel_norm', normalized);
+  const [scale, shift] = tf.split(modulation, 2, 2);
+  const output = modulate(applyLayerNorm(null, normalized), shift, scale);
+  observe?.('channel_final', output);
+  return output;
+}

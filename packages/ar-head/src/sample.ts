@@ -1,0 +1,97 @@
+import { assertShape, crossEntropy } from '@tb/nn';
+import { foldIn, gumbel, type Key } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import type { ChannelHead } from './channel-head.js';
+import { type ChannelHeadConfig, classCount, groupCount } from './config.js';
+import { classify, conditionOn, type FirstPosition, forward, groupInput, startHoistedWalk } from './forward.js';
+import { classesToTokens } from './groups.js';
+
+// N = images, P = positions, R = N·P rows, C = channels, G = groups, K = classes, Z = feature width
+
+/** How a class is drawn from logits: the likeliest, or one of softmax(logits / temperature). */
+export type Draw =
+  | 'greedy'
+  | {
+      /** Positive; a scalar tensor inside a compiled function, so that another temperature needs no other program. */
+      temperature: number | tf.Scalar;
+      /** One key per image [N, 2]: the draws of an image depend on its own key alone. */
+      keys: Key;
+    };
+
+export type SampleOptions = {
+  /** Default `greedy`. */
+  draw?: Draw;
+  /** Default `sampling`, as the released code samples. */
+  firstPosition?: FirstPosition;
+};
+
+export type ChannelSample = {
+  /** In the head's order of channels, int32 [N, P, C]. */
+  tokens: tf.Tensor3D;
+  /** ln p(tokens | features) in nats, at temperature 1 however they were drawn; float32 [N, P]. */
+  logProbability: tf.Tensor2D;
+  /** Logits of each drawn class [N, P, G, K]. */
+  logits: tf.Tensor4D;
+};
+
+/**
+ * Draws the tokens of positions, group after group (Eq. 6), with a key-value cache; a parallel head draws all at once.
+ *
+ * @param features - context features [N, P, Z]
+ * @throws Error if a shape does not fit the configuration
+ */
+export function sampleChannels(
+  params: ChannelHead,
+  config: ChannelHeadConfig,
+  features: tf.Tensor3D,
+  { draw = 'greedy', firstPosition = 'sampling' }: SampleOptions = {},
+): ChannelSample {
+  const [images, positions] = features.shape;
+  assertShape('sampleChannels', 'features', features, [images, positions, config.featureWidth]);
+  const groups = groupCount(config);
+  return tf.tidy(() => {
+    const rows = tf.reshape(features, [images * positions, config.featureWidth]) as tf.Tensor2D;
+    const condition = conditionOn(params, config, rows, firstPosition);
+    const logits: tf.Tensor2D[] = []; // per group [R, K]
+    const classes: tf.Tensor1D[] = []; // per group [R]
+    let walk = startHoistedWalk(params, condition);
+    while (walk.group < groups) {
+      const last = config.kind === 'parallel' ? groups : walk.group + 1;
+      const inputs: tf.Tensor3D[] = [];
+      for (let group = walk.group; group < last; group++)
+        inputs.push(groupInput(params, config, condition, group, classes[group - 1] ?? null));
+      const step = forward(params, config, condition, tf.concat(inputs, 1), walk);
+      for (const each of tf.unstack(step.features, 1)) {
+        const groupLogits = classify(params, classes.length, each as tf.Tensor2D);
+        logits.push(groupLogits);
+        classes.push(drawClasses(groupLogits, draw, classes.length, images, positions));
+      }
+      walk = step.walk;
+    }
+    return assemble(config, logits, classes, [images, positions]);
+  });
+}
+
+function assemble(
+  config: ChannelHeadConfig,
+  logits: tf.Tensor2D[],
+  classes: tf.Tensor1D[],
+  [images, positions]: [number, number],
+): ChannelSample {
+  const stacked = tf.stack(logits, 1); // [R, G, K]
+  const drawn = tf.stack(classes, 1); // [R, G]
+  const tokens = classesToTokens(drawn, config.levels, config.groupSize); // [R, G, g]
+  const surprise = tf.sum(crossEntropy(stacked, drawn), 1);
+  return {
+    tokens: tf.reshape(tokens, [images, positions, config.channels]),
+    logProbability: tf.reshape(tf.neg(surprise), [images, positions]),
+    logits: tf.reshape(stacked, [images, positions, groupCount(config), classCount(config)]),
+  };
+}
+
+/** Adding Gumbel noise and taking the largest draws from the softmax. */
+function drawClasses(logits: tf.Tensor2D, draw: Draw, group: number, images: number, positions: number): tf.Tensor1D {
+  if (draw === 'greedy') return tf.argMax(logits, 1);
+  const noise = gumbel(foldIn(draw.keys, group), [images, positions, logits.shape[1]]);
+  return tf.argMax(tf.add(tf.div(logits, draw.temperature), tf.reshape(noise, logits.shape)), 1);
+}

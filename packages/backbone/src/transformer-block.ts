@@ -1,0 +1,117 @@
+import {
+  type Attention,
+  applyAttention,
+  applyLayerNorm,
+  applyMlp,
+  attentionShapes,
+  initAttention,
+  initLayerNorm,
+  initMlp,
+  type LayerNorm,
+  layerNormShapes,
+  type Mlp,
+  mlpShapes,
+  type ShapesOf,
+} from '@tb/nn';
+import { checkpoint, type Key, splitKey } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import type { StackConfig } from './config.js';
+
+// N = images, S = tokens, D = width
+
+/** A pre-norm transformer block, by timm's names. */
+export type TransformerBlock = {
+  norm1: LayerNorm;
+  attn: Attention;
+  norm2: LayerNorm;
+  mlp: Mlp;
+};
+
+/** Dropout of a training step: rates in [0, 1) and the key that decides what is dropped. */
+export type Dropout = {
+  /** Rate for the attention weights. */
+  attention: number;
+  /** Rate for the attention's output and inside the MLP. */
+  projection: number;
+  key: Key;
+};
+
+export type StackOptions = {
+  /** In training only. */
+  dropout?: Dropout;
+  /** Keep each block's input only and compute its inside again for the gradient. */
+  rematerialize?: boolean;
+  /** Called with every block's output and its official name. The tensor lives as long as the caller's scope. */
+  observe?: (name: string, activation: tf.Tensor) => void;
+};
+
+/** Shapes of a block's parameters. */
+export function transformerBlockShapes({ width, heads }: StackConfig, mlpRatio: number): ShapesOf<TransformerBlock> {
+  return {
+    norm1: layerNormShapes(width),
+    attn: attentionShapes({ width, heads }),
+    norm2: layerNormShapes(width),
+    mlp: mlpShapes(width, width * mlpRatio),
+  };
+}
+
+/** Xavier-uniform linears, norms at identity. */
+export function initTransformerBlock(key: Key, { width, heads }: StackConfig, mlpRatio: number): TransformerBlock {
+  return tf.tidy(() => {
+    const [attentionKey, mlpKey] = splitKey(key, 2);
+    return {
+      norm1: initLayerNorm(width),
+      attn: initAttention(attentionKey, { width, heads }),
+      norm2: initLayerNorm(width),
+      mlp: initMlp(mlpKey, width, width * mlpRatio),
+    };
+  });
+}
+
+/**
+ * x + attention(norm(x)), then the same with the MLP.
+ *
+ * @param x - [N, S, D]
+ * @param keyMask - 1 for tokens that may be attended, 0 for padding [N, S]; left out, all may be
+ */
+export function applyTransformerBlock(
+  params: TransformerBlock,
+  x: tf.Tensor3D,
+  heads: number,
+  keyMask?: tf.Tensor2D,
+  dropout?: Dropout,
+): tf.Tensor3D {
+  return tf.tidy(() => {
+    const [attentionKey, mlpKey] = dropout ? splitKey(dropout.key, 2) : [];
+    const attended = applyAttention(params.attn, applyLayerNorm(params.norm1, x), {
+      heads,
+      keyMask,
+      dropout: dropout && { ...dropout, key: attentionKey },
+    });
+    const middle = tf.add(x, attended);
+    const fed = applyMlp(params.mlp, applyLayerNorm(params.norm2, middle), {
+      dropout: dropout && { rate: dropout.projection, key: mlpKey },
+    });
+    return tf.add(middle, fed);
+  });
+}
+
+/** Block after block. `name` is the stack's official name, for `observe`. */
+export function applyTransformerStack(
+  blocks: readonly TransformerBlock[],
+  x: tf.Tensor3D,
+  stack: { name: string; heads: number; keyMask?: tf.Tensor2D },
+  { dropout, rematerialize = false, observe }: StackOptions,
+): tf.Tensor3D {
+  return tf.tidy(() => {
+    const keys = dropout ? splitKey(dropout.key, blocks.length) : [];
+    const apply = rematerialize
+      ? (checkpoint(applyTransformerBlock) as typeof applyTransformerBlock)
+      : applyTransformerBlock;
+    return blocks.reduce((hidden, block, index) => {
+      const output = apply(block, hidden, stack.heads, stack.keyMask, dropout && { ...dropout, key: keys[index] });
+      observe?.(`${stack.name}.${index}`, output);
+      return output;
+    }, x);
+  });
+}

@@ -1,0 +1,41 @@
+import { channelHeadSizes } from '@tb/ar-head';
+import { backboneSizes } from '@tb/backbone';
+import { officialChannelOrder, type TokenBridgeConfig } from './config.js';
+
+/** 256 × 256 images through the KL-16 autoencoder, ImageNet's classes, B = 64 on [−5, 5] (Sec. 4.1), rates of Tab. 4. */
+function imageNet(size: 'base' | 'large' | 'huge'): TokenBridgeConfig {
+  return {
+    latent: { height: 16, width: 16, channels: 16 },
+    classes: 1000,
+    quantizer: { levels: 64, min: -5, max: 5, range: 3 },
+    channelOrder: officialChannelOrder,
+    backbone: backboneSizes[size],
+    head: { kind: 'autoregressive', groupSize: 1, ...channelHeadSizes[size] },
+    training: { attentionDropout: 0.1, projectionDropout: 0.1, labelDropout: 0.1, minimumMaskRatio: 0.7 },
+  };
+}
+
+/**
+ * Ready configurations. `large` and `huge` are the paper's (appendix A and the released code); `base` is MAR-B's backbone
+ * with L's head, for which no official weights exist. `tiny` is ours, for demonstrations: 64 × 64 images as 8 × 8 × 16
+ * latents, ten classes, minutes of training on one GPU, sampling in a browser.
+ */
+export const presets = {
+  tiny: {
+    latent: { height: 8, width: 8, channels: 16 },
+    classes: 10,
+    quantizer: { levels: 32, min: -5, max: 5, range: 3 },
+    channelOrder: officialChannelOrder,
+    backbone: {
+      bufferSize: 8,
+      mlpRatio: 4,
+      encoder: { width: 192, depth: 4, heads: 4 },
+      decoder: { width: 192, depth: 4, heads: 4 },
+    },
+    head: { kind: 'autoregressive', groupSize: 1, width: 192, depth: 3, heads: 4, mlpRatio: 4 },
+    training: { attentionDropout: 0.1, projectionDropout: 0.1, labelDropout: 0.1, minimumMaskRatio: 0.7 },
+  },
+  base: imageNet('base'),
+  large: imageNet('large'),
+  huge: imageNet('huge'),
+} as const satisfies Record<string, TokenBridgeConfig>;
