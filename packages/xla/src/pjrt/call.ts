@@ -1,7 +1,7 @@
 /**
  * Calls into a PJRT plugin: one function pointer per entry of `PJRT_Api`, struct in and out, errors as exceptions.
  */
-import koffi, { type KoffiFunction } from 'koffi';
+import koffi, { type KoffiFunc } from 'koffi';
 import { PjrtError, STATUS_CODES } from './errors.js';
 import { type Address, type Block, readText, viewMemory } from './memory.js';
 import {
@@ -36,13 +36,51 @@ export type PjrtApi = {
   callAsync<F extends ApiFunction['fields']>(fn: ApiFunction<F>, inputs: Inputs<F>): Promise<void>;
 };
 
-export type NestedStruct = { readonly layout: Struct; readonly block: Block };
+/** A struct behind a struct; `points` is what it points to, kept alive during the call. */
+export type NestedStruct = { readonly layout: Struct; readonly block: Block; readonly points?: readonly Block[] };
+
+type NativeFunction = KoffiFunc<(struct: Address) => number | bigint>;
 
 // Pointers travel as integers: every argument and every result of the API is one address.
 const functionType = koffi.proto('uint64_t', ['uint64_t']);
 
 /** A plugin's complaint about a struct from an older API: `Unexpected PJRT_X size: expected 120, got 112. …` */
 const SIZE_COMPLAINT = /Unexpected (PJRT_\w+) size: expected (\d+), got (\d+)/;
+
+type FunctionTable = (fn: ApiFunction) => NativeFunction;
+
+/** Function pointers of the table, made callable on first use. A shorter table is an older plugin's. */
+function functionTable(table: DataView): FunctionTable {
+  const callables = new Map<number, NativeFunction>();
+  return (fn) => {
+    let found = callables.get(fn.index);
+    if (!found) {
+      const offset = API_FUNCTIONS_OFFSET + 8 * fn.index;
+      const address = offset + 8 <= table.byteLength ? table.getBigUint64(offset, true) : 0n;
+      if (address === 0n) throw new PjrtError(nameOf(fn), 'UNIMPLEMENTED', 'the plugin does not offer this function');
+      found = koffi.decode(address, functionType) as NativeFunction;
+      callables.set(fn.index, found);
+    }
+    return found;
+  };
+}
+
+const nameOf = (fn: ApiFunction): string => fn.name.replace(/_Args$/, '');
+
+/** Reads and destroys a PJRT_Error. */
+function takeError(callable: FunctionTable, fn: ApiFunction, error: Address): PjrtError {
+  const read = <F extends ApiFunction['fields']>(reader: ApiFunction<F>, inputs: Inputs<F>): Values<F> => {
+    const block = allocateStruct(reader);
+    writeFields(block.view, reader, inputs);
+    callable(reader)(block.address);
+    return readFields(block.view, reader);
+  };
+  const text = read(Functions.Error_Message, { error });
+  const message = readText(text.message, Number(text.message_size));
+  const { code } = read(Functions.Error_GetCode, { error });
+  read(Functions.Error_Destroy, { error });
+  return new PjrtError(nameOf(fn), STATUS_CODES[code] ?? 'UNKNOWN', message);
+}
 
 /**
  * @param table - the address that the plugin's `GetPjrtApi` returned
@@ -58,36 +96,9 @@ export function openApi(table: Address): PjrtApi {
   if (version.major !== 0) {
     throw new Error(`openApi: the plugin's PJRT API must have major version 0, got ${version.major}.${version.minor}`);
   }
-  const callables = new Map<number, KoffiFunction>();
+  const callable = functionTable(view);
   // What C knows by address only stays reachable from here while C runs. A stack, since callbacks may call again.
   const pinned: unknown[] = [];
-
-  function callable(fn: ApiFunction): KoffiFunction {
-    let found = callables.get(fn.index);
-    if (!found) {
-      const offset = API_FUNCTIONS_OFFSET + 8 * fn.index;
-      const address = offset + 8 <= tableSize ? view.getBigUint64(offset, true) : 0n;
-      if (address === 0n) throw new PjrtError(fn.name, 'UNIMPLEMENTED', 'the plugin does not offer this function');
-      found = koffi.decode(address, functionType) as KoffiFunction;
-      callables.set(fn.index, found);
-    }
-    return found;
-  }
-
-  /** Reads and destroys a PJRT_Error. */
-  function takeError(fn: ApiFunction, error: Address): PjrtError {
-    const read = <F extends ApiFunction['fields']>(reader: ApiFunction<F>, inputs: Inputs<F>): Values<F> => {
-      const block = allocateStruct(reader);
-      writeFields(block.view, reader, inputs);
-      callable(reader)(block.address);
-      return readFields(block.view, reader);
-    };
-    const text = read(Functions.Error_Message, { error });
-    const message = readText(text.message, Number(text.message_size));
-    const { code } = read(Functions.Error_GetCode, { error });
-    read(Functions.Error_Destroy, { error });
-    return new PjrtError(fn.name.replace(/_Args$/, ''), STATUS_CODES[code] ?? 'UNKNOWN', message);
-  }
 
   function callBlock(fn: ApiFunction, block: Block, nested: readonly NestedStruct[] = []): void {
     pinned.push(block, nested);
@@ -95,7 +106,7 @@ export function openApi(table: Address): PjrtApi {
       for (let tries = 0; ; tries += 1) {
         const error = BigInt(callable(fn)(block.address));
         if (error === 0n) return;
-        const problem = takeError(fn, error);
+        const problem = takeError(callable, fn, error);
         if (tries > nested.length || !lengthen(problem, [{ layout: fn, block }, ...nested])) throw problem;
       }
     } finally {
@@ -124,12 +135,19 @@ export function openApi(table: Address): PjrtApi {
         callable(fn).async(block.address, (problem: unknown, error: number | bigint) => {
           // `block` is used here, which keeps it alive until C is done.
           if (problem) reject(problem);
-          else if (BigInt(error) !== 0n && block) reject(takeError(fn, BigInt(error)));
+          else if (BigInt(error) !== 0n && block) reject(takeError(callable, fn, BigInt(error)));
           else resolve();
         });
       });
     },
   };
+}
+
+const deleterType = koffi.proto('void', ['uint64_t']);
+
+/** Calls a C function of the plugin's that takes back what it lent. */
+export function runDeleter(deleter: Address, subject: Address): void {
+  if (deleter !== 0n) koffi.call(deleter, deleterType, subject);
 }
 
 /** Follows a complaint about a struct's size, in place: the zeros behind it are there already. */

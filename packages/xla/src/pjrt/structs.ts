@@ -5,7 +5,7 @@
  * Sizes only ever grow at the end, and a plugin rejects a struct shorter than the one it was built with; `call.ts`
  * then repeats the call with zeros behind.
  */
-import { type Address, allocate, type Block } from './memory.js';
+import { type Address, addressOf, allocate, type Block } from './memory.js';
 
 export type FieldType = 'pointer' | 'int64' | 'int32' | 'float' | 'bool';
 type Fields = Readonly<Record<string, FieldType>>;
@@ -18,13 +18,16 @@ export type Struct<F extends Fields = Fields> = {
   readonly offsets: Readonly<Record<keyof F, number>>;
 };
 
-/** A value of each field: pointers and 64-bit integers are bigints (plain numbers are taken too when writing). */
+/** A value of each field: pointers and 64-bit integers are bigints. */
 export type Values<F extends Fields> = {
   [K in keyof F]: F[K] extends 'pointer' | 'int64' ? bigint : F[K] extends 'bool' ? boolean : number;
 };
+/** The same for writing: plain numbers are taken too, and memory stands for its own address. */
 export type Inputs<F extends Fields> = {
-  [K in keyof F]?: F[K] extends 'pointer' ? Address | Block : F[K] extends 'bool' ? boolean : number | bigint;
+  [K in keyof F]?: F[K] extends 'pointer' ? Address | Memory : F[K] extends 'bool' ? boolean : number | bigint;
 };
+
+type Memory = Block | ArrayBufferView | ArrayBuffer;
 
 const BYTES: Record<FieldType, number> = { pointer: 8, int64: 8, int32: 4, float: 4, bool: 1 };
 
@@ -264,13 +267,15 @@ export function allocateStruct(layout: Struct): Block {
 }
 
 export function writeFields<F extends Fields>(view: DataView, layout: Struct<F>, values: Inputs<F>): void {
-  for (const [name, value] of Object.entries(values) as [string, Block | number | bigint | boolean][]) {
+  for (const [name, value] of Object.entries(values) as [string, Memory | number | bigint | boolean][]) {
     const offset = layout.offsets[name]!;
     const type = layout.fields[name]!;
-    if (type === 'int32') view.setInt32(offset, Number(value), true);
+    if (typeof value === 'object') {
+      view.setBigUint64(offset, 'address' in value ? value.address : addressOf(value), true);
+    } else if (type === 'int32') view.setInt32(offset, Number(value), true);
     else if (type === 'float') view.setFloat32(offset, Number(value), true);
     else if (type === 'bool') view.setUint8(offset, value ? 1 : 0);
-    else view.setBigInt64(offset, typeof value === 'object' ? value.address : BigInt(value), true);
+    else view.setBigInt64(offset, BigInt(value), true);
   }
 }
 

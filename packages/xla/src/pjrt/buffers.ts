@@ -1,0 +1,151 @@
+/** Arrays on PJRT devices: uploads, downloads, and their handles. */
+import {
+  type ArraySpec,
+  assertHostArray,
+  byteSize,
+  type DeviceBuffer,
+  type ElementType,
+  type HostArray,
+  hostArray,
+} from '../executor.js';
+import type { Client } from './client.js';
+import { allocate } from './memory.js';
+import { Functions } from './structs.js';
+
+/** `PJRT_Buffer_Type` of each element type. */
+const BUFFER_TYPES: Record<ElementType, number> = {
+  i1: 1,
+  i8: 2,
+  i32: 4,
+  i64: 5,
+  ui8: 6,
+  ui16: 7,
+  ui32: 8,
+  ui64: 9,
+  f16: 10,
+  f32: 11,
+  f64: 12,
+  bf16: 13,
+};
+
+export type PjrtBuffer = {
+  readonly spec: ArraySpec;
+  readonly device: number;
+  /** 0n once freed or donated. */
+  address: bigint;
+};
+
+export type BufferPool = {
+  /** Takes a handle that PJRT made. */
+  adopt(address: bigint, spec: ArraySpec, device: number): PjrtBuffer;
+  upload(data: HostArray, spec: ArraySpec, device: number): PjrtBuffer;
+  download(buffer: DeviceBuffer): Promise<HostArray>;
+  downloadSync(buffer: DeviceBuffer): HostArray;
+  free(buffer: DeviceBuffer): void;
+  freeAll(): void;
+  readonly size: number;
+};
+
+/** @throws Error when the buffer was freed or donated */
+export function liveAddress(caller: string, buffer: DeviceBuffer): bigint {
+  const { address } = buffer as PjrtBuffer;
+  if (address === 0n) throw new Error(`${caller}: the buffer was freed or donated`);
+  return address;
+}
+
+/** Dimensions as PJRT's int64 array. */
+function dimensions(shape: readonly number[]) {
+  const block = allocate(shape.length * 8);
+  shape.forEach((size, axis) => {
+    block.view.setBigInt64(axis * 8, BigInt(size), true);
+  });
+  return block;
+}
+
+export function createBufferPool(client: Client): BufferPool {
+  const { api } = client.plugin;
+  const live = new Set<PjrtBuffer>();
+  // Downloads wait one after another, so that any number of them holds a single thread of libuv's pool.
+  let lastWait: Promise<unknown> = Promise.resolve();
+
+  const destroyEvent = (event: bigint) => void api.call(Functions.Event_Destroy, { event });
+
+  function adopt(address: bigint, spec: ArraySpec, device: number): PjrtBuffer {
+    const buffer = { spec, device, address };
+    live.add(buffer);
+    return buffer;
+  }
+
+  function upload(data: HostArray, spec: ArraySpec, device: number): PjrtBuffer {
+    assertHostArray('upload', data, spec);
+    const shape = dimensions(spec.shape);
+    // Semantics 0, immutable only during the call: the plugin copies (or stages) before it returns.
+    const { buffer, done_with_host_buffer } = api.call(Functions.Client_BufferFromHostBuffer, {
+      client: client.address,
+      data,
+      type: BUFFER_TYPES[spec.type],
+      dims: shape,
+      num_dims: spec.shape.length,
+      host_buffer_semantics: 0,
+      device: client.devices[device]!.address,
+    });
+    destroyEvent(done_with_host_buffer);
+    return adopt(buffer, spec, device);
+  }
+
+  /** Enqueues the copy straight into the array that the caller gets. */
+  function startDownload(caller: string, buffer: DeviceBuffer): { target: ArrayBuffer; event: bigint } {
+    const target = new ArrayBuffer(byteSize(buffer.spec));
+    const { event } = api.call(Functions.Buffer_ToHostBuffer, {
+      src: liveAddress(caller, buffer),
+      dst: target,
+      dst_size: target.byteLength,
+    });
+    return { target, event };
+  }
+
+  function downloadSync(buffer: DeviceBuffer): HostArray {
+    if (byteSize(buffer.spec) === 0) return hostArray(buffer.spec, new ArrayBuffer(0));
+    const { target, event } = startDownload('downloadSync', buffer);
+    try {
+      api.call(Functions.Event_Await, { event });
+    } finally {
+      destroyEvent(event);
+    }
+    return hostArray(buffer.spec, target);
+  }
+
+  async function download(buffer: DeviceBuffer): Promise<HostArray> {
+    if (byteSize(buffer.spec) === 0) return hostArray(buffer.spec, new ArrayBuffer(0));
+    const { target, event } = startDownload('download', buffer);
+    const wait = lastWait.then(() => api.callAsync(Functions.Event_Await, { event }));
+    lastWait = wait.catch(() => undefined);
+    try {
+      await wait;
+    } finally {
+      destroyEvent(event);
+    }
+    return hostArray(buffer.spec, target);
+  }
+
+  function free(buffer: DeviceBuffer): void {
+    const own = buffer as PjrtBuffer;
+    if (own.address === 0n) return;
+    const { address } = own;
+    own.address = 0n;
+    live.delete(own);
+    api.call(Functions.Buffer_Destroy, { buffer: address });
+  }
+
+  return {
+    adopt,
+    upload,
+    download,
+    downloadSync,
+    free,
+    freeAll: () => [...live].forEach(free),
+    get size() {
+      return live.size;
+    },
+  };
+}

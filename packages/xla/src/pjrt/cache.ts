@@ -1,0 +1,65 @@
+/**
+ * Compiled programs on disk. A program is native code: whoever can write to the folder can run code in this process, so
+ * the folder belongs to one user.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export type ProgramCache = {
+  readonly folder: string;
+  /** The program's bytes; undefined when it is not there, or not whole (then a note says so). */
+  read(key: string): Uint8Array | undefined;
+  /** A folder that cannot be written costs the next compilation, not this one: it is a note, no error. */
+  write(key: string, program: Uint8Array): void;
+  remove(key: string): void;
+};
+
+/** A checksum stands before the program: a truncated or changed file must not reach the deserializer. */
+const CHECKSUM_BYTES = 32;
+
+const sha256 = (bytes: Uint8Array | string): Buffer => createHash('sha256').update(bytes).digest();
+
+/** A key from everything that the compiled code depends on. */
+export function cacheKey(parts: readonly string[]): string {
+  return sha256(JSON.stringify(parts)).toString('hex');
+}
+
+/** `TB_XLA_CACHE`, or `tokenbridge/xla` in the user's cache folder. `TB_XLA_CACHE=off` (or empty) means no cache. */
+export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const named = environment.TB_XLA_CACHE;
+  if (named !== undefined) return named === '' || named === 'off' ? undefined : named;
+  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tokenbridge', 'xla');
+}
+
+export function openProgramCache(folder: string, note = (text: string): void => console.warn(text)): ProgramCache {
+  const pathOf = (key: string) => join(folder, `${key}.program`);
+
+  function read(key: string): Uint8Array | undefined {
+    let file: Buffer;
+    try {
+      file = readFileSync(pathOf(key));
+    } catch {
+      return undefined;
+    }
+    const program = file.subarray(CHECKSUM_BYTES);
+    if (file.length > CHECKSUM_BYTES && sha256(program).equals(file.subarray(0, CHECKSUM_BYTES))) return program;
+    note(`compile cache: ${pathOf(key)} is damaged; compiling again`);
+    return undefined;
+  }
+
+  function write(key: string, program: Uint8Array): void {
+    const temporary = `${pathOf(key)}.${process.pid}.${Date.now()}`;
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      writeFileSync(temporary, Buffer.concat([sha256(program), program]), { mode: 0o600 });
+      renameSync(temporary, pathOf(key));
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      note(`compile cache: ${folder} cannot be written (${(error as Error).message})`);
+    }
+  }
+
+  return { folder, read, write, remove: (key) => rmSync(pathOf(key), { force: true }) };
+}

@@ -1,0 +1,93 @@
+/** The `Executor` over the PJRT C API: what runs programs on GPUs. */
+import type { Executor } from '../executor.js';
+import { createBufferPool } from './buffers.js';
+import { defaultCacheFolder, openProgramCache } from './cache.js';
+import { type Client, type ClientOptions, createClient } from './client.js';
+import { loadPlugin, type Plugin } from './plugin.js';
+import { compileProgram, executeProgram, type PjrtProgram } from './program.js';
+
+export type PjrtExecutorOptions = ClientOptions & {
+  /** Path of the plugin's library; default: the first that `discoverPlugins` finds. */
+  plugin?: string;
+  /** Folder of compiled programs, or false for none; default `TB_XLA_CACHE` or the user's cache folder. */
+  cacheFolder?: string | false;
+};
+
+export type PjrtExecutor = Executor & {
+  readonly plugin: Plugin;
+  readonly platformVersion: string;
+  /** Buffers not yet freed: for tests of leaks. */
+  liveBuffers(): number;
+};
+
+/** Numbers and switches from the environment, for programs that do not offer them as options. */
+function environmentOptions(environment: NodeJS.ProcessEnv): ClientOptions {
+  const fraction = environment.TB_XLA_MEMORY_FRACTION;
+  const preallocate = environment.TB_XLA_PREALLOCATE;
+  return {
+    ...(fraction && { memoryFraction: Number(fraction) }),
+    ...(preallocate && { preallocate: preallocate !== 'false' && preallocate !== '0' }),
+  };
+}
+
+function assertOptions({ memoryFraction }: ClientOptions): void {
+  if (memoryFraction !== undefined && !(memoryFraction > 0 && memoryFraction <= 1)) {
+    throw new Error(`createPjrtExecutor: memoryFraction must be above 0 and at most 1, got ${memoryFraction}`);
+  }
+}
+
+/** The executor over a client that exists already. */
+export function executorOfClient(client: Client, cacheFolder: string | undefined): PjrtExecutor {
+  const pool = createBufferPool(client);
+  const cache = cacheFolder === undefined ? undefined : openProgramCache(cacheFolder);
+  const programs = new Set<PjrtProgram>();
+  let open = true;
+  return {
+    plugin: client.plugin,
+    platform: client.platform,
+    platformVersion: client.platformVersion,
+    deviceKind: client.devices[0]!.kind,
+    deviceCount: client.devices.length,
+    compile(module, options) {
+      const program = compileProgram(client, cache, module, options);
+      const { dispose } = program;
+      program.dispose = () => {
+        programs.delete(program);
+        dispose.call(program);
+      };
+      programs.add(program);
+      return program;
+    },
+    upload: (data, spec, device = 0) => pool.upload(data, spec, device),
+    execute: (executable, inputs, donated = []) =>
+      executeProgram(client, pool, executable as PjrtProgram, inputs, donated),
+    download: pool.download,
+    downloadSync: pool.downloadSync,
+    free: pool.free,
+    memory: (device = 0) => client.memory(device),
+    liveBuffers: () => pool.size,
+    dispose() {
+      if (!open) return;
+      open = false;
+      pool.freeAll();
+      for (const program of [...programs]) program.dispose();
+      client.destroy();
+    },
+  };
+}
+
+/**
+ * Loads a plugin and opens its devices.
+ * @throws PluginNotFoundError when there is no plugin; PjrtError with the plugin's reason when it finds no device
+ */
+export function createPjrtExecutor(options: PjrtExecutorOptions = {}): PjrtExecutor {
+  const merged = { ...environmentOptions(process.env), ...options };
+  assertOptions(merged);
+  const client = createClient(loadPlugin(options.plugin), merged);
+  if (client.devices.length === 0) {
+    client.destroy();
+    throw new Error(`createPjrtExecutor: the plugin ${client.plugin.location.path} found no device`);
+  }
+  const { cacheFolder } = options;
+  return executorOfClient(client, cacheFolder === false ? undefined : (cacheFolder ?? defaultCacheFolder()));
+}

@@ -1,0 +1,93 @@
+/** Loads a PJRT plugin into this process. A plugin can be loaded only once and never unloaded. */
+import { existsSync } from 'node:fs';
+import koffi from 'koffi';
+import { openApi, type PjrtApi } from './call.js';
+import { cudaDataFolder, type Discovery, discoverPlugins, nvidiaLibraries, type PluginLocation } from './discovery.js';
+import { readText, viewMemory } from './memory.js';
+import { Functions, readFields, Structs } from './structs.js';
+
+export type Plugin = {
+  readonly api: PjrtApi;
+  readonly location: PluginLocation;
+  /** What the plugin says of itself, such as `stablehlo_current_version: [1, 17, 0]`. */
+  readonly attributes: Readonly<Record<string, string | number | boolean | number[]>>;
+};
+
+/** No plugin could be loaded; `looked` says where it was looked for. */
+export class PluginNotFoundError extends Error {
+  override readonly name = 'PluginNotFoundError';
+  readonly looked: Discovery['missed'];
+
+  constructor(looked: Discovery['missed']) {
+    const places = looked.map(({ source, reason }) => `\n  ${source}: ${reason}`).join('');
+    super(
+      "loadPlugin: no PJRT plugin found. Install JAX's (pip install 'jax[cuda13]') into the active Python environment, " +
+        `or name one with TB_PJRT_PLUGIN. Looked at:${places}`,
+    );
+    this.looked = looked;
+  }
+}
+
+// koffi runs C on its own stacks, 2 MiB and 128 KiB by default. XLA's compiler needs more, and overflowing one kills the
+// process. Pages are taken only as they are used.
+const STACK_BYTES = 16 * 1024 * 1024;
+const loaded = new Map<string, Plugin>();
+
+function prepareProcess(location: PluginLocation): void {
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '2'; // errors, no information and warnings
+  if (!location.nvidiaFolder) return;
+  const folder = cudaDataFolder(location.nvidiaFolder);
+  const flags = process.env.XLA_FLAGS ?? '';
+  // Reaches the plugin's getenv from the main thread alone: Node's Workers have their own copy of the environment.
+  if (folder && !flags.includes('xla_gpu_cuda_data_dir')) {
+    process.env.XLA_FLAGS = `${flags} --xla_gpu_cuda_data_dir=${folder}`.trim();
+  }
+  for (const library of nvidiaLibraries(location.nvidiaFolder)) koffi.load(library);
+}
+
+function readAttributes(api: PjrtApi): Plugin['attributes'] {
+  const { attributes, num_attributes } = api.call(Functions.Plugin_Attributes, {});
+  const result: Record<string, string | number | boolean | number[]> = {};
+  const stride = Math.ceil(Structs.NamedValue.size / 8) * 8;
+  for (let index = 0; index < Number(num_attributes); index += 1) {
+    const view = viewMemory(attributes + BigInt(index * stride), stride);
+    const entry = readFields(view, Structs.NamedValue);
+    const name = readText(entry.name, Number(entry.name_size));
+    const valueOffset = Structs.NamedValue.offsets.value;
+    const count = Number(entry.value_size);
+    if (entry.type === 0) result[name] = readText(entry.value, count);
+    else if (entry.type === 1) result[name] = Number(entry.value);
+    else if (entry.type === 2) {
+      const list = viewMemory(entry.value, count * 8);
+      result[name] = Array.from({ length: count }, (_, place) => Number(list.getBigInt64(place * 8, true)));
+    } else if (entry.type === 3) result[name] = view.getFloat32(valueOffset, true);
+    else result[name] = view.getUint8(valueOffset) !== 0;
+  }
+  return result;
+}
+
+/** A plugin from an API table that is in memory already. */
+export function adoptPlugin(table: bigint, location: PluginLocation): Plugin {
+  const api = openApi(table);
+  api.call(Functions.Plugin_Initialize, {});
+  return { api, location, attributes: readAttributes(api) };
+}
+
+/**
+ * Loads the plugin at `path`, or the best one found (see `discoverPlugins`).
+ * @throws PluginNotFoundError when there is none
+ * @throws Error when the library does not load, with the loader's message
+ */
+export function loadPlugin(path?: string): Plugin {
+  const { found, missed } = path ? discoverPlugins({ TB_PJRT_PLUGIN: path }) : discoverPlugins();
+  const location = found[0];
+  if (!location || (path && !existsSync(path))) throw new PluginNotFoundError(missed);
+  const before = loaded.get(location.path);
+  if (before) return before;
+  if (loaded.size === 0) koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
+  prepareProcess(location);
+  const getApi = koffi.load(location.path).func('GetPjrtApi', 'uint64_t', []);
+  const plugin = adoptPlugin(BigInt(getApi()), location);
+  loaded.set(location.path, plugin);
+  return plugin;
+}
