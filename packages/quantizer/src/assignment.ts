@@ -40,6 +40,17 @@ export function linearAssignment(levels: number, { min, max }: Interval): Assign
   return withEnds(levels, (x) => Math.min(Math.max(Math.floor((x - min) / width), 0), levels - 1));
 }
 
+/** Value of a codeword in units of x: (γ + range) / (2·range) · (max − min) + min. */
+export function exactValue(gamma: number, range: number, { min, max }: Interval): number {
+  return ((gamma + range) / (2 * range)) * (max - min) + min;
+}
+
+/** The same with every operation rounded to float32, as the released code computes it. */
+export function referenceValue(gamma: number, range: number, { min, max }: Interval): number {
+  const f32 = Math.fround;
+  return f32(f32(f32(f32(gamma + f32(range)) / f32(2 * range)) * f32(max - min)) + f32(min));
+}
+
 const withEnds =
   (levels: number, assign: Assignment): Assignment =>
   (x) =>

@@ -1,0 +1,207 @@
+import {
+  type Assignment,
+  exactAssignment,
+  exactValue,
+  linearAssignment,
+  referenceAssignment,
+  referenceValue,
+} from './assignment.js';
+import { binBoundaries, reconstructionValues, referenceCodebook, type Spacing, type Tails } from './codebook.js';
+import { float32Paths } from './float32-path.js';
+import { optionsFromJSON, type QuantizerJSON, type QuantizerOptions, resolveOptions, toJSON } from './options.js';
+import { exactThresholds } from './thresholds.js';
+
+/** Indices: one byte each up to 256 levels, two bytes beyond. */
+export type Indices = Uint8Array | Uint16Array;
+
+/** What `dequantize` reads. */
+export type IndexArray = Indices | Int32Array | Uint32Array | readonly number[];
+
+/**
+ * A scalar quantizer of latents (paper, Sec. 3.1). Arrays are flat with the channels last; with per-channel intervals
+ * their length is a multiple of `channels`.
+ */
+export type Quantizer = {
+  readonly levels: number;
+  /** 1 if all channels share one interval, else the number of intervals. */
+  readonly channels: number;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly range: number;
+  readonly spacing: Spacing;
+  readonly tails: Tails;
+  /** Reconstruction values γ on the normalized axis [levels] (Eq. 3), float64. */
+  readonly codebook: Float64Array;
+  /** Bin boundaries b on the normalized axis [levels + 1] (Eq. 2); the outer two are infinite with unbounded tails. */
+  readonly boundaries: Float64Array;
+  /** Reconstruction values in units of x [channels, levels], row-major, float64. */
+  readonly values: Float64Array;
+  /** The same as `dequantize` returns them, in float32 [channels, levels]. */
+  readonly float32Values: Float32Array;
+  /** Smallest float32 that gets each index but the first [channels, levels − 1]: the index of x is how many are ≤ x. */
+  float32Thresholds(): Float32Array;
+
+  /**
+   * Index of the nearest reconstruction value (Eq. 4), the lower on ties; with linear spacing, of the bin. ±Infinity get
+   * the end codewords. A Float32Array gets exactly the released code's float32 arithmetic (gaussian spacing, clamped
+   * tails), any other input float64 arithmetic; the two differ only within rounding of the midpoint between codewords.
+   *
+   * @param x - latents, channels last
+   * @param out - receives the indices; by default a new Uint8Array, or Uint16Array above 256 levels
+   * @throws RangeError if a value is NaN (its position and channel are named; `out` is then partly written) or the
+   *   length does not fit the channels or `out`
+   */
+  quantize(x: Float32Array | Float64Array | readonly number[], out?: Indices): Indices;
+
+  /**
+   * Reconstruction values of indices (Eq. 5).
+   *
+   * @param out - by default a new Float32Array, with the values the released code computes; a Float64Array receives
+   *   `values`
+   * @throws RangeError if an index is not an integer in [0, levels), or a length does not fit
+   */
+  dequantize(indices: IndexArray, out?: Float32Array): Float32Array;
+  dequantize(indices: IndexArray, out: Float64Array): Float64Array;
+
+  /** Plain data for `fromJSON`. */
+  toJSON(): QuantizerJSON;
+};
+
+/**
+ * Creates a quantizer.
+ *
+ * @param options.levels - number of codewords B, an integer from 2 to 65536 (default 64)
+ * @param options.min - lower end of the interval that is mapped to −range: a number, or one per channel (default −5)
+ * @param options.max - upper end (default 5)
+ * @param options.range - r, in standard deviations (default 3)
+ * @param options.spacing - 'gaussian': bins of equal probability (Eq. 2); 'linear': B equal bins over [min, max]
+ * @param options.tails - 'clamped': the outer bins end at ±range, as in the released code, so released weights need it;
+ *   'unbounded': they reach to infinity (Eq. 3 to the letter), and x is not clamped to the interval
+ * @throws RangeError or TypeError naming the option that does not fit
+ */
+export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
+  const resolved = resolveOptions(options);
+  const { levels, range, spacing, tails } = resolved;
+  const boundaries = binBoundaries(resolved);
+  const codebook = reconstructionValues(boundaries, spacing);
+  const intervals = Array.from(resolved.min, (min, channel) => ({ min, max: resolved.max[channel] }));
+  const channels = intervals.length;
+  const perChannel = (gammas: ArrayLike<number>, toValue: typeof exactValue) =>
+    intervals.flatMap((interval) => Array.from(gammas, (gamma) => toValue(gamma, range, interval)));
+  const values = Float64Array.from(perChannel(codebook, exactValue));
+
+  const exact = intervals.map((interval) =>
+    spacing === 'linear'
+      ? linearAssignment(levels, interval)
+      : exactAssignment(codebook, range, interval, tails === 'clamped'),
+  );
+  // Float32 arithmetic is defined by the released code, where that has the variant at all.
+  const isReleased = spacing === 'gaussian' && tails === 'clamped';
+  const codebook32 = isReleased ? referenceCodebook(levels, range, codebook) : undefined;
+  const assignments = codebook32
+    ? intervals.map((interval) => referenceAssignment(codebook32, range, interval))
+    : exact;
+  const float32Values = Float32Array.from(codebook32 ? perChannel(codebook32, referenceValue) : values);
+  const thresholds = lazy(() =>
+    assignments.map((assign, channel) => exactThresholds(assign, midpoints(values, levels, channel))),
+  );
+  const quantizeFloat32 = lazy(() => {
+    const { simd, table, search } = float32Paths(thresholds());
+    return simd ?? table ?? search;
+  });
+
+  return {
+    ...resolved,
+    channels,
+    codebook,
+    boundaries,
+    values,
+    float32Values,
+    float32Thresholds: lazy(() => Float32Array.from(thresholds().flatMap((each) => [...each]))),
+    quantize(x, out = levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length)) {
+      checkLengths('quantize', 'x', x, channels, out);
+      if (out instanceof Uint8Array && levels > 256)
+        throw new RangeError(`quantize: out must be a Uint16Array for ${levels} levels, got a Uint8Array`);
+      const anyNaN = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(exact, x, out);
+      if (anyNaN) throwAtNaN(x, channels);
+      return out;
+    },
+    dequantize(indices: IndexArray, out: Float32Array | Float64Array = new Float32Array(indices.length)) {
+      checkLengths('dequantize', 'indices', indices, channels, out);
+      readValues(out instanceof Float64Array ? values : float32Values, indices, levels, out);
+      // biome-ignore lint/suspicious/noExplicitAny: `out` decides the type, as the overloads say.
+      return out as any;
+    },
+    toJSON: () => toJSON(resolved),
+  };
+}
+
+/**
+ * The quantizer that `toJSON` described.
+ *
+ * @throws TypeError or RangeError naming the field that is missing, surplus or malformed
+ */
+export function fromJSON(json: unknown): Quantizer {
+  return createQuantizer(optionsFromJSON(json));
+}
+
+function lazy<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** Midpoints between the neighbouring values of one channel. */
+function midpoints(values: Float64Array, levels: number, channel: number): Float64Array {
+  const own = values.subarray(channel * levels, (channel + 1) * levels);
+  return own.subarray(1).map((value, i) => (own[i] + value) / 2);
+}
+
+function assignEach(assignments: readonly Assignment[], x: ArrayLike<number>, out: Indices): boolean {
+  const channels = assignments.length;
+  let anyNaN = false;
+  for (let i = 0; i < x.length; i++) {
+    anyNaN ||= Number.isNaN(x[i]);
+    out[i] = assignments[i % channels](x[i]);
+  }
+  return anyNaN;
+}
+
+function readValues(
+  values: ArrayLike<number>,
+  indices: IndexArray,
+  levels: number,
+  out: Float32Array | Float64Array,
+): void {
+  for (let i = 0, start = 0; i < indices.length; i++) {
+    const index = indices[i];
+    if (!(index >= 0 && index < levels && Number.isInteger(index)))
+      throw new RangeError(`dequantize: indices must be integers in [0, ${levels}), got ${index} at position ${i}`);
+    out[i] = values[start + index];
+    start += levels;
+    if (start === values.length) start = 0;
+  }
+}
+
+function throwAtNaN(x: ArrayLike<number>, channels: number): never {
+  const position = Array.prototype.findIndex.call(x, Number.isNaN);
+  const where = channels > 1 ? `position ${position} (channel ${position % channels})` : `position ${position}`;
+  throw new RangeError(`quantize: x must not contain NaN, got NaN at ${where}`);
+}
+
+function checkLengths(
+  name: string,
+  argument: string,
+  input: ArrayLike<number>,
+  channels: number,
+  out: ArrayLike<number>,
+): void {
+  if (input.length % channels !== 0)
+    throw new RangeError(
+      `${name}: length of ${argument} must be a multiple of ${channels} channels, got ${input.length}`,
+    );
+  if (out.length !== input.length)
+    throw new RangeError(`${name}: out must have the length ${input.length} of ${argument}, got ${out.length}`);
+}
