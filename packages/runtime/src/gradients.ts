@@ -22,7 +22,8 @@ export function registerGradients(): void {
   replaceGradient('Mean', () => meanGradient, ['x']);
   replaceGradient('Tile', () => tileGradient, ['x']);
   replaceGradient('Cumsum', () => cumsumGradient, []);
-  replaceGradient('GatherV2', (original) => gatherGradient(original));
+  replaceGradient('GatherV2', gatherGradient);
+  replaceGradient('ResizeNearestNeighbor', enlargementGradient);
 }
 
 function replaceGradient(kernelName: string, wrap: (original: Gradient) => Gradient, inputsToSave?: string[]): void {
@@ -100,4 +101,20 @@ function batchedGatherGradient(dy: tf.Tensor, shape: number[], indices: tf.Tenso
   const flat = tf.add(tf.reshape(indices, [batch, -1]), tf.expandDims(rowStart, 1));
   const rows = tf.reshape(dy, [flat.size, -1]);
   return tf.reshape(tf.unsortedSegmentSum(rows, tf.reshape<tf.Rank.R1>(flat, [-1]), batch * count), shape);
+}
+
+/**
+ * tfjs's plain JavaScript kernel is wrong for every image of a batch but the first. The gradient of enlargement by whole
+ * factors is a sum over blocks, which average pooling does everywhere.
+ */
+function enlargementGradient(original: Gradient): Gradient {
+  return (dy, saved, attributes) => {
+    const gradient = dy as tf.Tensor4D;
+    const [, height, width] = (saved as tf.Tensor[])[0].shape;
+    const [rows, columns] = [gradient.shape[1] / height, gradient.shape[2] / width];
+    const isWhole = Number.isInteger(rows) && Number.isInteger(columns) && !attributes.alignCorners;
+    if (!isWhole) return original(dy, saved, attributes);
+    const blocks: [number, number] = [rows, columns];
+    return { images: () => tf.mul(tf.avgPool(gradient, blocks, blocks, 'valid'), rows * columns) };
+  };
 }
