@@ -7,6 +7,7 @@ export {
   type QuantizerConfig,
   type TokenBridgeConfig,
 } from './config.js';
+export { type Generated, type GenerateOptions, type GenerateProgress, generate } from './generate.js';
 export {
   drawTrainingMasks,
   type Evaluation,
