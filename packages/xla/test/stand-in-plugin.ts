@@ -85,9 +85,10 @@ export function createStandIn({
     if (item?.kind !== kind) throw { code: 3, message: `no ${kind} at ${address}` } satisfies Status;
     return item as Extract<Item, { kind: K }>;
   }
-  function drop(address: Address, kind: Item['kind']): void {
+  function drop(address: Address, kind: Item['kind']): undefined {
     if (objects.get(address)?.kind !== kind) throw { code: 3, message: `no ${kind} at ${address}` } satisfies Status;
     objects.delete(address);
+    return undefined;
   }
   function checkSize(name: string, address: Address, ours: number): void {
     const expected = structSizes[name] ?? ours;
@@ -156,20 +157,27 @@ export function createStandIn({
   });
   const deviceAddresses = Array.from({ length: devices }, (_, index) => BigInt(0x100 + index));
   const deviceList = allocate(devices * 8);
-  deviceAddresses.forEach((address, index) => deviceList.view.setBigUint64(index * 8, address, true));
+  deviceAddresses.forEach((address, index) => {
+    deviceList.view.setBigUint64(index * 8, address, true);
+  });
 
   implement(Functions.Error_Message, ({ error }) => {
     const { block, message } = errors.get(error)!;
     return { message: block.address, message_size: new TextEncoder().encode(message).length };
   });
   implement(Functions.Error_GetCode, ({ error }) => ({ code: errors.get(error)!.code }));
-  implement(Functions.Error_Destroy, ({ error }) => void errors.delete(error));
+  implement(Functions.Error_Destroy, ({ error }) => {
+    errors.delete(error);
+    return undefined;
+  });
   implement(Functions.Plugin_Initialize, () => undefined);
   implement(Functions.Plugin_Attributes, () => {
     const list = allocate(Structs.NamedValue.size);
     const [name, value] = [blockOf('stablehlo_current_version'), allocate(24)];
-    [1n, 17n, 0n].forEach((part, index) => value.view.setBigInt64(index * 8, part, true));
-    keep(list), keep(name), keep(value);
+    [1n, 17n, 0n].forEach((part, index) => {
+      value.view.setBigInt64(index * 8, part, true);
+    });
+    for (const block of [list, name, value]) keep(block);
     writeFields(list.view, Structs.NamedValue, { name, name_size: 25, type: 2, value: value.address, value_size: 3 });
     return { attributes: list.address, num_attributes: 1 };
   });
@@ -224,6 +232,7 @@ export function createStandIn({
   });
   implement(Functions.Event_Await, ({ event }) => {
     if (!objects.has(event)) throw { code: 3, message: 'no such event' } satisfies Status;
+    return undefined;
   });
   implement(Functions.Event_Destroy, ({ event }) => drop(event, 'event'));
   implement(Functions.Client_Compile, ({ program, compile_options, compile_options_size }) => {
@@ -285,6 +294,7 @@ export function createStandIn({
         outputs.setBigUint64(result * 8, buffer, true);
       }
     });
+    return undefined;
   });
   keep(table);
   return Object.assign(standIn, { table: table.address });

@@ -33,6 +33,14 @@ export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env)
   return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tokenbridge', 'xla');
 }
 
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // its folder does not exist either
+  }
+}
+
 export function openProgramCache(folder: string, note = (text: string): void => console.warn(text)): ProgramCache {
   const pathOf = (key: string) => join(folder, `${key}.program`);
 
@@ -56,10 +64,10 @@ export function openProgramCache(folder: string, note = (text: string): void => 
       writeFileSync(temporary, Buffer.concat([sha256(program), program]), { mode: 0o600 });
       renameSync(temporary, pathOf(key));
     } catch (error) {
-      rmSync(temporary, { force: true });
       note(`compile cache: ${folder} cannot be written (${(error as Error).message})`);
+      removeQuietly(temporary);
     }
   }
 
-  return { folder, read, write, remove: (key) => rmSync(pathOf(key), { force: true }) };
+  return { folder, read, write, remove: (key) => removeQuietly(pathOf(key)) };
 }

@@ -39,14 +39,14 @@ export type Client = {
 function writeNamedValue(view: DataView, name: string, value: NamedValue, keep: unknown[]): void {
   const nameBlock = blockOf(name);
   keep.push(nameBlock);
-  const common = { name: nameBlock.address, name_size: name.length };
+  const common = { name: nameBlock.address, name_size: nameBlock.length };
   const write = (rest: Inputs<(typeof Structs.NamedValue)['fields']>) =>
     writeFields(view, Structs.NamedValue, { ...common, ...rest });
   view.setBigUint64(0, BigInt(Structs.NamedValue.size), true);
   if (typeof value === 'string') {
     const text = blockOf(value);
     keep.push(text);
-    write({ type: 0, value: text.address, value_size: text.bytes.length - 1 });
+    write({ type: 0, value: text.address, value_size: text.length });
   } else if (typeof value === 'boolean') {
     write({ type: 4, value: value ? 1 : 0, value_size: 1 });
   } else if (typeof value === 'number' || typeof value === 'bigint') {

@@ -20,11 +20,12 @@ export function allocate(size: number): Block {
   return { address: addressOf(buffer), view: new DataView(buffer), bytes: new Uint8Array(buffer) };
 }
 
-export function blockOf(data: Uint8Array | string): Block {
+/** A copy of `data` for C to read; `length` is its size in bytes. */
+export function blockOf(data: Uint8Array | string): Block & { readonly length: number } {
   const source = typeof data === 'string' ? new TextEncoder().encode(data) : data;
   const block = allocate(source.length + 1); // one zero behind the text, for readers that want it terminated
   block.bytes.set(source);
-  return block;
+  return { ...block, length: source.length };
 }
 
 /** Memory that belongs to C, as a view: valid only while C keeps it. */

@@ -49,13 +49,13 @@ function compileFresh(client: Client, module: string, options: Uint8Array): bigi
   const program = allocateStruct(Structs.Program);
   writeFields(program.view, Structs.Program, {
     code,
-    code_size: code.bytes.length - 1,
+    code_size: code.length,
     format,
-    format_size: 4,
+    format_size: format.length,
   });
   const result = client.plugin.api.call(
     Functions.Client_Compile,
-    { client: client.address, program, compile_options: optionBytes, compile_options_size: options.length },
+    { client: client.address, program, compile_options: optionBytes, compile_options_size: optionBytes.length },
     [{ layout: Structs.Program, block: program, points: [code, format] }],
   );
   return result.executable;
@@ -85,7 +85,7 @@ function deserialize(client: Client, program: Uint8Array): bigint {
   const result = client.plugin.api.call(Functions.Executable_DeserializeAndLoad, {
     client: client.address,
     serialized_executable: bytes,
-    serialized_executable_size: program.length,
+    serialized_executable_size: bytes.length,
   });
   return result.loaded_executable;
 }
