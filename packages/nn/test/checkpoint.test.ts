@@ -1,0 +1,38 @@
+import { checkpoint, randomKey, useBackend } from '@tb/runtime';
+import { expectClose } from '@tb/test-utils';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, expect, it } from 'vitest';
+import {
+  applyAttention,
+  applyLayerNorm,
+  applyMlp,
+  initAttention,
+  initLayerNorm,
+  initMlp,
+  normal,
+} from '../src/index.js';
+
+beforeAll(() => useBackend('wasm'));
+
+it('a block of layers has the same gradients when it is rematerialized', () => {
+  const attention = initAttention(randomKey(1), { width: 8, heads: 2, qkNorm: true });
+  const mlp = initMlp(randomKey(2), 8, 16);
+  const norm = initLayerNorm(8);
+  const x = normal(randomKey(3), [2, 4, 8], 1) as tf.Tensor3D;
+  const block = (input: tf.Tensor3D, weight: tf.Tensor) => {
+    const attended = applyAttention(attention, applyLayerNorm(norm, input), { heads: 2, causal: true });
+    return applyMlp({ ...mlp, fc1: { ...mlp.fc1, weight } }, tf.add(input, attended));
+  };
+  const gradients = (run: typeof block) =>
+    tf.grads((input: tf.Tensor, weight: tf.Tensor) => run(run(input as tf.Tensor3D, weight) as tf.Tensor3D, weight))([
+      x,
+      mlp.fc1.weight,
+    ]);
+  const plain = gradients(block);
+  const before = tf.memory().numTensors;
+  const recomputed = gradients(checkpoint(block) as typeof block);
+  expect(tf.memory().numTensors).toBe(before + 2);
+  for (const [index, gradient] of recomputed.entries()) {
+    expectClose(gradient.dataSync(), plain[index].dataSync(), 1e-6);
+  }
+});
