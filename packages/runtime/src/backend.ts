@@ -50,6 +50,7 @@ const engines: Record<BackendName, Engine> = {
     engineName: 'cpu',
     load: async () => {
       await import('@tensorflow/tfjs-backend-cpu');
+      silenceGreeting();
       return 'plain JavaScript';
     },
   },
@@ -97,4 +98,9 @@ async function activate({ engineName, load }: Engine, options: BackendOptions): 
   await tf.ready();
   if (engineName !== 'xla') registerRandomKernels(engineName);
   return reason;
+}
+
+/** The cpu backend greets Node's users with an advertisement at its first tensor. */
+function silenceGreeting(): void {
+  (tf.findBackend('cpu') as unknown as { firstUse: boolean }).firstUse = false;
 }
