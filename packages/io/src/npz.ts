@@ -46,7 +46,7 @@ export async function openNpz(input: ByteInput, options: NpyReadOptions = {}): P
     return {
       names: [...members.keys()],
       describe: (name) => describeArray(archive, find(name)),
-      read: (name) => readArray(archive, find(name), maxBytes),
+      read: async (name) => readArray(archive, find(name), maxBytes),
       batches: (name, rows) => readBatches(archive, find(name), rows, maxBytes),
       close: () => source.close(),
     };

@@ -26,8 +26,9 @@ export async function openSafetensors(input: ByteInput): Promise<SafetensorsFile
     const header = await readSafetensorsHeader(source);
     return {
       ...header,
-      read: (name) => readTensor(source, findEntry(source, header, name)),
-      readRows: (name, begin, end) => readTensor(source, selectRows(findEntry(source, header, name), name, begin, end)),
+      read: async (name) => readTensor(source, findEntry(source, header, name)),
+      readRows: async (name, begin, end) =>
+        readTensor(source, selectRows(findEntry(source, header, name), name, begin, end)),
       close: () => source.close(),
     };
   } catch (error) {

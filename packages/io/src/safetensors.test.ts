@@ -36,7 +36,12 @@ describe('malformed files', () => {
     ['header length beyond the file', makeFile('{}', 0, 3n), 0, /more than the 2 bytes/],
     ['header length above the limit', makeFile('{}', 0, 100_000_001n), 0, /above the limit/],
     ['header length 2^64 - 1', makeFile('{}', 0, 2n ** 64n - 1n), 0, /above the limit/],
-    ['header length that cuts the header', makeFile(`{"a":${entry(0, 4)}}`, 4, 20n), 20, /header:/],
+    [
+      'header length that cuts the header',
+      makeFile(`{"a":${entry(0, 4)}}`, 4, 20n),
+      28,
+      /header: string without|header: expected/,
+    ],
     ['header length that takes in data', makeFile(`{"a":${entry(0, 4)}}`, 4, 57n), 62, /text after the end/],
     ['no opening brace', makeFile(` {}`), 8, /must begin with "\{"/],
     ['an array for a header', makeFile('[]'), 8, /must begin with "\{"/],
@@ -125,9 +130,9 @@ describe('reading', () => {
     const file = await openSafetensors(fixturePath('dtypes.safetensors'));
     const row = await file.readRows('I16', 1, 2);
     expect(row).toEqual({ dtype: 'I16', shape: [1, 3], data: Int16Array.of(4, 5, 6) });
-    expect(() => file.readRows('I16', 1, 3)).toThrow('I16 of shape [2,3] has no rows 1 to 3');
-    expect(() => file.readRows('scalar', 0, 1)).toThrow('has no rows');
-    expect(() => file.read('missing')).toThrow('no tensor is named "missing"');
+    await expect(file.readRows('I16', 1, 3)).rejects.toThrow('I16 of shape [2,3] has no rows 1 to 3');
+    await expect(file.readRows('scalar', 0, 1)).rejects.toThrow('has no rows');
+    await expect(file.read('missing')).rejects.toThrow('no tensor is named "missing"');
     await file.close();
   });
 

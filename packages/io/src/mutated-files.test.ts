@@ -1,0 +1,120 @@
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { memorySource } from './byte-source.js';
+import { readCheckpoint } from './checkpoint.js';
+import { FileFormatError } from './file-format-error.js';
+import { readNpy } from './npy.js';
+import { readNpz } from './npz.js';
+import { readSafetensors } from './safetensors-reader.js';
+import { fixtureBytes } from './testing/fixtures.js';
+import { countAllocations, mutate, mutations } from './testing/mutations.js';
+import { readZipDirectory } from './zip-directory.js';
+
+const RUNS = 20_000;
+
+/** Given to the readers that take a cap. */
+const MOST_BYTES = 2 ** 20;
+
+type Outcome = { accepted: number; refused: number; largest: number; slowest: number };
+
+type Campaign = {
+  read: (bytes: Uint8Array) => Promise<unknown>;
+  /** Mutated files. */
+  files: fc.Arbitrary<Uint8Array>;
+  /** Most bytes of memory that reading any of them may take. */
+  mostBytes: number;
+};
+
+/** Reads every file: it must give a value or a FileFormatError that says where and why, and take little memory. */
+async function run({ read, files, mostBytes }: Campaign): Promise<Outcome> {
+  const outcome: Outcome = { accepted: 0, refused: 0, largest: 0, slowest: 0 };
+  const property = fc.asyncProperty(files, async (bytes) => {
+    const start = performance.now();
+    const { result, allocated } = await countAllocations(() => read(bytes).catch((error) => error));
+    outcome.slowest = Math.max(outcome.slowest, performance.now() - start);
+    outcome.largest = Math.max(outcome.largest, allocated);
+    if (allocated > mostBytes) throw new Error(`reading ${bytes.length} bytes took ${allocated}`);
+    if (!(result instanceof Error)) outcome.accepted++;
+    else if (result instanceof FileFormatError) {
+      outcome.refused++;
+      if (result.file !== '(memory)' || !Number.isSafeInteger(result.offset) || result.offset < 0) throw result;
+      if (result.reason.length === 0) throw result;
+    } else throw result;
+  });
+  await fc.assert(property, { numRuns: RUNS });
+  expect(outcome.slowest).toBeLessThan(5000); // milliseconds, on a busy machine
+  return outcome;
+}
+
+/** Half of the mutants anywhere, half in the first `headerBytes` bytes, where the meaning lies. */
+function mutantsOf(names: string[], headerBytes = Number.POSITIVE_INFINITY): fc.Arbitrary<Uint8Array> {
+  const originals = names.map(fixtureBytes);
+  return fc
+    .tuple(fc.constantFrom(...originals), mutations(), fc.boolean())
+    .map(([original, changes, header]) =>
+      mutate(original, changes, 0, header ? Math.min(headerBytes, original.length) : original.length),
+    );
+}
+
+/**
+ * Mutants of zip archives inside the member whose name ends as given, with checksums that agree: a plain mutant seldom
+ * gets past them to the reader of the member.
+ */
+async function repairedMutantsOf(names: string[], suffix: string): Promise<fc.Arbitrary<Uint8Array>> {
+  const archives = await Promise.all(
+    names.map(async (name) => {
+      const bytes = fixtureBytes(name);
+      const entries = await readZipDirectory(memorySource(bytes));
+      const entry = [...entries.values()].find((each) => each.name.endsWith(suffix))!;
+      expect(entry.method).toBe(0);
+      const view = new DataView(bytes.buffer, entry.headerOffset);
+      const begin = entry.headerOffset + 30 + view.getUint16(26, true) + view.getUint16(28, true);
+      const checksum = Buffer.from(Uint32Array.of(entry.checksum).buffer);
+      return { bytes, begin, end: begin + entry.size, checksumOffset: Buffer.from(bytes).lastIndexOf(checksum) };
+    }),
+  );
+  return fc
+    .tuple(fc.constantFrom(...archives), mutations({ inPlace: true }))
+    .map(([{ bytes, begin, end, checksumOffset }, changes]) => {
+      const mutant = mutate(bytes, changes, begin, end);
+      new DataView(mutant.buffer).setUint32(checksumOffset, crc32(mutant.subarray(begin, end)), true);
+      return mutant;
+    });
+}
+
+it(`reads ${RUNS} mutated safetensors files`, async () => {
+  const files = mutantsOf(['dtypes.safetensors', 'one-dtype-per-size.safetensors'], 300);
+  const outcome = await run({ read: (bytes) => readSafetensors(bytes), files, mostBytes: 8192 });
+  expect(outcome.accepted).toBeGreaterThan(RUNS / 200);
+  expect(outcome.refused).toBeGreaterThan(RUNS / 4);
+});
+
+it(`reads ${RUNS} mutated npy files`, async () => {
+  const files = mutantsOf(['plain.npy', 'fortran.npy', 'big-endian.npy', 'vector.npy', 'version-3.npy'], 90);
+  const read = (bytes: Uint8Array) => readNpy(bytes, { maxBytes: MOST_BYTES });
+  const outcome = await run({ read, files, mostBytes: 8192 });
+  expect(outcome.accepted).toBeGreaterThan(RUNS / 200);
+  expect(outcome.refused).toBeGreaterThan(RUNS / 4);
+});
+
+it(`reads ${RUNS} mutated npz files`, async () => {
+  const repaired = await repairedMutantsOf(['dtypes.npz', 'zip64.npz'], '.npy');
+  const files = fc.oneof(mutantsOf(['dtypes.npz', 'compressed.npz', 'zip64.npz']), repaired);
+  const read = (bytes: Uint8Array) => readNpz(bytes, { maxBytes: MOST_BYTES });
+  const outcome = await run({ read, files, mostBytes: 4 * MOST_BYTES });
+  expect(outcome.accepted).toBeGreaterThan(RUNS / 200);
+  expect(outcome.refused).toBeGreaterThan(RUNS / 4);
+});
+
+it(`reads ${RUNS} mutated checkpoints`, async () => {
+  const names = ['layouts.pth', 'training-protocol-2.pth', 'training-protocol-4.pth'];
+  const files = fc.oneof(
+    mutantsOf([...names, 'deflated.pth', 'legacy.pth']),
+    await repairedMutantsOf(names, 'data.pkl'),
+  );
+  const read = (bytes: Uint8Array) => readCheckpoint(bytes, { maxBytes: MOST_BYTES });
+  const outcome = await run({ read, files, mostBytes: 4 * MOST_BYTES });
+  expect(outcome.accepted).toBeGreaterThan(RUNS / 200);
+  expect(outcome.refused).toBeGreaterThan(RUNS / 4);
+});
