@@ -1,3 +1,19 @@
+export {
+  type CalibrationOptions,
+  type ChannelReport,
+  calibrate,
+  type Report,
+  type ReportOptions,
+  report,
+} from './calibration.js';
+export {
+  invertOrder,
+  type LowFrequencyOptions,
+  lowFrequencyOrder,
+  lowFrequencyShares,
+  type Shape4D,
+} from './channel-order.js';
+export { type PackOptions, packCodes, type UnpackedCodes, unpackCodes } from './code-file.js';
 export type { Spacing, Tails } from './codebook.js';
 export { erf, erfc, normalQuantile } from './normal-distribution.js';
 export type { QuantizerJSON, QuantizerOptions } from './options.js';

@@ -2,11 +2,19 @@ import {
   type Assignment,
   exactAssignment,
   exactValue,
+  type Interval,
   linearAssignment,
   referenceAssignment,
   referenceValue,
 } from './assignment.js';
-import { binBoundaries, reconstructionValues, referenceCodebook, type Spacing, type Tails } from './codebook.js';
+import {
+  binBoundaries,
+  type CodebookOptions,
+  reconstructionValues,
+  referenceCodebook,
+  type Spacing,
+  type Tails,
+} from './codebook.js';
 import { float32Paths } from './float32-path.js';
 import { optionsFromJSON, type QuantizerJSON, type QuantizerOptions, resolveOptions, toJSON } from './options.js';
 import { exactThresholds } from './thresholds.js';
@@ -81,29 +89,15 @@ export type Quantizer = {
  */
 export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
   const resolved = resolveOptions(options);
-  const { levels, range, spacing, tails } = resolved;
+  const { levels, spacing } = resolved;
   const boundaries = binBoundaries(resolved);
   const codebook = reconstructionValues(boundaries, spacing);
   const intervals = Array.from(resolved.min, (min, channel) => ({ min, max: resolved.max[channel] }));
   const channels = intervals.length;
-  const perChannel = (gammas: ArrayLike<number>, toValue: typeof exactValue) =>
-    intervals.flatMap((interval) => Array.from(gammas, (gamma) => toValue(gamma, range, interval)));
-  const values = Float64Array.from(perChannel(codebook, exactValue));
-
-  const exact = intervals.map((interval) =>
-    spacing === 'linear'
-      ? linearAssignment(levels, interval)
-      : exactAssignment(codebook, range, interval, tails === 'clamped'),
-  );
-  // Float32 arithmetic is defined by the released code, where that has the variant at all.
-  const isReleased = spacing === 'gaussian' && tails === 'clamped';
-  const codebook32 = isReleased ? referenceCodebook(levels, range, codebook) : undefined;
-  const assignments = codebook32
-    ? intervals.map((interval) => referenceAssignment(codebook32, range, interval))
-    : exact;
-  const float32Values = Float32Array.from(codebook32 ? perChannel(codebook32, referenceValue) : values);
+  const { assignments, values } = float64Rules(resolved, codebook, intervals);
+  const float32 = float32Rules(resolved, codebook, intervals) ?? { assignments, values: Float32Array.from(values) };
   const thresholds = lazy(() =>
-    assignments.map((assign, channel) => exactThresholds(assign, midpoints(values, levels, channel))),
+    float32.assignments.map((assign, channel) => exactThresholds(assign, midpoints(values, levels, channel))),
   );
   const quantizeFloat32 = lazy(() => {
     const { simd, table, search } = float32Paths(thresholds());
@@ -116,19 +110,19 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
     codebook,
     boundaries,
     values,
-    float32Values,
+    float32Values: float32.values,
     float32Thresholds: lazy(() => Float32Array.from(thresholds().flatMap((each) => [...each]))),
     quantize(x, out = levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length)) {
       checkLengths('quantize', 'x', x, channels, out);
       if (out instanceof Uint8Array && levels > 256)
         throw new RangeError(`quantize: out must be a Uint16Array for ${levels} levels, got a Uint8Array`);
-      const anyNaN = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(exact, x, out);
+      const anyNaN = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(assignments, x, out);
       if (anyNaN) throwAtNaN(x, channels);
       return out;
     },
     dequantize(indices: IndexArray, out: Float32Array | Float64Array = new Float32Array(indices.length)) {
       checkLengths('dequantize', 'indices', indices, channels, out);
-      readValues(out instanceof Float64Array ? values : float32Values, indices, levels, out);
+      readValues(out instanceof Float64Array ? values : float32.values, indices, levels, out);
       // biome-ignore lint/suspicious/noExplicitAny: `out` decides the type, as the overloads say.
       return out as any;
     },
@@ -143,6 +137,39 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
  */
 export function fromJSON(json: unknown): Quantizer {
   return createQuantizer(optionsFromJSON(json));
+}
+
+/** Assignment of each channel, and the values of all codewords in units of x [channels · levels]. */
+type Rules<Values> = { assignments: Assignment[]; values: Values };
+
+function float64Rules(options: CodebookOptions, codebook: Float64Array, intervals: Interval[]): Rules<Float64Array> {
+  const { levels, range, spacing, tails } = options;
+  return {
+    assignments: intervals.map((interval) =>
+      spacing === 'linear'
+        ? linearAssignment(levels, interval)
+        : exactAssignment(codebook, range, interval, tails === 'clamped'),
+    ),
+    values: Float64Array.from(
+      intervals.flatMap((interval) => Array.from(codebook, (gamma) => exactValue(gamma, range, interval))),
+    ),
+  };
+}
+
+/** The released code's float32 arithmetic, for the variant that it has. */
+function float32Rules(
+  { levels, range, spacing, tails }: CodebookOptions,
+  codebook: Float64Array,
+  intervals: Interval[],
+): Rules<Float32Array> | undefined {
+  if (spacing !== 'gaussian' || tails !== 'clamped') return undefined;
+  const rounded = referenceCodebook(levels, range, codebook);
+  return {
+    assignments: intervals.map((interval) => referenceAssignment(rounded, range, interval)),
+    values: Float32Array.from(
+      intervals.flatMap((interval) => Array.from(rounded, (gamma) => referenceValue(gamma, range, interval))),
+    ),
+  };
 }
 
 function lazy<T extends object>(make: () => T): () => T {

@@ -1,0 +1,128 @@
+// The order in which the autoregressive head generates the channels: low spatial frequencies first (paper, Sec. 3.2).
+// N = images, H = height, W = width, C = channels
+
+import { type FourierTransform, fourierTransform } from './fast-fourier-transform.js';
+
+export type Shape4D = readonly [images: number, height: number, width: number, channels: number];
+
+export type LowFrequencyOptions = {
+  /** Largest radius that counts as low, in cycles per position, itself included (default 0.25). */
+  cutoff?: number;
+};
+
+/**
+ * Channels by falling share of low-frequency energy, ties by their number: `order[position] = channel`. Neither the
+ * paper nor its code defines the share; here it is that of `lowFrequencyShares`.
+ *
+ * @param latents - [N, H, W, C], flat
+ * @throws RangeError if the shape does not fit or a value is not finite
+ */
+export function lowFrequencyOrder(
+  latents: ArrayLike<number>,
+  shape: Shape4D,
+  options: LowFrequencyOptions = {},
+): number[] {
+  const shares = lowFrequencyShares(latents, shape, options);
+  return [...shares.keys()].sort((a, b) => shares[b] - shares[a] || a - b);
+}
+
+/**
+ * Each channel's share of low-frequency energy [C], in 0..1: the mean over the images of (power at radius ≤ cutoff) /
+ * (total power) of the two-dimensional Fourier transform, the mean value included; 0 for an image that is all zero.
+ *
+ * @param latents - [N, H, W, C], flat
+ * @throws RangeError if the shape does not fit or a value is not finite
+ */
+export function lowFrequencyShares(
+  latents: ArrayLike<number>,
+  [images, height, width, channels]: Shape4D,
+  { cutoff = 0.25 }: LowFrequencyOptions = {},
+): Float64Array {
+  checkShape(latents, [images, height, width, channels]);
+  const positions = height * width;
+  const alongRows = fourierTransform(width);
+  const alongColumns = height === width ? alongRows : fourierTransform(height);
+  const isLow = lowFrequencies(height, width, cutoff);
+  const shares = new Float64Array(channels);
+  for (let image = 0; image < images; image++) {
+    for (let channel = 0; channel < channels; channel++) {
+      const start = image * positions * channels + channel;
+      const real = Float64Array.from({ length: positions }, (_, i) => latents[start + i * channels]);
+      const imaginary = new Float64Array(positions);
+      transformLines(alongRows, real, imaginary, height, width, 1);
+      transformLines(alongColumns, real, imaginary, width, 1, width);
+      let low = 0;
+      let total = 0;
+      for (let i = 0; i < positions; i++) {
+        const power = real[i] ** 2 + imaginary[i] ** 2;
+        total += power;
+        if (isLow[i]) low += power;
+      }
+      if (!Number.isFinite(total))
+        throw new RangeError(
+          `lowFrequencyShares: latents must be finite and of finite energy, got image ${image}, channel ${channel}`,
+        );
+      if (total > 0) shares[channel] += low / total / images;
+    }
+  }
+  return shares;
+}
+
+/**
+ * The inverse permutation: `inverse[order[i]] = i`. Reordering channels by `order` and then by `invertOrder(order)`
+ * changes nothing.
+ *
+ * @throws RangeError if `order` is not a permutation of 0 … length − 1
+ */
+export function invertOrder(order: ArrayLike<number>): number[] {
+  const inverse: number[] = new Array(order.length).fill(-1);
+  for (let i = 0; i < order.length; i++) {
+    if (inverse[order[i]] !== -1)
+      throw new RangeError(
+        `invertOrder: order must hold each of 0 to ${order.length - 1} once, got ${order[i]} at position ${i}`,
+      );
+    inverse[order[i]] = i;
+  }
+  return inverse;
+}
+
+/** Transforms `count` lines of a plane, each a walk of `stride` from a multiple of `spacing`. */
+function transformLines(
+  transform: FourierTransform,
+  real: Float64Array,
+  imaginary: Float64Array,
+  count: number,
+  spacing: number,
+  stride: number,
+): void {
+  const length = real.length / count;
+  for (let line = 0; line < count; line++) {
+    const lineReal = Float64Array.from({ length }, (_, i) => real[line * spacing + i * stride]);
+    const lineImaginary = Float64Array.from({ length }, (_, i) => imaginary[line * spacing + i * stride]);
+    transform(lineReal, lineImaginary);
+    for (let i = 0; i < length; i++) {
+      real[line * spacing + i * stride] = lineReal[i];
+      imaginary[line * spacing + i * stride] = lineImaginary[i];
+    }
+  }
+}
+
+/** Which bins of an H × W transform lie within the cutoff radius [H, W]. */
+function lowFrequencies(height: number, width: number, cutoff: number): boolean[] {
+  const frequency = (bin: number, length: number) => (bin < length / 2 ? bin : bin - length) * (1 / length);
+  return Array.from({ length: height * width }, (_, i) => {
+    const vertical = frequency(Math.floor(i / width), height);
+    const horizontal = frequency(i % width, width);
+    return Math.sqrt(vertical * vertical + horizontal * horizontal) <= cutoff;
+  });
+}
+
+function checkShape(latents: ArrayLike<number>, shape: Shape4D): void {
+  if (shape.length !== 4 || !shape.every((size) => Number.isInteger(size) && size > 0))
+    throw new RangeError(`lowFrequencyShares: shape must be four positive integers [N, H, W, C], got [${shape}]`);
+  const size = shape.reduce((product, each) => product * each, 1);
+  if (latents.length !== size)
+    throw new RangeError(
+      `lowFrequencyShares: latents must have ${size} values for shape [${shape}], got ${latents.length}`,
+    );
+}
