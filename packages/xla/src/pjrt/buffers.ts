@@ -62,13 +62,50 @@ function dimensions(shape: readonly number[]) {
   return block;
 }
 
-export function createBufferPool(client: Client): BufferPool {
-  const { api } = client.plugin;
-  const live = new Set<PjrtBuffer>();
+type Downloads = Pick<BufferPool, 'download' | 'downloadSync'>;
+
+function createDownloads({ plugin: { api } }: Client): Downloads {
   // Downloads wait one after another, so that any number of them holds a single thread of libuv's pool.
   let lastWait: Promise<unknown> = Promise.resolve();
 
-  const destroyEvent = (event: bigint) => void api.call(Functions.Event_Destroy, { event });
+  /** Enqueues the copy straight into the array that the caller gets. */
+  function start(caller: string, buffer: DeviceBuffer): { target: ArrayBuffer; event: bigint } {
+    const src = liveAddress(caller, buffer);
+    const target = new ArrayBuffer(byteSize(buffer.spec));
+    if (target.byteLength === 0) return { target, event: 0n };
+    const { event } = api.call(Functions.Buffer_ToHostBuffer, { src, dst: target, dst_size: target.byteLength });
+    return { target, event };
+  }
+
+  return {
+    downloadSync(buffer) {
+      const { target, event } = start('downloadSync', buffer);
+      if (event === 0n) return hostArray(buffer.spec, target);
+      try {
+        api.call(Functions.Event_Await, { event });
+      } finally {
+        api.destroy(Functions.Event_Destroy, event);
+      }
+      return hostArray(buffer.spec, target);
+    },
+    async download(buffer) {
+      const { target, event } = start('download', buffer);
+      if (event === 0n) return hostArray(buffer.spec, target);
+      const wait = lastWait.then(() => api.callAsync(Functions.Event_Await, { event }));
+      lastWait = wait.catch(() => undefined);
+      try {
+        await wait;
+      } finally {
+        api.destroy(Functions.Event_Destroy, event);
+      }
+      return hostArray(buffer.spec, target);
+    },
+  };
+}
+
+export function createBufferPool(client: Client): BufferPool {
+  const { api } = client.plugin;
+  const live = new Set<PjrtBuffer>();
 
   function adopt(address: bigint, spec: ArraySpec, device: number): PjrtBuffer {
     const buffer = { spec, device, address };
@@ -78,54 +115,21 @@ export function createBufferPool(client: Client): BufferPool {
 
   function upload(data: HostArray, spec: ArraySpec, device: number): PjrtBuffer {
     assertHostArray('upload', data, spec);
-    const shape = dimensions(spec.shape);
+    if (!client.devices[device]) {
+      throw new Error(`upload: device must be below ${client.devices.length}, got ${device}`);
+    }
     // Semantics 0, immutable only during the call: the plugin copies (or stages) before it returns.
     const { buffer, done_with_host_buffer } = api.call(Functions.Client_BufferFromHostBuffer, {
       client: client.address,
       data,
       type: BUFFER_TYPES[spec.type],
-      dims: shape,
+      dims: dimensions(spec.shape),
       num_dims: spec.shape.length,
       host_buffer_semantics: 0,
-      device: client.devices[device]!.address,
+      device: client.devices[device].address,
     });
-    destroyEvent(done_with_host_buffer);
+    api.destroy(Functions.Event_Destroy, done_with_host_buffer);
     return adopt(buffer, spec, device);
-  }
-
-  /** Enqueues the copy straight into the array that the caller gets. */
-  function startDownload(caller: string, buffer: DeviceBuffer): { target: ArrayBuffer; event: bigint } {
-    const target = new ArrayBuffer(byteSize(buffer.spec));
-    const { event } = api.call(Functions.Buffer_ToHostBuffer, {
-      src: liveAddress(caller, buffer),
-      dst: target,
-      dst_size: target.byteLength,
-    });
-    return { target, event };
-  }
-
-  function downloadSync(buffer: DeviceBuffer): HostArray {
-    if (byteSize(buffer.spec) === 0) return hostArray(buffer.spec, new ArrayBuffer(0));
-    const { target, event } = startDownload('downloadSync', buffer);
-    try {
-      api.call(Functions.Event_Await, { event });
-    } finally {
-      destroyEvent(event);
-    }
-    return hostArray(buffer.spec, target);
-  }
-
-  async function download(buffer: DeviceBuffer): Promise<HostArray> {
-    if (byteSize(buffer.spec) === 0) return hostArray(buffer.spec, new ArrayBuffer(0));
-    const { target, event } = startDownload('download', buffer);
-    const wait = lastWait.then(() => api.callAsync(Functions.Event_Await, { event }));
-    lastWait = wait.catch(() => undefined);
-    try {
-      await wait;
-    } finally {
-      destroyEvent(event);
-    }
-    return hostArray(buffer.spec, target);
   }
 
   function free(buffer: DeviceBuffer): void {
@@ -134,14 +138,13 @@ export function createBufferPool(client: Client): BufferPool {
     const { address } = own;
     own.address = 0n;
     live.delete(own);
-    api.call(Functions.Buffer_Destroy, { buffer: address });
+    api.destroy(Functions.Buffer_Destroy, address);
   }
 
   return {
     adopt,
     upload,
-    download,
-    downloadSync,
+    ...createDownloads(client),
     free,
     freeAll: () => [...live].forEach(free),
     get size() {

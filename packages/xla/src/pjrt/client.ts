@@ -146,6 +146,6 @@ export function createClient(plugin: Plugin, options: ClientOptions = {}): Clien
     devices,
     globalDeviceCount,
     memory: (device) => readMemory(plugin, devices[device]!),
-    destroy: () => void api.call(Functions.Client_Destroy, { client }),
+    destroy: () => api.destroy(Functions.Client_Destroy, client),
   };
 }

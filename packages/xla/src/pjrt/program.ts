@@ -67,7 +67,7 @@ function withExecutable<R>({ plugin: { api } }: Client, loaded: bigint, use: (ex
   try {
     return use(executable);
   } finally {
-    api.call(Functions.Executable_Destroy, { executable });
+    api.destroy(Functions.Executable_Destroy, executable);
   }
 }
 
@@ -167,7 +167,7 @@ export function compileProgram(
   const loaded = cached ?? compileFresh(client, module, options);
   if (cache && key && cached === undefined) storeCached(client, cache, key, loaded);
   const { api } = client.plugin;
-  const destroy = (executable: bigint) => void api.call(Functions.LoadedExecutable_Destroy, { executable });
+  const destroy = (executable: bigint) => api.destroy(Functions.LoadedExecutable_Destroy, executable);
   const results = withExecutable(client, loaded, (executable) =>
     Number(api.call(Functions.Executable_NumOutputs, { executable }).num_outputs),
   );
