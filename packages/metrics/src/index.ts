@@ -1,3 +1,11 @@
+export { bootstrapInterval, type ConfidenceInterval } from './evaluation/bootstrap.js';
+export { type Collection, type CollectOptions, collect, createCollection } from './evaluation/collect.js';
+export { type CollectionOrigin, loadCollection, saveCollection } from './evaluation/collection-file.js';
+export { type EvaluateOptions, type EvaluationReport, evaluate } from './evaluation/evaluate.js';
+export { type ExtractedFeatures, type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
+export { loadReference, type Reference, referenceFromCollection } from './evaluation/reference.js';
+export { reportText } from './evaluation/report-text.js';
+export { evaluatePaths, openSamples, type RunOptions, saveReferenceStatistics } from './evaluation/run.js';
 export { frechetDistance, type Gaussian } from './frechet-distance.js';
 export {
   accumulate,
@@ -12,6 +20,11 @@ export { INCEPTION_SIZE, type InceptionFeatures, inceptionFeatures } from './inc
 export { type InceptionPreprocessing, prepareForInception } from './inception/preprocess.js';
 export { type InceptionWeights, inceptionWeights } from './inception/weights.js';
 export {
+  type InceptionWeightsFile,
+  type InceptionWeightsOptions,
+  loadInceptionWeights,
+} from './inception/weights-file.js';
+export {
   accumulateInceptionScore,
   createInceptionScore,
   finishInceptionScore,
@@ -23,3 +36,6 @@ export {
 export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from './kernel-distance.js';
 export { type Features, type ManifoldScores, manifoldScores } from './nearest-neighbours.js';
 export { numpyPermutation } from './numpy-permutation.js';
+export { openSampleFolder, type SampleFolderOptions } from './samples/folder.js';
+export { openSampleNpz } from './samples/npz.js';
+export { type SampleBatch, type SampleSource, samplesInMemory } from './samples/sample-source.js';

@@ -1,0 +1,50 @@
+import { jit } from '@tb/runtime';
+import type * as tf from '@tensorflow/tfjs-core';
+import { inceptionFeatures } from '../inception/network.js';
+import { type InceptionPreprocessing, prepareForInception } from '../inception/preprocess.js';
+import type { InceptionWeights } from '../inception/weights.js';
+
+/** A network whose features distances are measured in. N = images, D = dimensions, K = classes. */
+export type FeatureExtractor = {
+  /** Which network, which preprocessing: two numbers compare only if this text is the same. */
+  readonly name: string;
+  /** SHA-256 of the weights' file. */
+  readonly weightsHash: string;
+  /** What the Fréchet distance on these features is called: "FID" for Inception-v3 and nothing else. */
+  readonly distanceName: string;
+  readonly dimensions: number;
+  readonly spatialDimensions?: number;
+  readonly classes?: number;
+  /** @param images - [N, H, W, 3], values 0 to 255 */
+  extract(images: tf.Tensor4D): ExtractedFeatures;
+};
+
+export type ExtractedFeatures = {
+  /** [N, D] */
+  pool: tf.Tensor2D;
+  /** [N, 2023] for sFID */
+  spatial?: tf.Tensor2D;
+  /** [N, K] for the Inception Score */
+  logits?: tf.Tensor2D;
+};
+
+/** Inception-v3 as a feature extractor. */
+export function inceptionExtractor(
+  weights: InceptionWeights,
+  weightsHash: string,
+  preprocessing: InceptionPreprocessing = 'tensorflow',
+): FeatureExtractor {
+  const forward = jit((parameters: InceptionWeights, images: tf.Tensor4D): ExtractedFeatures => {
+    const features = inceptionFeatures(parameters, prepareForInception(images, preprocessing));
+    return { pool: features['2048'], spatial: features.spatial, logits: features.logitsUnbiased };
+  });
+  return {
+    name: `Inception-v3 (TensorFlow 2015-12-05), ${preprocessing} preprocessing`,
+    weightsHash,
+    distanceName: 'FID',
+    dimensions: 2048,
+    spatialDimensions: 2023,
+    classes: 1008,
+    extract: (images) => forward(weights, images),
+  };
+}

@@ -1,0 +1,43 @@
+import type { EvaluationReport } from './evaluate.js';
+
+/** The report as lines for a person: the numbers first, then what they rest on. */
+export function reportText(report: EvaluationReport): string {
+  const { confidence, inceptionScore, kernelDistance, manifold } = report;
+  const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
+  const rows: [string, string][] = [
+    [
+      report.distanceName,
+      report.frechetDistance.toFixed(4) +
+        (confidence ? `   (95%: ${confidence.low.toFixed(3)} to ${confidence.high.toFixed(3)}, bootstrap)` : ''),
+    ],
+  ];
+  const add = (name: string, value: string | undefined) => value !== undefined && rows.push([name, value]);
+  add(`s${report.distanceName}`, report.spatialFrechetDistance?.toFixed(4));
+  add(
+    'Inception Score',
+    inceptionScore && `${inceptionScore.mean.toFixed(3)} ± ${inceptionScore.standardDeviation.toFixed(3)}`,
+  );
+  add(
+    'KID × 1000',
+    kernelDistance &&
+      `${(1000 * kernelDistance.mean).toFixed(4)} ± ${(1000 * kernelDistance.standardDeviation).toFixed(4)}`,
+  );
+  if (manifold) {
+    add(
+      'precision / recall',
+      `${percent(manifold.precision)} / ${percent(manifold.recall)}   (k = ${manifold.neighbours}, ${manifold.samples} samples)`,
+    );
+    add('density / coverage', `${manifold.density.toFixed(3)} / ${percent(manifold.coverage)}`);
+  }
+  const origin = ({ name, hash, count }: EvaluationReport['reference']) =>
+    `${name}${count === undefined ? '' : `, ${count} images`}, ${hash.slice(0, 16)}`;
+  rows.push(['samples', origin(report.samples)], ['reference', origin(report.reference)]);
+  rows.push(
+    ['features', `${report.extractor}, weights ${report.weightsHash.slice(0, 16)}`],
+    ['evaluator', report.evaluator],
+  );
+  if (report.settings) rows.push(['settings', JSON.stringify(report.settings)]);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  const lines = rows.map(([name, value]) => `${name.padEnd(width)}   ${value}`);
+  return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join('\n');
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileSha256, type HostTensor, readSafetensors, readStateDict } from '@tb/io';
+import { type InceptionWeights, inceptionWeights } from './weights.js';
+
+/** The published weights: pytorch-fid and torch-fidelity host the same tensors under two names. */
+const FILE_NAMES = ['pt_inception-2015-12-05-6726825d.pth', 'weights-inception-2015-12-05-6726825d.pth'];
+const ADDRESS = `https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/${FILE_NAMES[0]}`;
+/** By PyTorch's convention the file's name ends with the first eight digits of its SHA-256. */
+const HASH_PREFIX = '6726825d';
+
+export type InceptionWeightsFile = {
+  readonly weights: InceptionWeights;
+  readonly path: string;
+  readonly hash: string;
+};
+
+export type InceptionWeightsOptions = {
+  /** The file; default: where PyTorch or this package's cache folder would have it. */
+  readonly path?: string;
+  /** Accept weights other than the published ones. Their distance is no FID, and reports carry their hash. */
+  readonly allowOther?: boolean;
+};
+
+/**
+ * Finds, checks and loads Inception-v3's weights (.pth or .safetensors).
+ *
+ * @throws Error if there is no such file: what to download, how large, and where to put it; or if its SHA-256 is another
+ */
+export async function loadInceptionWeights({
+  path = findWeights(),
+  allowOther = false,
+}: InceptionWeightsOptions = {}): Promise<InceptionWeightsFile> {
+  if (path === undefined || !existsSync(path)) throw new Error(missingMessage(path));
+  const hash = await fileSha256(path);
+  if (!hash.startsWith(HASH_PREFIX) && !allowOther) {
+    throw new Error(
+      `loadInceptionWeights: the SHA-256 of ${path} must begin with ${HASH_PREFIX}, got ${hash.slice(0, 16)}…: the file is ` +
+        `damaged or holds other weights. Download ${ADDRESS} again, or accept it with --allow-other-weights.`,
+    );
+  }
+  return { weights: inceptionWeights(await readTensors(path)), path, hash };
+}
+
+async function readTensors(path: string): Promise<Record<string, HostTensor>> {
+  return path.endsWith('.safetensors') ? (await readSafetensors(path)).tensors : readStateDict(path);
+}
+
+function searchFolders(): string[] {
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  return [join(cache, 'tokenbridge'), join(process.env.TORCH_HOME || join(cache, 'torch'), 'hub', 'checkpoints')];
+}
+
+function findWeights(): string | undefined {
+  return searchFolders()
+    .flatMap((folder) => FILE_NAMES.map((name) => join(folder, name)))
+    .find((file) => existsSync(file));
+}
+
+function missingMessage(path: string | undefined): string {
+  const where =
+    path === undefined ? `none of these folders has them: ${searchFolders().join(', ')}` : `${path} does not exist`;
+  return (
+    `loadInceptionWeights: Inception-v3's weights are needed, and ${where}.\n` +
+    `  Download ${ADDRESS}\n` +
+    `  (about 91 MB, SHA-256 begins with ${HASH_PREFIX}) into ${searchFolders()[0]}, or name the file with --weights.`
+  );
+}
