@@ -24,6 +24,27 @@ describe('applyEmbedding', () => {
     expectClose(gradient.dataSync(), expected.gradient.data, 1e-6);
   });
 
+  it('has the same gradient where the table is too large for one-hot rows', () => {
+    const indices = tf.tensor1d([3, 5000, 3], 'int32');
+    const upstream = tf.tensor2d([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ]);
+    const gradient = tf
+      .grad((weight) => applyEmbedding({ weight }, indices))(tf.zeros([5001, 2]), upstream)
+      .dataSync();
+    expect([...gradient.slice(6, 8), ...gradient.slice(10_000)]).toEqual([6, 8, 3, 4]);
+    expect(gradient.filter((value) => value !== 0).length).toBe(4);
+  });
+
+  it('keeps indices that were made inside for the backward pass', () => {
+    const weight = tf.tensor2d([[1], [2]]);
+    const looked = (table: tf.Tensor) =>
+      tf.tidy(() => applyEmbedding({ weight: table }, tf.sub(tf.tensor1d([1, 2, 2], 'int32'), tf.scalar(1, 'int32'))));
+    expect(Array.from(tf.grad(looked)(weight).dataSync())).toEqual([1, 2]);
+  });
+
   it('refuses indices that are not int32', () => {
     const table = initEmbedding(randomKey(1), 4, 2, 1);
     expect(() => applyEmbedding(table, tf.tensor1d([0.5]))).toThrow('indices must be int32, got float32');
