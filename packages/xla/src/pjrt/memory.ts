@@ -4,6 +4,28 @@
  */
 import koffi from 'koffi';
 
+// koffi runs C on its own stacks, 2 MiB and 128 KiB by default. XLA's compiler needs more, and overflowing one ends the
+// process. Memory is taken only as it is used.
+const STACK_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Must run before koffi loads its first library, whoever loads it.
+ * @throws Error when that is too late and the stacks are small
+ */
+export function configureStacks(): void {
+  const { sync_stack_size = 0, async_stack_size = 0 } = koffi.config();
+  if (Math.min(sync_stack_size, async_stack_size) >= STACK_BYTES) return;
+  try {
+    koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
+  } catch {
+    throw new Error(
+      'configureStacks: another module loaded a library through koffi before @tb/xla, with stacks too small for ' +
+        `XLA's compiler. Import @tb/xla first, or call koffi.config({ sync_stack_size: ${STACK_BYTES}, async_stack_size: ` +
+        `${STACK_BYTES} }) before that`,
+    );
+  }
+}
+
 /** A pointer's value; 0n is null. */
 export type Address = bigint;
 

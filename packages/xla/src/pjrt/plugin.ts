@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import koffi from 'koffi';
 import { openApi, type PjrtApi } from './call.js';
 import { cudaDataFolder, type Discovery, discoverPlugins, nvidiaLibraries, type PluginLocation } from './discovery.js';
-import { readText, viewMemory } from './memory.js';
+import { configureStacks, readText, viewMemory } from './memory.js';
 import { Functions, readFields, Structs } from './structs.js';
 
 export type Plugin = {
@@ -28,9 +28,6 @@ export class PluginNotFoundError extends Error {
   }
 }
 
-// koffi runs C on its own stacks, 2 MiB and 128 KiB by default. XLA's compiler needs more, and overflowing one kills the
-// process. Pages are taken only as they are used.
-const STACK_BYTES = 16 * 1024 * 1024;
 const loaded = new Map<string, Plugin>();
 
 function prepareProcess(location: PluginLocation): void {
@@ -84,7 +81,7 @@ export function loadPlugin(path?: string): Plugin {
   if (!location || (path && !existsSync(path))) throw new PluginNotFoundError(missed);
   const before = loaded.get(location.path);
   if (before) return before;
-  if (loaded.size === 0) koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
+  configureStacks();
   prepareProcess(location);
   const getApi = koffi.load(location.path).func('GetPjrtApi', 'uint64_t', []);
   const plugin = adoptPlugin(BigInt(getApi()), location);

@@ -1,0 +1,158 @@
+/** Says whether GPUs can be used here, and if not, for what reason and which command mends it. */
+import { readFileSync } from 'node:fs';
+import type { DeviceMemory } from './executor.js';
+import { createClient } from './pjrt/client.js';
+import { PjrtError } from './pjrt/errors.js';
+import { loadPlugin, type Plugin, PluginNotFoundError } from './pjrt/plugin.js';
+
+export type XlaInfo = {
+  /** True when a plugin loaded and found devices. */
+  usable: boolean;
+  plugin?: {
+    path: string;
+    /** What led to it: an environment variable, a Python environment or a folder. */
+    source: string;
+    /** PJRT C API version, such as `0.115`. */
+    apiVersion: string;
+    /** The plugin's own properties, such as `stablehlo_current_version` and `cuda_version`. */
+    attributes: Readonly<Record<string, string | number | boolean | number[]>>;
+  };
+  /** `cuda`, … */
+  platform?: string;
+  platformVersion?: string;
+  devices: { id: number; kind: string; memory?: DeviceMemory }[];
+  /** Version of the NVIDIA kernel driver. */
+  driver?: string;
+  /** Where a plugin was looked for in vain. */
+  looked: { source: string; reason: string }[];
+  /** Why no GPU is used, and the command or setting that mends it. */
+  reason?: string;
+  fix?: string;
+};
+
+/** What a diagnosis goes by. */
+export type Symptoms = { operatingSystem: NodeJS.Platform; driver?: string; error: unknown };
+
+/** The first driver for CUDA 13; older ones serve CUDA 12. Source: NVIDIA's CUDA compatibility table. */
+const CUDA_13_DRIVER = 580;
+
+function installCommand(driver: string | undefined): string {
+  const old = driver !== undefined && Number.parseInt(driver, 10) < CUDA_13_DRIVER;
+  return `pip install 'jax[${old ? 'cuda12' : 'cuda13'}]'`;
+}
+
+type Diagnosis = { reason: string; fix: string };
+
+/** Known messages of the loader and the plugin, and what mends their cause. */
+function knownProblem(message: string, driver: string | undefined): Diagnosis | undefined {
+  const library = /(lib[\w.+-]+\.so[\w.]*): cannot open shared object/.exec(message)?.[1];
+  if (library) return { reason: `the plugin needs ${library}, which is not installed`, fix: installCommand(driver) };
+  if (/driver version is insufficient|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|unsupported toolchain/i.test(message)) {
+    const reason = `the NVIDIA driver (${driver ?? 'unknown version'}) is too old for the plugin's CUDA`;
+    return { reason, fix: "update the driver, or pip install 'jax[cuda12]'" };
+  }
+  if (/NO_DEVICE|no CUDA-capable device|no supported devices|failed call to cuInit/i.test(message)) {
+    const reason = 'the driver shows no GPU to this process';
+    return { reason, fix: 'check nvidia-smi, CUDA_VISIBLE_DEVICES, and for containers the option --gpus all' };
+  }
+  if (/RESOURCE_EXHAUSTED|out of memory/i.test(message)) {
+    const reason = "the GPU's memory is taken by another process";
+    return { reason, fix: 'end the process that nvidia-smi shows, or set TB_XLA_MEMORY_FRACTION=0.4' };
+  }
+  return undefined;
+}
+
+/** The reason behind an error of loading or opening a plugin, in words, with the fix. */
+export function diagnose({ operatingSystem, driver, error }: Symptoms): Diagnosis {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof PluginNotFoundError) {
+    if (operatingSystem !== 'linux') {
+      const reason = `PJRT's CUDA plugin exists for Linux alone; this is ${operatingSystem}`;
+      return { reason, fix: 'run on Linux (on Windows inside WSL 2), or choose another backend' };
+    }
+    if (driver === undefined) {
+      const reason = 'no NVIDIA driver is loaded (/proc/driver/nvidia/version is missing)';
+      return { reason, fix: `install the NVIDIA driver, then ${installCommand(driver)}` };
+    }
+    const reason = 'no PJRT plugin was found';
+    return { reason, fix: `${installCommand(driver)} in the active Python environment, or set TB_PJRT_PLUGIN` };
+  }
+  const known = knownProblem(message, driver);
+  if (known) return known;
+  const fix =
+    error instanceof PjrtError ? 'see the message; TF_CPP_MIN_LOG_LEVEL=0 shows more' : installCommand(driver);
+  return { reason: message, fix };
+}
+
+/** Undefined where no driver is loaded. */
+function driverVersion(): string | undefined {
+  try {
+    const text = readFileSync('/proc/driver/nvidia/version', 'utf8');
+    return / (\d+\.\d+(?:\.\d+)?) /.exec(text)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function describePlugin({ api, location, attributes }: Plugin): XlaInfo['plugin'] {
+  const { major, minor } = api.version;
+  return { path: location.path, source: location.source, apiVersion: `${major}.${minor}`, attributes };
+}
+
+/** Opens the devices for a moment, with no memory taken ahead, and closes them. */
+function describeDevices(plugin: Plugin): Pick<XlaInfo, 'platform' | 'platformVersion' | 'devices'> {
+  const client = createClient(plugin, /cuda|rocm|gpu/.test(plugin.location.path) ? { preallocate: false } : {});
+  try {
+    const { platform, platformVersion } = client;
+    const devices = client.devices.map(({ id, kind }, index) => {
+      try {
+        return { id, kind, memory: client.memory(index) };
+      } catch {
+        return { id, kind }; // a plugin need not count memory
+      }
+    });
+    return { platform, platformVersion, devices };
+  } finally {
+    client.destroy();
+  }
+}
+
+/**
+ * What `tb-train doctor` shows. Never throws: whatever goes wrong becomes `reason` and `fix`.
+ *
+ * @param load - how the plugin is loaded; a path, or for tests a function. Default: as the backend does it
+ */
+export function xlaInfo(load: string | (() => Plugin) | undefined = undefined): XlaInfo {
+  const driver = driverVersion();
+  const info: XlaInfo = { usable: false, devices: [], looked: [], ...(driver !== undefined && { driver }) };
+  try {
+    const plugin = typeof load === 'function' ? load() : loadPlugin(load);
+    info.plugin = describePlugin(plugin);
+    Object.assign(info, describeDevices(plugin));
+    info.usable = info.devices.length > 0;
+    if (!info.usable) Object.assign(info, knownProblem('NO_DEVICE', driver));
+  } catch (error) {
+    if (error instanceof PluginNotFoundError) info.looked = error.looked;
+    Object.assign(info, diagnose({ operatingSystem: process.platform, driver, error }));
+  }
+  return info;
+}
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** The same as lines for a terminal. */
+export function formatXlaInfo(info: XlaInfo): string {
+  const { plugin } = info;
+  const lines = [
+    `OpenXLA     ${info.usable ? 'usable' : 'not usable'}`,
+    `driver      ${info.driver ?? 'none'}`,
+    `plugin      ${plugin ? `${plugin.path} (from ${plugin.source}), PJRT API ${plugin.apiVersion}` : 'none'}`,
+  ];
+  if (info.platform) lines.push(`platform    ${info.platform} ${info.platformVersion ?? ''}`.trimEnd());
+  for (const { id, kind, memory } of info.devices) {
+    lines.push(`device ${id}    ${kind}${memory ? `, ${gibibytes(memory.bytesLimit)} usable` : ''}`);
+  }
+  for (const { source, reason } of info.looked) lines.push(`looked at   ${source}: ${reason}`);
+  if (info.reason) lines.push(`reason      ${info.reason}`, `fix         ${info.fix}`);
+  return lines.join('\n');
+}
