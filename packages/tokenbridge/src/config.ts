@@ -1,21 +1,6 @@
 import { assertChannelHeadConfig, type ChannelHeadConfig } from '@tb/ar-head';
 import { assertBackboneConfig, type BackboneConfig } from '@tb/backbone';
-
-/** How latents become indices and back (Sec. 3.1); the options of `createQuantizer` of @tb/quantizer. */
-export type QuantizerConfig = {
-  /** Number of levels B of a channel. */
-  levels: number;
-  /** Range of the normalized latents [α_min, α_max], for all channels. */
-  min: number;
-  max: number;
-  /** r of Eq. 1, in standard deviations. */
-  range: number;
-  /**
-   * Reconstruction values γ in [−range, range], ascending. Left out, they are computed as the reference does; a checkpoint
-   * that brings its own (`reconstruction_values`) overrides that, for its weights were trained on them.
-   */
-  codebook?: readonly number[];
-};
+import { type QuantizerConfig, quantizerOf } from './quantization.js';
 
 /** A TokenBridge model, complete: with the weights it is all that sampling and training need to know of it. */
 export type TokenBridgeConfig = {
@@ -67,7 +52,7 @@ export function assertTokenBridgeConfig(config: TokenBridgeConfig): void {
     ...(['height', 'width', 'channels'] as const)
       .filter((name) => !Number.isInteger(latent[name]) || latent[name] < 1)
       .map((name) => `latent.${name} must be a positive integer, got ${latent[name]}`),
-    ...quantizerProblems(quantizer),
+    ...quantizerProblems(quantizer, latent.channels),
     ...Object.entries(training)
       .filter(([, rate]) => !(rate >= 0 && rate < 1))
       .map(([name, rate]) => `training.${name} must be in [0, 1), got ${rate}`),
@@ -81,10 +66,16 @@ export function assertTokenBridgeConfig(config: TokenBridgeConfig): void {
   assertChannelHeadConfig(channelHeadConfig(config));
 }
 
-function quantizerProblems({ levels, min, max, range, codebook }: QuantizerConfig): string[] {
+function quantizerProblems(config: QuantizerConfig, channels: number): string[] {
+  const { levels, codebook } = config;
   const problems: string[] = [];
-  if (!(min < max)) problems.push(`quantizer.min must be below quantizer.max, got ${min} and ${max}`);
-  if (!(range > 0)) problems.push(`quantizer.range must be positive, got ${range}`);
+  try {
+    const own = quantizerOf(config).quantizer.channels;
+    if (own !== 1 && own !== channels)
+      problems.push(`quantizer.min and max must be numbers or ${channels} values, got ${own} values`);
+  } catch (error) {
+    problems.push(`quantizer: ${(error as Error).message}`);
+  }
   if (codebook && codebook.length !== levels)
     problems.push(`quantizer.codebook must hold ${levels} values, one per level, got ${codebook.length}`);
   if (codebook?.some((value, index) => index > 0 && !(value > codebook[index - 1])))

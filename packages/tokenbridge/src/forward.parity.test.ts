@@ -62,11 +62,11 @@ describe.each(cases)('forward case %s', (name) => {
   it('gives the reference’s indices and values exactly', () => {
     const { latents } = caseInputs(golden, name, 1);
     const [images, height, width, channels] = latents.shape;
-    const indices = quantize(model.config, tf.reshape(latents, [images, height * width, channels]));
+    const indices = quantize(model.config.quantizer, tf.reshape(latents, [images, height * width, channels]));
     expect([...indices.dataSync()]).toEqual([...(golden[`${name}.quant_indices`].data as Int32Array)]);
     const expected = golden[`${name}.quant_values`];
     if (expected)
-      expect([...dequantize(model.config, indices).dataSync()]).toEqual([...(expected.data as Float32Array)]);
+      expect([...dequantize(model.config.quantizer, indices).dataSync()]).toEqual([...(expected.data as Float32Array)]);
   });
 });
 

@@ -98,7 +98,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
     }
     await pending;
     const shape: [number, number, number, number] = [labels.length, height, width, channels];
-    const latents = tf.tidy(() => tf.reshape<tf.Rank.R4>(dequantize(config, tokens), shape));
+    const latents = tf.tidy(() => tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape));
     return {
       tokens: tf.reshape(tokens, shape),
       latents,

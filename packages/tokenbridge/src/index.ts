@@ -4,9 +4,9 @@ export {
   channelHeadConfig,
   officialChannelOrder,
   positionCount,
-  type QuantizerConfig,
   type TokenBridgeConfig,
 } from './config.js';
+export { type LoadOptions, loadTokenBridge, type SaveOptions, saveTokenBridge } from './files.js';
 export { type Generated, type GenerateOptions, type GenerateProgress, generate } from './generate.js';
 export {
   drawTrainingMasks,
@@ -20,3 +20,4 @@ export {
 export { configFromOfficial, type OfficialArguments } from './official-config.js';
 export { initTokenBridge, type TokenBridge, tokenBridgeShapes } from './parameters.js';
 export { presets } from './presets.js';
+export { dequantize, type QuantizerConfig, quantize, quantizerOf } from './quantization.js';

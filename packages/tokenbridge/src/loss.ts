@@ -123,15 +123,15 @@ function predictMasked(
     ? splitKey(dropoutKey, 2).map((key) => ({ ...rates, key }))
     : [undefined, undefined];
 
-  const indices = quantize(config, tf.reshape(latents, [images, height * width, channels])); // [N, S, C]
-  const values = dequantize(config, indices);
+  const indices = quantize(config.quantizer, tf.reshape<tf.Rank.R3>(latents, [images, height * width, channels])); // [N, S, C]
+  const values = dequantize(config.quantizer, indices);
   const backboneOptions = { ...rest, dropout: backboneDropout };
   const inputs = { values, visible, labels, unlabelled };
   const features = applyBackbone(params, backboneConfig(config), inputs, backboneOptions); // [N, S, E]
   options.observe?.('z', features);
 
   const rows = images * masked.shape[1];
-  const ordered = tf.gather(indices, [...config.channelOrder], 2); // [N, S, C] in the head's order
+  const ordered = tf.gather(indices, [...config.channelOrder], 2) as tf.Tensor3D; // [N, S, C] in the head's order
   const targets = tf.reshape(gatherPositions(ordered, masked), [rows, channels]) as tf.Tensor2D;
   const maskedFeatures = tf.reshape(selectPositions(features, masked), [rows, -1]) as tf.Tensor2D;
   const head = channelHeadConfig(config);

@@ -31,7 +31,7 @@ export type FeatureInputs = {
 export const predictFeatures = jit(
   (params: TokenBridge, { config, guided }: { config: TokenBridgeConfig; guided: boolean }, inputs: FeatureInputs) => {
     const { visible, labels, unlabelled, scale } = inputs;
-    const values = dequantize(config, inputs.tokens);
+    const values = dequantize(config.quantizer, inputs.tokens);
     const backbone = backboneConfig(config);
     if (!guided) return applyBackbone(params, backbone, { values, visible, labels, unlabelled });
     const both = applyBackbone(params, backbone, {

@@ -4,21 +4,19 @@ import { expectClose, goldenJson, goldenTensors } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { goldenModel, rowOf } from '../test/golden-model.js';
-import type { TokenBridgeConfig } from './config.js';
 import { generate } from './generate.js';
-import type { TokenBridge } from './parameters.js';
 
 const { runs } = goldenJson('tokenbridge', 'sampling.json');
 let golden: Record<string, HostTensor>;
-let models: Record<'model' | 'model_ema', { params: TokenBridge; config: TokenBridgeConfig }>;
+let models: Record<'model' | 'model_ema', Awaited<ReturnType<typeof goldenModel>>>;
 
 beforeAll(async () => {
   await useBackend('wasm');
   golden = await goldenTensors('tokenbridge', 'sampling.safetensors');
-  models = { model: await goldenModel() } as any;
+  models = { model: await goldenModel(), model_ema: await goldenModel({ ema: true }) };
 });
 
-describe.each(Object.keys(runs).filter((n) => runs[n].weights === 'model'))('sampling run %s', (name) => {
+describe.each(Object.keys(runs))('sampling run %s', (name) => {
   const run = runs[name];
 
   it.each([
@@ -29,7 +27,7 @@ describe.each(Object.keys(runs).filter((n) => runs[n].weights === 'model'))('sam
     const before = tf.memory().numTensors;
     const orders = Array.from({ length: images }, (_, i) => rowOf(golden.orders.data as Int32Array, i, positions));
     const result = await generate({
-      ...models[run.weights as 'model'],
+      ...models[run.weights.startsWith('model_ema') ? 'model_ema' : 'model'],
       labels: run.labels ?? orders.map(() => null),
       seeds: orders.map((_, i) => i),
       numIter: run.num_iter,

@@ -1,26 +1,21 @@
 import { maskingOfOrders } from '@tb/backbone';
-import { type HostTensor, toFloat32 } from '@tb/io';
-import { loadParameters } from '@tb/nn';
-import { goldenJson, goldenTensors } from '@tb/test-utils';
+import type { HostTensor } from '@tb/io';
+import { goldenJson, goldenPath } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TokenBridgeConfig } from '../src/config.js';
+import { loadTokenBridge } from '../src/files.js';
 import type { LossInputs } from '../src/loss.js';
 import { configFromOfficial } from '../src/official-config.js';
-import { type TokenBridge, tokenBridgeShapes } from '../src/parameters.js';
 
-/** The golden model: everything read from the golden set, nothing known beforehand. */
-export async function goldenModel(): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
-  const description = goldenJson('tokenbridge', 'config.json');
-  const tensors = { ...(await goldenTensors('tokenbridge', 'model.safetensors')) };
-  const codebook = [...toFloat32(tensors.reconstruction_values)];
-  for (const name of description.buffers) delete tensors[name];
-  const official = configFromOfficial(description.config);
-  const config: TokenBridgeConfig = {
-    ...official,
-    quantizer: { ...official.quantizer, codebook },
-    channelOrder: description.derived.channel_order,
-  };
-  return { params: loadParameters<TokenBridge>(tokenBridgeShapes(config), tensors), config };
+/** The golden model's configuration, as the golden set tells it: nothing is known beforehand. */
+export function goldenConfig(): TokenBridgeConfig {
+  const { config, derived } = goldenJson('tokenbridge', 'config.json');
+  return { ...configFromOfficial(config), channelOrder: derived.channel_order };
+}
+
+/** The golden model, from its official checkpoint. */
+export function goldenModel({ ema = false } = {}) {
+  return loadTokenBridge(goldenPath('tokenbridge', 'checkpoint-last.pth'), { ema, config: goldenConfig() });
 }
 
 /** Inputs of a forward case, with lists of positions padded to multiples of `granularity` (1: not at all). */

@@ -1,0 +1,117 @@
+import {
+  type ByteInput,
+  type CheckpointTensor,
+  fromFloat32,
+  type HostTensor,
+  openCheckpoint,
+  readSafetensors,
+  writeSafetensors,
+} from '@tb/io';
+import { flattenShapes, flattenTree, loadParameters } from '@tb/nn';
+import type { Tree } from '@tb/runtime';
+import type * as tf from '@tensorflow/tfjs-core';
+import { buffersOf, configWithBuffers, separateBuffers } from './buffers.js';
+import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
+import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
+import { presets } from './presets.js';
+
+/** Where a safetensors file of ours keeps its configuration. */
+const configKey = 'tokenbridge.config';
+
+export type LoadOptions = {
+  /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
+  ema?: boolean;
+  /** For files that do not bring a configuration; a preset is recognized by its shapes. */
+  config?: TokenBridgeConfig;
+};
+
+/**
+ * Loads a model: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it. Of the latter only
+ * the weights asked for are read.
+ *
+ * @param input - a path, or the file's bytes
+ * @throws Error listing every weight that is missing, surplus or misshapen; FileFormatError if the file is damaged
+ */
+export async function loadTokenBridge(
+  input: ByteInput,
+  { ema = false, config }: LoadOptions = {},
+): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
+  const file = isSafetensors(input) ? await readWeights(input, ema) : await readOfficial(input, ema);
+  const { parameters, buffers } = separateBuffers(file.tensors);
+  const given = config ?? file.config ?? presetOf(parameters);
+  assertTokenBridgeConfig(given);
+  const complete = configWithBuffers(given, buffers);
+  return { params: loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters), config: complete };
+}
+
+export type SaveOptions = {
+  /** Default `F32`. `F16` and `BF16` halve the file. */
+  dtype?: 'F32' | 'F16' | 'BF16';
+  /** Strings to keep beside the configuration in the file's header, such as the names of the classes. */
+  metadata?: Record<string, string>;
+};
+
+/** Writes weights by their official names, with the configuration, as one safetensors file. Replaces it atomically. */
+export async function saveTokenBridge(
+  path: string,
+  { params, config }: { params: TokenBridge; config: TokenBridgeConfig },
+  { dtype = 'F32', metadata }: SaveOptions = {},
+): Promise<void> {
+  const tensors: Record<string, HostTensor> = buffersOf(config);
+  for (const [name, tensor] of Object.entries(flattenTree(params as unknown as Tree<tf.Tensor>))) {
+    tensors[name] = { dtype, shape: tensor.shape, data: fromFloat32(await tensor.data<'float32'>(), dtype) };
+  }
+  await writeSafetensors(path, tensors, {
+    metadata: { ...metadata, format: 'pt', [configKey]: JSON.stringify(config) },
+  });
+}
+
+type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
+
+function isSafetensors(input: ByteInput): boolean {
+  const magic = [0x50, 0x4b]; // how a zip archive begins, and so what torch.save writes
+  if (input instanceof Uint8Array) return !magic.every((byte, index) => input[index] === byte);
+  return (typeof input === 'string' ? input : input.name).endsWith('.safetensors');
+}
+
+async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
+  if (ema) throw new Error('loadTokenBridge: ema must be false for safetensors; load the file of the averaged weights');
+  const { tensors, metadata } = await readSafetensors(input);
+  const json = metadata[configKey];
+  return { tensors, config: json === undefined ? undefined : JSON.parse(json) };
+}
+
+/** The averaged weights come without buffers; those of `model` serve. */
+async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile> {
+  const checkpoint = await openCheckpoint(input);
+  try {
+    const parts = (checkpoint.value ?? {}) as Record<string, StateDict | undefined>;
+    const { model } = parts;
+    const weights = ema ? parts.model_ema : model;
+    if (!model || !weights) {
+      const keys = Object.keys(parts).join(', ');
+      throw new Error(`loadTokenBridge: checkpoint must hold ${ema ? 'model and model_ema' : 'model'}, got ${keys}`);
+    }
+    const wanted: StateDict = Object.assign(Object.create(null), separateBuffers(model).buffers, weights);
+    return { tensors: (await checkpoint.load(wanted)) as Record<string, HostTensor> };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+type StateDict = Record<string, CheckpointTensor>;
+
+/** The preset that has exactly these weights. */
+function presetOf(weights: Record<string, HostTensor>): TokenBridgeConfig {
+  const fits = (config: TokenBridgeConfig) => {
+    const expected = Object.entries(flattenShapes(tokenBridgeShapes(config)));
+    return (
+      expected.length === Object.keys(weights).length &&
+      expected.every(([name, shape]) => `${weights[name]?.shape}` === `${shape}`)
+    );
+  };
+  const found = Object.values(presets).find(fits);
+  if (!found)
+    throw new Error('loadTokenBridge: config must be given for a file without one whose weights fit no preset');
+  return found;
+}
