@@ -16,8 +16,7 @@ export function erf(x: number): number {
 
 /** Complementary error function 1 − erf(x), to full relative precision where it is small. */
 export function erfc(x: number): number {
-  if (x < 0.5) return 1 - erf(x);
-  return x < 2.5 ? 1 - erfSeries(x) : erfcContinuedFraction(x);
+  return x < 1 ? 1 - erf(x) : erfcContinuedFraction(x);
 }
 
 /** erf(x) = 2/√π · exp(−x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5 … (2n+1)); all terms are positive, so nothing cancels. */
@@ -31,11 +30,11 @@ function erfSeries(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-/** erfc(x) = exp(−x²)/√π / (x + ½/(x + 1/(x + 3⁄2/(x + …)))), evaluated from the inside; for x ≥ 2.5. */
+/** erfc(x) = exp(−x²)/√π / (x + ½/(x + 1/(x + 3⁄2/(x + …)))), evaluated from the inside; for x ≥ 1. */
 function erfcContinuedFraction(x: number): number {
   if (x > 27.5) return 0; // below the smallest double
   let tail = x;
-  for (let n = 120; n >= 1; n--) tail = x + n / 2 / tail;
+  for (let n = Math.ceil(40 + 400 / (x * x)); n >= 1; n--) tail = x + n / 2 / tail;
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / tail;
 }
 
