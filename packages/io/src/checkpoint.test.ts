@@ -100,6 +100,18 @@ describe.each([2, 3, 4, 5])('a training checkpoint in pickle protocol %i', (prot
   });
 });
 
+it('loads the part that is asked for', async () => {
+  const checkpoint = await openCheckpoint(fixturePath('training-protocol-4.pth'));
+  expect(await checkpoint.load('optimizer', 'param_groups', 0, 'betas')).toEqual([0.9, 0.999]);
+  expect(await checkpoint.load('state_dict', 'weight')).toEqual({
+    dtype: 'F32',
+    shape: [2],
+    data: Float32Array.of(1, 1),
+  });
+  await expect(checkpoint.load('optimizer', 'param_groups', 1)).rejects.toThrow('no part is named 1; there are: 0');
+  await checkpoint.close();
+});
+
 describe('refusals', () => {
   it.each([
     ['hostile-system.pth', /global (posix|nt)\.system is not on the allow-list/],
@@ -134,6 +146,10 @@ describe('refusals', () => {
 
   it('lists what there is when a state dict is missing', async () => {
     const path = fixturePath('training-protocol-2.pth');
-    await expect(readStateDict(path, 'model')).rejects.toThrow(/got model; the checkpoint has state_dict, optimizer/);
+    await expect(readStateDict(path, 'model')).rejects.toThrow(
+      /no part is named "model"; there are: state_dict, optimizer/,
+    );
+    await expect(readStateDict(path)).rejects.toThrow(/state_dict is no tensor of a state dict/);
+    await expect(readStateDict(path, 'score')).rejects.toThrow(/score is no state dict/);
   });
 });

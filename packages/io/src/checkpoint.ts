@@ -26,8 +26,12 @@ export type CheckpointOptions = {
 /** An open PyTorch checkpoint: its structure is in memory, tensors are read when asked for. */
 export type Checkpoint = {
   readonly value: CheckpointValue<CheckpointTensor>;
-  /** Reads every tensor below `value` (all of the checkpoint, or a part of it). */
-  load(value: CheckpointValue<CheckpointTensor>): Promise<CheckpointValue<HostTensor>>;
+  /**
+   * Reads every tensor of the part that `keys` lead to: `load()` all of them, `load('optimizer', 'state')` some.
+   *
+   * @throws Error when a key does not exist, with those that do
+   */
+  load(...keys: (string | number)[]): Promise<CheckpointValue<HostTensor>>;
   close(): Promise<void>;
 };
 
@@ -51,7 +55,11 @@ export async function openCheckpoint(input: ByteInput, options: CheckpointOption
   try {
     await checkFormat(source);
     const value = await readStructure(await openZip(source), options);
-    return { value, load: readTensors, close: () => source.close() };
+    return {
+      value,
+      load: async (...keys) => readTensors(selectPart(source, value, keys)),
+      close: () => source.close(),
+    };
   } catch (error) {
     await source.close();
     throw error;
@@ -65,7 +73,7 @@ export async function readCheckpoint(
 ): Promise<CheckpointValue<HostTensor>> {
   const checkpoint = await openCheckpoint(input, options);
   try {
-    return await checkpoint.load(checkpoint.value);
+    return await checkpoint.load();
   } finally {
     await checkpoint.close();
   }
@@ -83,14 +91,15 @@ export async function readStateDict(
   key?: string,
   options: CheckpointOptions = {},
 ): Promise<Record<string, HostTensor>> {
-  const checkpoint = await openCheckpoint(input, options);
+  const source = await openByteSource(input);
+  const checkpoint = await openCheckpoint(source, options);
   try {
-    const { value } = checkpoint;
-    const found = key === undefined ? value : isRecord(value) ? value[key] : undefined;
-    if (found === undefined || !isRecord(found)) throw new Error(explainMissing(key, value));
+    const found = selectPart(source, checkpoint.value, key === undefined ? [] : [key]);
     const tensors: Record<string, HostTensor> = Object.create(null);
+    if (!isRecord(found)) throw new Error(`${source.name}: ${key ?? 'the checkpoint'} is no state dict`);
     for (const [name, tensor] of Object.entries(found)) {
-      if (!(tensor instanceof CheckpointTensor)) throw new Error(`readStateDict: ${name} must be a tensor`);
+      if (!(tensor instanceof CheckpointTensor))
+        throw new Error(`${source.name}: ${name} is no tensor of a state dict`);
       tensors[name] = await tensor.read();
     }
     return tensors;
@@ -99,9 +108,23 @@ export async function readStateDict(
   }
 }
 
-function explainMissing(key: string | undefined, value: CheckpointValue<CheckpointTensor>): string {
-  const keys = isRecord(value) ? Object.keys(value).slice(0, 20).join(', ') : 'no keys: it is no dict';
-  return `readStateDict: key must name a state dict, got ${key}; the checkpoint has ${keys}`;
+function selectPart(
+  source: ByteSource,
+  root: CheckpointValue<CheckpointTensor>,
+  keys: (string | number)[],
+): CheckpointValue<CheckpointTensor> {
+  let part = root;
+  for (const key of keys) {
+    const parts: Record<string, CheckpointValue<CheckpointTensor>> = Array.isArray(part) || isRecord(part)
+      ? { ...part }
+      : {};
+    if (!Object.hasOwn(parts, key)) {
+      const names = Object.keys(parts).slice(0, 20).join(', ');
+      throw new Error(`${source.name}: no part is named ${JSON.stringify(key)}; there are: ${names || 'none'}`);
+    }
+    part = parts[key]!;
+  }
+  return part;
 }
 
 async function checkFormat(source: ByteSource): Promise<void> {
