@@ -1,1 +1,19 @@
-export {};
+import { Command } from 'commander';
+import { cacheCommand } from './commands/cache.js';
+import { modelCommand } from './commands/model.js';
+import { vaeCommand } from './commands/vae.js';
+
+const program = new Command('tb-train')
+  .description('Train TokenBridge: autoregressive image generation on quantized latents.')
+  .showHelpAfterError('(tb-train <command> --help lists the options)')
+  .addCommand(vaeCommand)
+  .addCommand(cacheCommand)
+  .addCommand(modelCommand);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { message, stack } = error as Error;
+  console.error(`tb-train: ${process.env.TB_DEBUG ? stack : message}`);
+  process.exitCode = 1;
+}

@@ -1,6 +1,7 @@
 export { type Progress, readLatestProgress } from './checkpoint/checkpoint.js';
 export { type HostTensors, readTree, treeFromHost } from './checkpoint/host-trees.js';
 export { findDamage, writeManifest } from './checkpoint/manifest.js';
+export { describeWeights, readWeightsInfo, saveVae, type WeightsInfo } from './checkpoint/weights-file.js';
 export type { BatchSource } from './data/batches.js';
 export { centreCrop } from './data/centre-crop.js';
 export { decodeImage } from './data/decode-image.js';
@@ -15,12 +16,12 @@ export { type LatentBatch, openLatentBatches } from './data/latent-batches.js';
 export { type CacheSample, type LatentCache, openLatentCache, writeLatentCache } from './data/latent-cache.js';
 export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
 export { cropPixels, mirrorPixels, type Pixels } from './data/pixels.js';
-export { type HostRandom, randomAt } from './data/random.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
 export { formatDuration, type Terminal } from './log/live-line.js';
 export { type ReportInput, renderReport } from './log/report.js';
 export { createRunLog, type RunLog } from './log/run-log.js';
 export { cachedMoments, encodedImages, type LatentInput } from './model/latent-input.js';
+export { createModelTask, type ModelTaskOptions } from './model/model-task.js';
 export { NonFiniteLossError } from './non-finite-loss-error.js';
 export {
   type AdamWOptions,
@@ -39,4 +40,12 @@ export { disposeState, type TrainOptions, type TrainResult, train } from './trai
 export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
 export { calibrateVae, createLatentStatistics, type LatentStatistics } from './vae/calibrate-vae.js';
 export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './vae/vae-loss.js';
-export { createAutoencoder, createVaeTask, measureLatents, quantizedLatents, reconstruct } from './vae/vae-task.js';
+export {
+  createAutoencoder,
+  createDecoder,
+  createMomentsEncoder,
+  createVaeTask,
+  measureLatents,
+  quantizedLatents,
+  reconstruct,
+} from './vae/vae-task.js';

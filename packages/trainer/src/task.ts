@@ -1,8 +1,8 @@
-import type { Key, Tree } from '@tb/runtime';
+import type { HostRandom, Key, Tree } from '@tb/runtime';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from './data/batches.js';
 import type { Pixels } from './data/pixels.js';
-import type { HostRandom } from './data/random.js';
+
 import type { Parameters } from './optimizer/adamw.js';
 import type { LossFunction } from './train-step.js';
 

@@ -1,10 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disposeTree, randomKey } from '@tb/runtime';
+import { disposeTree, hostRandom, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
-import { randomAt } from './data/random.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
@@ -113,7 +112,7 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
     while (progress.step < options.steps && !signal?.aborted) {
       const batch = await batches.next();
       const learningRate = learningRateAt(options.schedule, progress.step);
-      const tensors = task.toTensors(batch, randomAt(options.seed, hostStream, progress.retries, progress.step));
+      const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, progress.retries, progress.step));
       const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(progress.step, 'int32'), runKey };
       const result = trainStep(run.state, task.frozen, tensors, inputs);
       run.state = result.state;

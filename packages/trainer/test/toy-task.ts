@@ -1,8 +1,7 @@
-import { dropoutMask, unflattenTree } from '@tb/runtime';
+import { dropoutMask, hostRandom, unflattenTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { prefetch } from '../src/data/batches.js';
 import { createDataOrder } from '../src/data/data-order.js';
-import { randomAt } from '../src/data/random.js';
 import type { Task } from '../src/task.js';
 import type { TrainOptions } from '../src/train.js';
 
@@ -43,7 +42,7 @@ export function toyTask({ poisonedStep }: { poisonedStep?: (step: number) => boo
   function makeBatch(step: number): ToyBatch {
     const indices = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row).index);
     const x = Float32Array.from(
-      indices.flatMap((index) => Array.from({ length: 4 }, (_, i) => randomAt(9, index, i).normal())),
+      indices.flatMap((index) => Array.from({ length: 4 }, (_, i) => hostRandom(9, index, i).normal())),
     );
     if (poisonedStep?.(step)) x[0] = Number.NaN;
     return { x, indices };

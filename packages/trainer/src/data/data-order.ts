@@ -1,4 +1,4 @@
-import { randomAt } from './random.js';
+import { hostRandom } from '@tb/runtime';
 
 /** Which sample stands at each position of an endless run: every epoch is its own random order of all samples. */
 export type DataOrder = {
@@ -17,7 +17,7 @@ export function createDataOrder(length: number, seed: number): DataOrder {
   return {
     at(position) {
       const epoch = Math.floor(position / length);
-      const order = orders.get(epoch) ?? randomAt(seed, epoch).permutation(length);
+      const order = orders.get(epoch) ?? hostRandom(seed, epoch).permutation(length);
       orders.set(epoch, order);
       orders.delete(epoch - 2); // batches in the making may span two epochs
       return { index: order[position % length], epoch };

@@ -15,16 +15,21 @@ export type DecodePool = {
 
 type Waiting = { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void };
 
-/** Starts the threads; they do not keep the process alive. */
+/** Starts the threads; they keep the process alive only while they work. */
 export function createDecodePool(threads: number): DecodePool {
   const waiting = new Map<number, Waiting>();
-  const workers = Array.from({ length: threads }, () => startWorker(waiting));
+  const workers: Worker[] = [];
+  const rest = () => {
+    for (const worker of workers) worker.unref();
+  };
+  for (let i = 0; i < threads; i++) workers.push(startWorker(waiting, rest));
   let next = 0;
   return {
     read(request) {
       const id = next++;
       return new Promise((resolve, reject) => {
         waiting.set(id, { resolve, reject });
+        for (const worker of workers) worker.ref();
         workers[id % threads].postMessage({ id, request } satisfies WorkerRequest);
       });
     },
@@ -36,12 +41,14 @@ export function createDecodePool(threads: number): DecodePool {
   };
 }
 
-function startWorker(waiting: Map<number, Waiting>): Worker {
+/** @param rest - called when nothing is left to do */
+function startWorker(waiting: Map<number, Waiting>, rest: () => void): Worker {
   const worker = new Worker(...workerEntry());
   worker.unref();
   worker.on('message', (response: WorkerResponse) => {
     const { resolve, reject } = waiting.get(response.id)!;
     waiting.delete(response.id);
+    if (waiting.size === 0) rest();
     if ('pixels' in response) resolve(response.pixels);
     else reject(new Error(response.reason));
   });
@@ -52,10 +59,12 @@ function startWorker(waiting: Map<number, Waiting>): Worker {
   return worker;
 }
 
-/** The built file stands beside this module; run from the sources, the TypeScript file needs a loader. */
-function workerEntry(): [URL, { execArgv?: string[] }] {
-  if (!import.meta.url.endsWith('.ts')) return [new URL('./decode-worker.js', import.meta.url), {}];
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const execArgv = ['--import', loader, '--conditions=@tb/source'];
-  return [new URL('./decode-worker.ts', import.meta.url), { execArgv }];
+/** The built file stands beside this module; run from the sources, the TypeScript file needs a loader of its own. */
+function workerEntry(): ConstructorParameters<typeof Worker> {
+  if (!import.meta.url.endsWith('.ts')) return [new URL('./decode-worker.js', import.meta.url)];
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
+  const loader = new URL('./dist/esm/api/index.mjs', tsx).href;
+  const source = new URL('./decode-worker.ts', import.meta.url).href;
+  const code = `import('${loader}').then(({ register }) => { register(); return import('${source}'); });`;
+  return [code, { eval: true, execArgv: ['--conditions=@tb/source'] }];
 }

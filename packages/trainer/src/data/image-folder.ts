@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hostRandom } from '@tb/runtime';
 import sharp from 'sharp';
 import { imageExtension } from './decode-image.js';
 import type { ImageSource } from './image-source.js';
-import { randomAt } from './random.js';
 
 export type ImageFolderOptions = {
   /** Side of the square pictures. */
@@ -37,7 +37,7 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
       path: files[index].path,
       size,
       crop: 'centre',
-      mirror: flip && randomAt(seed, epoch, index).uniform() < 0.5,
+      mirror: flip && hostRandom(seed, epoch, index).uniform() < 0.5,
     }),
   };
 }

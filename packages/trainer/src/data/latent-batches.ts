@@ -1,8 +1,8 @@
 import { toFloat32 } from '@tb/io';
+import { hostRandom } from '@tb/runtime';
 import { type BatchSource, prefetch } from './batches.js';
 import { createDataOrder } from './data-order.js';
 import type { LatentCache } from './latent-cache.js';
-import { randomAt } from './random.js';
 
 // N = images, h, w, C = height, width and channels of a latent
 
@@ -27,7 +27,7 @@ export function openLatentBatches(cache: LatentCache, options: LatentBatchOption
     const places = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row));
     const bits = new Uint16Array(batchSize * length);
     const place = async ({ index, epoch }: { index: number; epoch: number }, row: number) => {
-      const mirror = flip && randomAt(seed, epoch, index).uniform() < 0.5;
+      const mirror = flip && hostRandom(seed, epoch, index).uniform() < 0.5;
       bits.set(await cache.read(index, mirror), row * length);
     };
     await Promise.all(places.map(place));

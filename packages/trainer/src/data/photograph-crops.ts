@@ -1,9 +1,9 @@
 import { join, parse } from 'node:path';
+import { hostRandom } from '@tb/runtime';
 import sharp from 'sharp';
 import { imageExtension } from './decode-image.js';
 import { byName, listFolder } from './image-folder.js';
 import type { ImageSource } from './image-source.js';
-import { randomAt } from './random.js';
 import type { Rectangle } from './read-sample.js';
 
 export type PhotographCropsOptions = {
@@ -46,7 +46,7 @@ export async function openPhotographCrops(folder: string, options: PhotographCro
     labelOf: (index) => index % photographs.length,
     requestOf: (index, epoch) => {
       const photograph = photographs[index % photographs.length];
-      const random = randomAt(seed, partNumber, epoch, index);
+      const random = hostRandom(seed, partNumber, epoch, index);
       const crop = chooseSquare(photograph, options, [random.uniform(), random.uniform(), random.uniform()]);
       return { path: photograph.path, size, crop, mirror: flip && random.uniform() < 0.5 };
     },

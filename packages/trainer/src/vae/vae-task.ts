@@ -61,7 +61,7 @@ export type Autoencoder = {
 /** The two halves of the autoencoder as compiled programs between host arrays. */
 export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
   const encodeMean = jit((params: Vae, images: tf.Tensor4D) => encode(params, config, images).mean);
-  const decodeLatents = jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
+  const decodeLatents = createDecoder(config);
   return {
     async encode(params, bytes) {
       const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
@@ -78,6 +78,30 @@ export function createAutoencoder(config: VaeConfig, size: number): Autoencoder 
       return pictures;
     },
   };
+}
+
+/**
+ * Bytes [N, S, S, 3] to the moments that training samples from.
+ *
+ * @returns means and log-variances [N, h, w, 2C]
+ */
+export function createMomentsEncoder(config: VaeConfig, size: number) {
+  const encodeMoments = jit((params: Vae, images: tf.Tensor4D) => {
+    const { mean, logVariance } = encode(params, config, images);
+    return tf.concat([mean, logVariance], 3);
+  });
+  return async (params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
+    const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
+    const moments = encodeMoments(params, images);
+    const values = Float32Array.from(await moments.data());
+    tf.dispose([images, moments]);
+    return values;
+  };
+}
+
+/** Latents [N, h, w, C] in the autoencoder's units to images, as one compiled program. */
+export function createDecoder(config: VaeConfig): (params: Vae, latents: tf.Tensor4D) => tf.Tensor4D {
+  return jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
 }
 
 /** PSNR in dB over all pictures, as they are and through the quantizer after calibration of each channel. */

@@ -1,0 +1,45 @@
+import { constants } from 'node:fs';
+import { access, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readLatestProgress } from '@tb/trainer';
+import { checkValues, mergeValues, readConfig, UsageError } from '../options/resolve.js';
+import type { Options, ValuesOf } from '../options/spec.js';
+
+/**
+ * The values of a run, from the weakest source to the strongest: defaults (of a preset), the configuration that a run to
+ * be resumed was started with, a configuration file, flags.
+ */
+export async function resolveRun<Table extends Options>(
+  command: string,
+  table: Table,
+  flags: ValuesOf<Table>,
+  defaultsOf: (preset: string | undefined) => ValuesOf<Table>,
+): Promise<ValuesOf<Table>> {
+  const { config, resume } = flags as { config?: string; resume?: boolean };
+  const file = config === undefined ? {} : await readConfig(table, config, command);
+  const { preset, out } = mergeValues<Table>(file, flags) as { preset?: string; out?: string };
+  const folder = out ?? (defaultsOf(preset) as { out?: string }).out!;
+  const stored = resume ? await storedValues(table, folder) : {};
+  const named = (mergeValues<Table>(stored, file, flags) as { preset?: string }).preset;
+  return mergeValues<Table>(defaultsOf(named), stored, file, flags);
+}
+
+async function storedValues<Table extends Options>(table: Table, out: string): Promise<ValuesOf<Table>> {
+  const progress = await readLatestProgress(join(out, 'checkpoints'));
+  if (!progress) throw new UsageError(`--resume: there is no whole checkpoint in ${join(out, 'checkpoints')}`);
+  return checkValues(table, progress.config, `the checkpoint in ${out}`);
+}
+
+/** Makes the folder of a run, or says why it cannot be used. */
+export async function prepareFolder(out: string, resume: boolean): Promise<void> {
+  try {
+    await mkdir(out, { recursive: true });
+    await access(out, constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`--out ${out} cannot be written: ${(error as Error).message}`);
+  }
+  const checkpoints = await readdir(join(out, 'checkpoints')).catch(() => []);
+  if (!resume && checkpoints.some((name) => name.startsWith('step-'))) {
+    throw new UsageError(`--out ${out} holds a run already: continue it with --resume, or choose another folder`);
+  }
+}

@@ -1,0 +1,30 @@
+import { countParameters } from '@tb/nn';
+import { disposeState, type RunLog, type Task, type TrainOptions, type TrainState, train } from '@tb/trainer';
+import { listenForStop } from './stop-signal.js';
+
+/**
+ * Trains to the end and hands the state to `finish`; or, stopped by a signal, leaves a checkpoint and the exit code that
+ * belongs to the signal. A report is written either way.
+ *
+ * @param finish - writes the results; its sentences stand on top of the report
+ */
+export async function runTraining<Batch>(
+  task: Task<Batch>,
+  options: TrainOptions,
+  log: RunLog,
+  finish: (state: TrainState) => Promise<string[]>,
+): Promise<void> {
+  const stop = listenForStop();
+  try {
+    const { state, progress, stopped } = await train(task, options, log, stop.signal);
+    const notes = stopped
+      ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
+      : [`${countParameters(state.params)} parameters`, ...(await finish(state))];
+    disposeState(state);
+    for (const note of notes) console.error(note);
+    console.error(`report: ${await log.report(notes)}`);
+    process.exitCode = stop.exitCode();
+  } finally {
+    stop.close();
+  }
+}

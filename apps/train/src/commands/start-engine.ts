@@ -1,0 +1,19 @@
+import { type BackendReport, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { UsageError } from '../options/resolve.js';
+import type { EngineValues } from '../options/tables.js';
+
+/** Loads the backend, and says which one runs and why. */
+export async function startEngine({ backend = 'auto', device }: EngineValues): Promise<BackendReport> {
+  tf.enableProdMode(); // keeps tfjs from advertising its Node packages
+  try {
+    const report = await useBackend(backend, { device });
+    for (const { name, reason } of report.skipped) console.error(`backend ${name} not used: ${firstLine(reason)}`);
+    console.error(`backend ${report.name}: ${report.reason}`);
+    return report;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+const firstLine = (text: string) => text.split('\n')[0];

@@ -1,0 +1,93 @@
+import { availableParallelism } from 'node:os';
+import type { CacheValues, DataValues, EngineValues, ModelValues, RunValues, VaeValues } from './tables.js';
+
+const engine = { backend: 'auto', precision: 'bf16' } as const satisfies EngineValues;
+
+const data = {
+  crops: false,
+  cropsPerPhotograph: 1000,
+  cropScaleMin: 0.25,
+  cropScaleMax: 0.6,
+  heldOut: 0.25,
+  imageSize: 256,
+  flip: true,
+  badLimit: 0.05,
+  threads: Math.min(8, Math.max(1, availableParallelism() - 1)),
+} satisfies DataValues;
+
+/** Optimizer of Tab. 4. */
+const run = {
+  resume: false,
+  seed: 0,
+  batch: 64,
+  baseLearningRate: 1e-4,
+  schedule: 'cosine',
+  minimumLearningRate: 0,
+  weightDecay: 0.02,
+  beta1: 0.9,
+  beta2: 0.95,
+  clip: 1,
+  ema: 0.9999,
+  checkpointEvery: 1000,
+  keepCheckpoints: 3,
+  validateEvery: 1000,
+  validationImages: 256,
+  drawEvery: 1000,
+  nanRetries: 2,
+  half: false,
+} as const satisfies RunValues;
+
+export const vaeDefaults = {
+  ...engine,
+  ...data,
+  ...run,
+  preset: 'demo',
+  out: 'runs/vae',
+  baseLearningRate: 4e-4,
+  weightDecay: 0,
+  beta2: 0.99,
+  ema: 0.999,
+  absoluteWeight: 1,
+  squaredWeight: 1,
+  gradientWeight: 0.5,
+  klWeight: 1e-4,
+} as const satisfies VaeValues;
+
+export const cacheDefaults = {
+  ...engine,
+  ...data,
+  out: 'runs/cache',
+  seed: 0,
+  batch: 32,
+  samplesPerShard: 4096,
+} as const satisfies CacheValues;
+
+const modelDefaults = {
+  ...engine,
+  ...data,
+  ...run,
+  out: 'runs/model',
+  dropout: 0.1,
+  labelDropout: 0.1,
+  rematerialize: false,
+} as const satisfies ModelValues;
+
+/** Tab. 4 for the sizes of the paper: 800 epochs, 200 of them warm-up, batches of 2048. */
+const paper = { batch: 2048, epochs: 800, warmupEpochs: 200, levels: 64, rematerialize: true } as const;
+
+export const modelPresets = {
+  tiny: {
+    ...modelDefaults,
+    preset: 'tiny',
+    imageSize: 64,
+    levels: 64,
+    batch: 64,
+    steps: 2000,
+    warmupSteps: 200,
+    baseLearningRate: 1e-3,
+    ema: 0.999,
+  },
+  base: { ...modelDefaults, ...paper, preset: 'base' },
+  large: { ...modelDefaults, ...paper, preset: 'large' },
+  huge: { ...modelDefaults, ...paper, preset: 'huge' },
+} as const satisfies Record<string, ModelValues>;

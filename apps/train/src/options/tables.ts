@@ -1,0 +1,105 @@
+import { choice, integer, number, text, toggle, type ValuesOf } from './spec.js';
+
+/** Where computation runs. */
+export const engineOptions = {
+  backend: choice('engine that computes', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu']),
+  device: choice('refuse any other device (backends xla and tensorflow)', ['cpu', 'gpu']),
+  precision: choice('of matrix products and convolutions on xla', ['bf16', 'fp32']),
+};
+
+/** Which pictures. */
+export const dataOptions = {
+  data: text('folder with one folder of images per class (JPEG, PNG, WebP)', 'folder'),
+  crops: toggle('cut random squares out of the photographs in --data instead, each photograph a class'),
+  cropsPerPhotograph: integer('crops of each photograph in one epoch', { min: 1 }),
+  cropScaleMin: number('smallest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
+  cropScaleMax: number('largest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
+  heldOut: number('share of every photograph that only validation sees', { min: 0, max: 0.9 }),
+  validation: text('folder of validation images, in the form of --data', 'folder'),
+  imageSize: integer('side of the training pictures in pixels', { min: 8, max: 4096 }),
+  flip: toggle('mirror half of the pictures'),
+  badLimit: number('share of unreadable images that stops the run', { min: 0, max: 1 }),
+  threads: integer('threads that decode images', { min: 1, max: 256 }),
+};
+
+/** One training run, whatever it trains. */
+export const runOptions = {
+  config: text('file of options, or the name of one that comes with tb-train', 'file'),
+  out: text('folder of the run', 'folder'),
+  resume: toggle('continue the run in --out from its newest checkpoint'),
+  seed: integer('seed of everything random'),
+  steps: integer('updates to make', { min: 1 }),
+  epochs: number('length of the run where --steps is not given', { min: 0 }),
+  batch: integer('pictures per update', { min: 1 }),
+  learningRate: number('after the warm-up', { min: 0 }),
+  baseLearningRate: number('learning rate per 256 pictures of a batch, where --learning-rate is not given', { min: 0 }),
+  schedule: choice('of the learning rate after the warm-up', ['cosine', 'constant']),
+  minimumLearningRate: number('at the end of the cosine', { min: 0 }),
+  warmupSteps: integer('length of the warm-up'),
+  warmupEpochs: number('length of the warm-up where --warmup-steps is not given', { min: 0 }),
+  weightDecay: number('decoupled weight decay of everything but one-dimensional parameters', { min: 0 }),
+  beta1: number('of AdamW', { min: 0, max: 0.999999 }),
+  beta2: number('of AdamW', { min: 0, max: 0.999999 }),
+  clip: number('largest norm of the gradients', { min: 0 }),
+  ema: number('rate of the moving average of the weights', { min: 0, max: 1 }),
+  checkpointEvery: integer('steps between checkpoints', { min: 1 }),
+  keepCheckpoints: integer('checkpoints to keep', { min: 1 }),
+  validateEvery: integer('steps between validations', { min: 1 }),
+  validationImages: integer('pictures to validate on', { min: 1 }),
+  drawEvery: integer('steps between sample pictures and reports', { min: 1 }),
+  nanRetries: integer('times to go back to the last checkpoint after a loss that is not finite'),
+  half: toggle('write the final weights in half precision'),
+};
+
+export const vaeOptions = {
+  ...engineOptions,
+  ...dataOptions,
+  ...runOptions,
+  preset: choice('size of the autoencoder', ['demo', 'kl16']),
+  initial: text('weights to start from', 'file'),
+  absoluteWeight: number('weight of the mean absolute error', { min: 0 }),
+  squaredWeight: number('weight of the mean squared error', { min: 0 }),
+  gradientWeight: number('weight of the error of the image gradients', { min: 0 }),
+  klWeight: number('weight of the KL divergence', { min: 0 }),
+};
+
+export const modelOptions = {
+  ...engineOptions,
+  ...dataOptions,
+  ...runOptions,
+  preset: choice('size of the model', ['tiny', 'base', 'large', 'huge']),
+  cache: text('latent cache made by tb-train cache, instead of --data', 'folder'),
+  vae: text('weights of the autoencoder', 'file'),
+  vaePreset: choice('size of the autoencoder, for weights that do not tell', ['demo', 'kl16']),
+  initial: text('weights to start from', 'file'),
+  levels: integer('quantization levels B of a channel', { min: 2, max: 65536 }),
+  dropout: number('rate of dropout, attention included', { min: 0, max: 0.99 }),
+  labelDropout: number('share of labels hidden from the model, for guidance', { min: 0, max: 0.99 }),
+  rematerialize: toggle('compute the inside of each block again for the gradient: less memory, more time'),
+};
+
+export const cacheOptions = {
+  ...engineOptions,
+  ...dataOptions,
+  config: runOptions.config,
+  out: text('folder of the cache', 'folder'),
+  seed: runOptions.seed,
+  batch: runOptions.batch,
+  vae: modelOptions.vae,
+  vaePreset: modelOptions.vaePreset,
+  samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
+};
+
+export type EngineValues = ValuesOf<typeof engineOptions>;
+export type DataValues = ValuesOf<typeof dataOptions>;
+export type RunValues = ValuesOf<typeof runOptions>;
+export type VaeValues = ValuesOf<typeof vaeOptions>;
+export type ModelValues = ValuesOf<typeof modelOptions>;
+export type CacheValues = ValuesOf<typeof cacheOptions>;
+
+/** A configuration file of `tb-train vae`. */
+export type VaeConfigFile = { command: 'vae' } & VaeValues;
+/** A configuration file of `tb-train model`. */
+export type ModelConfigFile = { command: 'model' } & ModelValues;
+/** A configuration file of `tb-train cache`. */
+export type CacheConfigFile = { command: 'cache' } & CacheValues;

@@ -1,0 +1,66 @@
+import { type DType, fileSha256, openSafetensors, writeSafetensors } from '@tb/io';
+import type { Tree } from '@tb/runtime';
+import type { TokenBridgeConfig } from '@tb/tokenbridge';
+import type { Vae, VaeConfig } from '@tb/vae';
+import type * as tf from '@tensorflow/tfjs-core';
+import { readTree } from './host-trees.js';
+
+/** What a weights file says about itself, in the metadata of its safetensors header; files of other makers say less. */
+export type WeightsInfo = {
+  /** Present in the weights of an autoencoder. */
+  vaeConfig?: VaeConfig;
+  /** Present in the weights of a TokenBridge model. */
+  modelConfig?: TokenBridgeConfig;
+  /** Names of the classes, in the order of their labels. */
+  classNames?: string[];
+  /** Side in pixels of the pictures it was trained on. */
+  imageSize?: number;
+  /** SHA-256 of the autoencoder whose latents a model was trained on. */
+  vaeSha256?: string;
+};
+
+const vaeConfigKey = 'vae.config';
+const modelConfigKey = 'tokenbridge.config';
+
+/** Writes an autoencoder under its official names, with its configuration. */
+export async function saveVae(
+  path: string,
+  params: Vae,
+  config: VaeConfig,
+  { dtype = 'F32', metadata }: { dtype?: DType; metadata?: Record<string, string> } = {},
+): Promise<void> {
+  const tensors = await readTree(params as unknown as Tree<tf.Tensor>, dtype);
+  await writeSafetensors(path, tensors, {
+    metadata: { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) },
+  });
+}
+
+/** The part of `WeightsInfo` that is no configuration, as safetensors metadata. */
+export function describeWeights({ classNames, imageSize, vaeSha256 }: WeightsInfo): Record<string, string> {
+  return {
+    ...(classNames && { classNames: JSON.stringify(classNames) }),
+    ...(imageSize !== undefined && { imageSize: String(imageSize) }),
+    ...(vaeSha256 && { vaeSha256 }),
+  };
+}
+
+/**
+ * Reads what a weights file says about itself, and its hash.
+ *
+ * @throws Error when the file is missing; FileFormatError when a safetensors file is damaged
+ */
+export async function readWeightsInfo(path: string): Promise<WeightsInfo & { sha256: string }> {
+  const sha256 = await fileSha256(path);
+  if (!path.endsWith('.safetensors')) return { sha256 };
+  const file = await openSafetensors(path);
+  await file.close();
+  const parsed = (key: string) => (file.metadata[key] === undefined ? undefined : JSON.parse(file.metadata[key]));
+  return {
+    sha256,
+    vaeConfig: parsed(vaeConfigKey),
+    modelConfig: parsed(modelConfigKey),
+    classNames: parsed('classNames'),
+    imageSize: parsed('imageSize'),
+    vaeSha256: file.metadata.vaeSha256,
+  };
+}
