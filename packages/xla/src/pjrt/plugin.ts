@@ -39,7 +39,21 @@ function prepareProcess(location: PluginLocation): void {
   if (folder && !flags.includes('xla_gpu_cuda_data_dir')) {
     process.env.XLA_FLAGS = `${flags} --xla_gpu_cuda_data_dir=${folder}`.trim();
   }
-  for (const library of nvidiaLibraries(location.nvidiaFolder)) koffi.load(library);
+  for (const library of nvidiaLibraries(location.nvidiaFolder)) {
+    try {
+      koffi.load(library);
+    } catch {
+      // The system may have another one. If not, loading the plugin says what is missing.
+    }
+  }
+}
+
+function loadTable(path: string): bigint {
+  try {
+    return BigInt(koffi.load(path).func('GetPjrtApi', 'uint64_t', [])());
+  } catch (error) {
+    throw new Error(`loadPlugin: ${path} does not load: ${(error as Error).message}`);
+  }
 }
 
 function readAttributes(api: PjrtApi): Plugin['attributes'] {
@@ -83,8 +97,7 @@ export function loadPlugin(path?: string): Plugin {
   if (before) return before;
   configureStacks();
   prepareProcess(location);
-  const getApi = koffi.load(location.path).func('GetPjrtApi', 'uint64_t', []);
-  const plugin = adoptPlugin(BigInt(getApi()), location);
+  const plugin = adoptPlugin(loadTable(location.path), location);
   loaded.set(location.path, plugin);
   return plugin;
 }

@@ -1,0 +1,214 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { ArraySpec, DeviceBuffer, ElementType, Executor, HostArray } from './executor.js';
+import { activeTrace, isPending, makeLeaf, type Node, release, sweepUnused } from './graph/node.js';
+import { constant, denseConstant } from './hlo/literal.js';
+import { createLazyRunner, type LazyRunner } from './lazy.js';
+import { float32OfBfloat16 } from './precision.js';
+import { userFrame } from './user-frame.js';
+
+/** Pending operations after which all of them run, so that a long program without reads does not grow for ever. */
+const PENDING_LIMIT = 400;
+/** Splat host data above this many elements is made on the device instead of copied. */
+const SPLAT_LIMIT = 1024;
+/** Host data above this many elements inside `jit` is worth a warning: it becomes part of the program. */
+const BAKED_LIMIT = 65536;
+
+/** What stands behind a dataId. */
+type Entry = { node: Node | null; dtype: tf.DataType; strings?: Uint8Array[]; refCount: number };
+
+const storageOf: Record<string, ElementType> = { float32: 'f32', int32: 'i32', bool: 'i1' };
+
+/** The device type that a TensorFlow.js type starts as. */
+export function elementTypeOf(dtype: tf.DataType): ElementType {
+  const type = storageOf[dtype];
+  if (!type) throw new Error(`xla backend: dtype must be float32, int32 or bool, got ${dtype}`);
+  return type;
+}
+
+/** The TensorFlow.js backend: dataIds are handles on graph nodes; values exist when somebody reads them. */
+export class XlaBackend extends tf.KernelBackend {
+  readonly lazy: LazyRunner;
+  readonly free = (buffer: DeviceBuffer): void => this.executor.free(buffer);
+  private readonly data: tf.DataStorage<Entry>;
+  private readonly held = new Set<Node>(); // pending nodes with a handle
+  private operations = 0;
+
+  constructor(readonly executor: Executor) {
+    super();
+    this.data = new tf.DataStorage<Entry>(this, tf.engine());
+    this.lazy = createLazyRunner(executor);
+  }
+
+  /** The graph node behind a tensor. */
+  nodeOf(dataId: tf.DataId): Node {
+    const { node, dtype } = this.data.get(dataId);
+    if (!node) throw new Error(`xla backend: dtype must be float32, int32 or bool, got ${dtype}`);
+    return node;
+  }
+
+  /** A new handle on a node. */
+  hold(node: Node, dtype: tf.DataType): tf.DataId {
+    const dataId = {};
+    this.data.set(dataId, { node, dtype, refCount: 1 });
+    this.retain(node);
+    return dataId;
+  }
+
+  /** Runs everything pending once there is much of it, and forgets what nothing uses. Kernels call it when done. */
+  afterKernel(): void {
+    if (activeTrace()) return;
+    sweepUnused(this.free);
+    this.operations += 1;
+    if (this.operations < PENDING_LIMIT) return;
+    this.flush();
+  }
+
+  /** Brings every pending value to the device. */
+  flush(): void {
+    this.operations = 0;
+    this.lazy.materialize([...this.held]);
+    this.held.clear();
+  }
+
+  private retain(node: Node): void {
+    if (node.trace) return;
+    node.references += 1;
+    node.handles += 1;
+    if (isPending(node)) this.held.add(node);
+  }
+
+  private letGo(node: Node): void {
+    if (node.trace) return;
+    node.handles -= 1;
+    if (node.handles === 0) this.held.delete(node);
+    release(node, this.free);
+  }
+
+  override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId {
+    const dataId = {};
+    this.put(dataId, values, shape, dtype, 1);
+    return dataId;
+  }
+
+  override move(
+    dataId: tf.DataId,
+    values: tf.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
+    this.put(dataId, values, shape, dtype, refCount);
+  }
+
+  private put(dataId: tf.DataId, values: tf.BackendValues, shape: number[], dtype: tf.DataType, refCount: number) {
+    if (dtype === 'string') {
+      this.data.set(dataId, { node: null, dtype, strings: values as Uint8Array[], refCount });
+      return;
+    }
+    const spec: ArraySpec = { type: elementTypeOf(dtype), shape };
+    const node = this.nodeOfValues(toHostArray(values, spec.type), spec);
+    this.data.set(dataId, { node, dtype, refCount });
+    this.retain(node);
+  }
+
+  private nodeOfValues(host: HostArray, spec: ArraySpec): Node {
+    const isTraced = activeTrace() !== null;
+    if ((isTraced || host.length > SPLAT_LIMIT) && isSplat(host)) {
+      return constant(Number(host[0]), spec.type, spec.shape);
+    }
+    if (!isTraced) return makeLeaf(spec, { host });
+    if (host.length > BAKED_LIMIT) {
+      console.warn(
+        `jit: ${host.length} numbers from the host become part of the program${userFrame()}; pass them as an argument`,
+      );
+    }
+    return denseConstant(host, spec);
+  }
+
+  override readSync(dataId: tf.DataId): tf.BackendValues {
+    const entry = this.data.get(dataId);
+    if (!entry.node) return entry.strings!;
+    const node = this.readable(entry.node);
+    if (node.host) return node.host as tf.BackendValues;
+    const [buffer] = this.lazy.materialize([node]);
+    return fromHostArray(this.executor.downloadSync(buffer), entry.dtype);
+  }
+
+  override async read(dataId: tf.DataId): Promise<tf.BackendValues> {
+    const entry = this.data.get(dataId);
+    if (!entry.node) return entry.strings!;
+    const node = this.readable(entry.node);
+    if (node.host) return node.host as tf.BackendValues;
+    const [buffer] = this.lazy.materialize([node]);
+    return fromHostArray(await this.executor.download(buffer), entry.dtype);
+  }
+
+  private readable(node: Node): Node {
+    if (!node.trace) return node;
+    throw new Error(
+      `jit: a tensor must not be read inside a traced function${userFrame()}; return it and read the result, or compute with tensors`,
+    );
+  }
+
+  override disposeData(dataId: tf.DataId, force = false): boolean {
+    if (!this.data.has(dataId)) return true;
+    const entry = this.data.get(dataId);
+    entry.refCount -= 1;
+    if (!force && entry.refCount > 0) return false;
+    this.data.delete(dataId);
+    if (entry.node) this.letGo(entry.node);
+    return true;
+  }
+
+  override refCount(dataId: tf.DataId): number {
+    return this.data.has(dataId) ? this.data.get(dataId).refCount : 0;
+  }
+
+  override incRef(dataId: tf.DataId): void {
+    this.data.get(dataId).refCount += 1;
+  }
+
+  override numDataIds(): number {
+    return this.data.numDataIds();
+  }
+
+  override memory(): { unreliable: boolean; bytesInUse: number; peakBytesInUse: number } {
+    const { bytesInUse, peakBytesInUse } = this.executor.memory();
+    return { unreliable: false, bytesInUse, peakBytesInUse };
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  override async time(body: () => void): Promise<tf.BackendTimingInfo> {
+    const start = performance.now();
+    body();
+    if (!activeTrace()) this.flush();
+    return { kernelMs: performance.now() - start };
+  }
+
+  override timerAvailable(): boolean {
+    return true;
+  }
+
+  override dispose(): void {
+    this.lazy.dispose();
+    this.executor.dispose();
+  }
+}
+
+function isSplat(host: HostArray): boolean {
+  return host.length > 0 && host.every((value) => Object.is(value, host[0]));
+}
+
+function toHostArray(values: tf.BackendValues, type: ElementType): HostArray {
+  if (type === 'f32') return values instanceof Float32Array ? values : Float32Array.from(values as never);
+  if (type === 'i32') return values instanceof Int32Array ? values : Int32Array.from(values as never);
+  return values instanceof Uint8Array ? values : Uint8Array.from(values as never);
+}
+
+function fromHostArray(host: HostArray, dtype: tf.DataType): tf.BackendValues {
+  if (dtype === 'float32' && host instanceof Uint16Array) return float32OfBfloat16(host);
+  return host as tf.BackendValues;
+}

@@ -1,0 +1,192 @@
+import { disposeTree, donatedTensors, type JitOptions, mapTree, type Tree } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import type { XlaBackend } from './backend.js';
+import type { DeviceBuffer, Executable } from './executor.js';
+import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
+import { replicaBuffer } from './replicas.js';
+import { type Argument, type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
+
+export type XlaJitOptions = JitOptions & {
+  /**
+   * How many devices run the function at once, default 1. With more, each argument is an array of one tree for each
+   * replica, and so is the result: see `replicate` and `allReduceMean`.
+   */
+  replicas?: number;
+};
+
+/** What a program that `jit` compiled costs. */
+export type ProgramReport = {
+  name: string;
+  compileSeconds: number;
+  /** True when it came from the cache folder. */
+  cached: boolean;
+  memory: ReturnType<Executable['memory']>;
+  /** The StableHLO text. */
+  text: string;
+};
+
+const reports: { name: string; program: CompiledProgram }[] = [];
+
+/** Every program compiled by `jit` so far, in order. */
+export function compiledPrograms(): ProgramReport[] {
+  return reports.map(({ name, program: { executable, text } }) => ({
+    name,
+    compileSeconds: executable.compileSeconds,
+    cached: executable.cached,
+    memory: executable.memory(),
+    text,
+  }));
+}
+
+/**
+ * The same function as one compiled program for each set of argument shapes, dtypes and plain values.
+ *
+ * Arguments and result are trees of tensors; other leaves and `static` arguments are constants of the program. Tensors
+ * that `fn` reads from outside are inputs, with the value that they had at the first call.
+ *
+ * @throws Error when `fn` reads a tensor, naming the line; when a donated argument holds no tensors, or a tensor that
+ *   another argument holds too
+ */
+export function jit<F extends TracedFunction>(fn: F, options: XlaJitOptions = {}): F {
+  const { donate = [], precision = 'fp32', replicas = 1 } = options;
+  const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
+  const call = (...args: unknown[]): unknown => {
+    if (activeTrace()) return inlined(fn, args, donate);
+    const backend = tf.backend() as XlaBackend;
+    const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
+    const perReplica = replicas === 1 ? [args] : splitReplicas(args, replicas);
+    const calls = perReplica.map((own) => argumentsOf(backend, own, options));
+    const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
+    programs.set(backend, known);
+    let program = known.get(calls[0].key);
+    if (!program) {
+      program = compile(backend, fn, perReplica[0], calls[0].leaves, { precision, replicas });
+      known.set(calls[0].key, program);
+    }
+    const results = run(backend, program, calls, donatedLeaves);
+    return replicas === 1 ? results[0] : results;
+  };
+  return call as F;
+}
+
+function compile(
+  backend: XlaBackend,
+  fn: TracedFunction,
+  args: readonly unknown[],
+  leaves: readonly Leaf[],
+  options: { precision: Precision; replicas: number },
+): CompiledProgram {
+  const program = compileFunction(backend, fn, args, leaves, options);
+  reports.push({ name: fn.name, program });
+  return program;
+}
+
+/** A jitted function inside another is part of it. */
+function inlined(fn: TracedFunction, args: unknown[], donate: readonly number[]): unknown {
+  const donated = donatedTensors(args, donate);
+  const result = tf.tidy(() => fn(...args) as tf.TensorContainer);
+  disposeTree(donated);
+  return result;
+}
+
+function splitReplicas(args: readonly unknown[], replicas: number): unknown[][] {
+  for (const [index, arg] of args.entries()) {
+    if (!Array.isArray(arg) || arg.length !== replicas) {
+      throw new Error(`jit: argument ${index} must be an array of ${replicas} trees, one for each replica`);
+    }
+  }
+  return Array.from({ length: replicas }, (_, replica) => args.map((arg) => (arg as unknown[])[replica]));
+}
+
+type Leaf = Argument & { tensor: tf.Tensor };
+type Call = { key: string; leaves: Leaf[] };
+
+/** The tensors of all arguments in order, and what decides which program fits. */
+function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: XlaJitOptions): Call {
+  const { donate = [], static: fixed = [] } = options;
+  const leaves: Leaf[] = [];
+  const forms = args.map((arg, index) => {
+    if (fixed.includes(index)) return arg;
+    return mapTree(
+      arg as Tree<unknown>,
+      (leaf, path) => {
+        if (!(leaf instanceof tf.Tensor)) return leaf;
+        const spec = backend.nodeOf(leaf.dataId).type;
+        leaves.push({ tensor: leaf, path, dtype: leaf.dtype, spec, isDonated: donate.includes(index) });
+        return `${leaf.dtype} ${spec.type}[${leaf.shape}]`;
+      },
+      `${index}`,
+    );
+  });
+  return { key: JSON.stringify(forms, distinct), leaves };
+}
+
+const identities = new WeakMap<object, string>();
+let lastIdentity = 0;
+
+/** What JSON would lose or confuse. */
+function distinct(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `bigint ${value}`;
+  if (value === undefined) return 'undefined';
+  if (typeof value === 'number' && !Number.isFinite(value)) return `number ${value}`;
+  const isOpaque = typeof value === 'function' || value instanceof Map || value instanceof Set;
+  if (!isOpaque) return value;
+  if (!identities.has(value)) {
+    lastIdentity += 1;
+    identities.set(value, `object ${lastIdentity}`);
+  }
+  return identities.get(value);
+}
+
+/** Runs a program on one set of arguments for each replica; gives the trees of results. */
+function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donated: tf.Tensor[]): unknown[] {
+  const { executable, used, captures } = program;
+  const inputs = calls.map(({ leaves }, replica) => {
+    const nodes = used.map((index) => backend.nodeOf(leaves[index].tensor.dataId));
+    const buffers = backend.lazy.materialize([...nodes, ...captures]);
+    return buffers.map((buffer) => replicaBuffer(backend.executor, buffer, replica));
+  });
+  const copies = protectShared(backend, program, calls, inputs);
+  const outputs = backend.executor.execute(
+    executable,
+    inputs.map((buffers) => buffers.map(({ buffer }) => buffer)),
+    program.donated,
+  );
+  for (const { buffer, isCopy } of inputs.flat()) if (isCopy) backend.executor.free(buffer);
+  for (const node of copies) node.buffer = undefined;
+  for (const tensor of donated) tensor.dispose();
+  return outputs.map((buffers) => resultTree(backend, program, buffers));
+}
+
+/**
+ * Donated memory dies with the call, so what another tensor shares is copied first. Gives the nodes whose own buffer the
+ * program takes.
+ */
+function protectShared(
+  backend: XlaBackend,
+  program: CompiledProgram,
+  calls: Call[],
+  inputs: { buffer: DeviceBuffer; isCopy: boolean }[][],
+) {
+  const taken = calls.flatMap(({ leaves }, replica) =>
+    program.donated.flatMap((place) => {
+      const node = backend.nodeOf(leaves[program.used[place]].tensor.dataId);
+      const input = inputs[replica][place];
+      if (input.isCopy) return [];
+      if (node.references === 1) return [node];
+      inputs[replica][place] = { buffer: backend.lazy.copy(input.buffer), isCopy: true };
+      return [];
+    }),
+  );
+  return taken;
+}
+
+function resultTree(backend: XlaBackend, { outputs }: CompiledProgram, buffers: DeviceBuffer[]): unknown {
+  return mapTree(outputs, (output) => {
+    // An object with a prototype of its own is a leaf of the tree.
+    if (!('result' in output.slot)) return output.slot.value;
+    const { result, dtype, shape } = output.slot;
+    const dataId = backend.hold(makeLeaf(buffers[result].spec, { buffer: buffers[result] }), dtype);
+    return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype });
+  });
+}

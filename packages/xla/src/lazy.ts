@@ -1,0 +1,92 @@
+/** Runs what is pending outside `jit`. */
+import type { DeviceBuffer, Executable, Executor } from './executor.js';
+import { isPending, type Node, release } from './graph/node.js';
+import { inOrder, printProgram } from './graph/print.js';
+
+/** Programs kept for reuse outside `jit`; the oldest go first. */
+const PROGRAMS_KEPT = 2048;
+
+/** Small arrays keep their host copy, so that reading them back costs nothing. */
+const HOST_COPIES_BELOW = 1024;
+
+export type LazyRunner = {
+  /** Brings every node's value to the device. */
+  materialize(nodes: readonly Node[]): DeviceBuffer[];
+  /** A second array with the same contents. */
+  copy(buffer: DeviceBuffer): DeviceBuffer;
+  dispose(): void;
+};
+
+export function createLazyRunner(executor: Executor): LazyRunner {
+  const programs = new Map<string, Executable>();
+  const free = (buffer: DeviceBuffer) => executor.free(buffer);
+  // Programs outside `jit` are small and many: the search for the fastest kernels would cost more than it saves.
+  const flags = executor.platform === 'cuda' ? { xla_gpu_autotune_level: 0 } : undefined;
+
+  function compile(parameters: readonly Node[], outputs: readonly Node[]): Executable {
+    const {
+      text,
+      inputs,
+      outputs: results,
+    } = printProgram(parameters, outputs, { isLeaf: (node) => !isPending(node) });
+    const known = programs.get(text);
+    if (known) return known;
+    const program = executor.compile(text, { inputs, outputs: results, flags });
+    programs.set(text, program);
+    if (programs.size > PROGRAMS_KEPT) {
+      const [oldest, stale] = programs.entries().next().value!;
+      programs.delete(oldest);
+      stale.dispose();
+    }
+    return program;
+  }
+
+  function leafBuffer(node: Node): DeviceBuffer {
+    if (!node.buffer) {
+      node.buffer = executor.upload(node.host!, node.type);
+      if (node.host!.length > HOST_COPIES_BELOW) node.host = undefined;
+    }
+    return node.buffer;
+  }
+
+  /** The wanted values, and those on the way that the user holds too. */
+  function run(wanted: readonly Node[]): void {
+    const ordered = inOrder(wanted, (node) => !isPending(node));
+    const outputs = ordered.filter((node) => node.handles > 0 || wanted.includes(node));
+    const leaves = new Set<Node>();
+    for (const node of ordered) for (const operand of node.operands) if (!isPending(operand)) leaves.add(operand);
+    const parameters = [...leaves];
+    const [buffers] = executor.execute(compile(parameters, outputs), [parameters.map(leafBuffer)]);
+    outputs.forEach((node, index) => {
+      node.buffer = buffers[index];
+    });
+    for (const node of outputs) {
+      const { operands } = node;
+      node.operands = [];
+      for (const operand of operands) release(operand, free);
+    }
+  }
+
+  return {
+    materialize(nodes) {
+      const wanted = [...new Set(nodes.filter(isPending))];
+      if (wanted.length > 0) run(wanted);
+      return nodes.map(leafBuffer);
+    },
+    copy(buffer) {
+      const { spec } = buffer;
+      const type = `tensor<${[...spec.shape, spec.type].join('x')}>`;
+      const text = `module @copy {\n func.func public @main(%x: ${type}) -> ${type} {\n  "func.return"(%x) : (${type}) -> ()\n }\n}\n`;
+      let program = programs.get(text);
+      if (!program) {
+        program = executor.compile(text, { inputs: [spec], outputs: [spec], flags });
+        programs.set(text, program);
+      }
+      return executor.execute(program, [[buffer]])[0][0];
+    },
+    dispose() {
+      for (const program of programs.values()) program.dispose();
+      programs.clear();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { XlaBackend } from './backend.js';
+import type { Executor } from './executor.js';
+import { registerGradients } from './gradients.js';
+import { binaryKernels } from './kernels/binary.js';
+import { controlKernels } from './kernels/control.js';
+import { convolutionKernels } from './kernels/convolution.js';
+import { gatherKernels } from './kernels/gather.js';
+import { imageKernels } from './kernels/image.js';
+import { matMulKernels } from './kernels/matmul.js';
+import { normalizationKernels } from './kernels/normalization.js';
+import { poolKernels } from './kernels/pool.js';
+import { randomKernels } from './kernels/random.js';
+import { reductionKernels } from './kernels/reduction.js';
+import { defineKernel, defineMissing } from './kernels/registry.js';
+import { shapeKernels } from './kernels/shape.js';
+import { unaryKernels } from './kernels/unary.js';
+
+const tables = [
+  unaryKernels,
+  binaryKernels,
+  shapeKernels,
+  reductionKernels,
+  matMulKernels,
+  convolutionKernels,
+  poolKernels,
+  gatherKernels,
+  imageKernels,
+  normalizationKernels,
+  randomKernels,
+  controlKernels,
+];
+
+let isRegistered = false;
+
+/** Kernels and gradients, once for the process. */
+export function registerKernels(): void {
+  if (isRegistered) return;
+  isRegistered = true;
+  for (const table of tables) for (const [name, kernel] of Object.entries(table)) defineKernel(name, kernel);
+  for (const name of kernelNames()) defineMissing(name);
+  registerGradients();
+}
+
+/** The kernels that TensorFlow.js knows: its constants whose value is a kernel's name. */
+function kernelNames(): string[] {
+  const isName = ([key, value]: [string, unknown]) =>
+    typeof value === 'string' && /^_?[A-Z]/.test(value) && key === value.replace('_', '');
+  return Object.entries(tf)
+    .filter((entry) => isName(entry))
+    .map(([, value]) => value as unknown as string);
+}
+
+/**
+ * Makes `xla` a TensorFlow.js backend that runs on `executor`; `tf.setBackend('xla')` then chooses it. A backend of that
+ * name from before is disposed.
+ */
+export function registerBackend(executor: Executor): XlaBackend {
+  registerKernels();
+  if (tf.findBackendFactory('xla')) tf.removeBackend('xla');
+  const backend = new XlaBackend(executor);
+  tf.registerBackend('xla', () => backend, 3);
+  return backend;
+}

@@ -1,0 +1,122 @@
+/** From a function to a compiled program. */
+import { mapTree, type Tree } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import type { XlaBackend } from './backend.js';
+import { matchDonations, type Place } from './donation.js';
+import type { ArraySpec, Executable } from './executor.js';
+import { inTrace, makeParameter, type Node, newTrace, type Precision, type Trace, withTrace } from './graph/node.js';
+import { inOrder, printProgram } from './graph/print.js';
+
+/** A tensor argument: where it stands in the argument list (`0.blocks.1.weight`), and what it is. */
+export type Argument = { path: string; dtype: tf.DataType; spec: ArraySpec; isDonated: boolean };
+
+/**
+ * A result: a tensor of the program, or a plain value that the function returned as it was. A class, since a plain object
+ * would be a node of the tree.
+ */
+export class Output {
+  constructor(readonly slot: { result: number; dtype: tf.DataType; shape: number[] } | { value: unknown }) {}
+}
+
+export type CompiledProgram = {
+  executable: Executable;
+  /** Argument numbers that the program reads, in the order of its parameters. */
+  used: number[];
+  /** Values from outside that it reads, after those. */
+  captures: Node[];
+  /** Parameter numbers whose memory the program takes. */
+  donated: number[];
+  outputs: Tree<Output>;
+  text: string;
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.
+export type TracedFunction = (...args: any[]) => unknown;
+
+export type TraceOptions = { precision: Precision; replicas: number };
+
+/** Runs `fn` once on symbolic tensors, and compiles what it did. */
+export function compileFunction(
+  backend: XlaBackend,
+  fn: TracedFunction,
+  args: readonly unknown[],
+  tensors: readonly Argument[],
+  options: TraceOptions,
+): CompiledProgram {
+  const trace = newTrace(options.precision, options.replicas);
+  const parameters = tensors.map(({ spec }) => makeParameter(trace, spec));
+  const { results, outputs } = withTrace(trace, () => runTraced(backend, trace, fn, args, tensors, parameters));
+  const reachable = new Set(
+    inOrder(
+      results.map(({ node }) => node),
+      () => false,
+    ),
+  );
+  const used = tensors.flatMap((_, index) => (reachable.has(parameters[index]) ? [index] : []));
+  const captured = [...trace.captures].filter(([, parameter]) => reachable.has(parameter));
+  const aliases = matchDonations(
+    used.flatMap((index, place) => (tensors[index].isDonated ? [{ ...tensors[index], index: place }] : [])),
+    results.map(({ node, path }, index): Place => ({ index, path, spec: node.type })),
+  );
+  const program = printProgram(
+    [...used.map((index) => parameters[index]), ...captured.map(([, parameter]) => parameter)],
+    results.map(({ node }) => node),
+    { aliases, replicas: options.replicas },
+  );
+  const executable = backend.executor.compile(program.text, {
+    inputs: program.inputs,
+    outputs: program.outputs,
+    replicas: options.replicas,
+    flags: compilerFlags(backend, options),
+  });
+  const captures = captured.map(([node]) => node);
+  return {
+    executable,
+    used,
+    captures,
+    donated: [...aliases.keys()].sort((a, b) => a - b),
+    outputs,
+    text: program.text,
+  };
+}
+
+/**
+ * Rounding to bf16 is where activations are stored: XLA must not drop it to keep more digits, since those would be
+ * written to memory.
+ */
+function compilerFlags(backend: XlaBackend, { precision }: TraceOptions): Record<string, boolean> | undefined {
+  return precision === 'bf16' && backend.executor.platform === 'cuda'
+    ? { xla_allow_excess_precision: false }
+    : undefined;
+}
+
+type Traced = { results: { node: Node; path: string }[]; outputs: Tree<Output> };
+
+function runTraced(
+  backend: XlaBackend,
+  trace: Trace,
+  fn: TracedFunction,
+  args: readonly unknown[],
+  tensors: readonly Argument[],
+  parameters: readonly Node[],
+): Traced {
+  const results: Traced['results'] = [];
+  let outputs: Tree<Output> = [];
+  tf.tidy(() => {
+    let next = 0;
+    const symbolic = mapTree(args as Tree<unknown>, (leaf) => {
+      if (!(leaf instanceof tf.Tensor)) return leaf;
+      const { dtype } = tensors[next];
+      const dataId = backend.hold(parameters[next], dtype);
+      next += 1;
+      return tf.engine().makeTensorFromTensorInfo({ dataId, shape: leaf.shape, dtype });
+    }) as unknown[];
+    outputs = mapTree(fn(...symbolic) as Tree<unknown>, (leaf, path): Output => {
+      if (!(leaf instanceof tf.Tensor)) return new Output({ value: leaf });
+      const node = inTrace(trace, backend.nodeOf(leaf.dataId));
+      results.push({ node, path });
+      return new Output({ result: results.length - 1, dtype: leaf.dtype, shape: leaf.shape });
+    });
+  });
+  return { results, outputs };
+}
