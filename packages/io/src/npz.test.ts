@@ -93,6 +93,15 @@ describe.each([{ compress: false }, { compress: true }])('writeNpz with %o', (op
       await file.close();
     }));
 
+  it('writes empty arrays and empty runs', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'empty.npz');
+      const none: HostTensor = { dtype: 'F32', shape: [0, 4], data: new Float32Array(0) };
+      const runs = [new Uint8Array(0), image(0), new Uint8Array(0)];
+      await writeNpz(path, { none, some: { dtype: 'U8', shape: [12], data: runs } }, options);
+      expect(await readNpz(path)).toEqual({ none, some: { dtype: 'U8', shape: [12], data: image(0) } });
+    }));
+
   it('leaves no file when the images stop early', () =>
     withFolder(async (folder) => {
       const path = join(folder, 'samples.npz');
