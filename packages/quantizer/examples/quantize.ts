@@ -2,7 +2,10 @@ import { calibrate, createQuantizer, packCodes, report, unpackCodes } from '@tb/
 
 // Latents [N, H, W, C], flat, channels last: here 4 images of 16 × 16 positions with 16 channels.
 const channels = 16;
-const latents = Float32Array.from({ length: 4 * 16 * 16 * channels }, (_, i) => 2 * Math.sin(i * 1.3));
+const latents = Float32Array.from(
+  { length: 4 * 16 * 16 * channels },
+  (_, i) => Math.sin(i) + Math.sin(1.7 * i) + Math.sin(2.9 * i),
+);
 
 const quantizer = createQuantizer({ levels: 64, ...calibrate(latents, { channels }) });
 const indices = quantizer.quantize(latents); // Uint8Array
