@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blockOf, configureStacks, readText } from './memory.js';
 import { openRendezvous, type Rendezvous } from './rendezvous.js';
-import { allocateStruct, readFields, type Struct, Structs, writeFields } from './structs.js';
+import { allocateStruct, type Inputs, readFields, type Struct, Structs, writeFields } from './structs.js';
 
 configureStacks();
 const functionType = koffi.proto('uint64_t', ['uint64_t']);
@@ -19,7 +19,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Calls the callbacks as a plugin does: by address, from a thread that is not theirs. */
+// The callbacks are called as a plugin calls them: by address, from a thread that is not theirs.
 describe('openRendezvous', () => {
   let processes: Rendezvous[];
   beforeAll(async () => {
@@ -38,11 +38,11 @@ describe('openRendezvous', () => {
   }, koffi.pointer(errorType));
   afterAll(() => koffi.unregister(callbackError));
 
-  function prepare(layout: Struct, key: string, more: Record<string, unknown> = {}) {
+  function prepare(layout: Struct, key: string, more: Inputs<Struct['fields']> = {}) {
     const block = allocateStruct(layout);
     const keyBlock = blockOf(key);
     writeFields(block.view, layout, {
-      key: keyBlock,
+      key: keyBlock.address,
       key_size: keyBlock.length,
       callback_error: callbackError,
       ...more,
@@ -52,8 +52,9 @@ describe('openRendezvous', () => {
 
   function put({ callbacks }: Rendezvous, key: string, value: string): void {
     const valueBlock = blockOf(value);
-    const { block } = prepare(Structs.KeyValuePut, key, { value: valueBlock, value_size: valueBlock.length });
+    const { block } = prepare(Structs.KeyValuePut, key, { value: valueBlock.address, value_size: valueBlock.length });
     expect(Number(koffi.call(callbacks.kv_put_callback, functionType, block.address))).toBe(0);
+    expect(valueBlock.length).toBe(value.length); // keeps it alive until here
   }
 
   function takeValue(block: { view: DataView }): string {
