@@ -1,3 +1,3 @@
 import { library } from '../../tsup.base.js';
 
-export default library({ entry: ['src/index.ts'] });
+export default library({ entry: { index: 'src/index.ts', 'tensorflow/index': 'src/tensorflow/index.ts' } });

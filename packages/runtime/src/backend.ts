@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { registerGradients } from './gradients.js';
-import { importOptional } from './import-optional.js';
 import { registerRandomKernels } from './random-kernels.js';
 import { registerTrainingKernels } from './wasm/register.js';
 
@@ -30,12 +29,17 @@ type XlaModule = { registerXla(options: BackendOptions): Promise<string> };
 const engines: Record<BackendName, Engine> = {
   xla: {
     engineName: 'xla',
-    load: async (options) => (await importOptional<XlaModule>('@tb/xla')).registerXla(options),
+    load: async (options) => {
+      const { importOptional } = await import('./import-optional.js');
+      return (await importOptional<XlaModule>('@tb/xla')).registerXla(options);
+    },
   },
   tensorflow: {
     engineName: 'tensorflow',
-    load: async () => {
-      throw new Error('TensorFlow is not linked');
+    load: async ({ device }) => {
+      const { loadTensorflow } = await import('./tensorflow/load.js');
+      const loaded = await loadTensorflow({ device });
+      return `TensorFlow ${loaded.version} on the ${loaded.device.toUpperCase()}`;
     },
   },
   wasm: {
@@ -57,6 +61,7 @@ const engines: Record<BackendName, Engine> = {
   webgpu: {
     engineName: 'webgpu',
     load: async () => {
+      const { importOptional } = await import('./import-optional.js');
       await importOptional('@tensorflow/tfjs-backend-webgpu');
       return 'WebGPU';
     },
