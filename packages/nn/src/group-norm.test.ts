@@ -21,6 +21,16 @@ describe('applyGroupNorm', () => {
     }
   });
 
+  it('keeps float32’s precision on large images', () => {
+    const x = tf.add(normal(randomKey(3), [1, 256, 256, 4], 1), 3) as tf.Tensor4D;
+    const values = x.dataSync() as Float32Array;
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    const expected = values.map((value) => (value - mean) / Math.sqrt(variance + 1e-6));
+    const normalized = applyGroupNorm(initGroupNorm(4), x, { groups: 1 });
+    expectClose(normalized.dataSync(), expected, 2e-6);
+  });
+
   it('refuses channels that the groups do not divide, or that the layer does not have', () => {
     expect(() => applyGroupNorm(initGroupNorm(48), tf.ones([1, 2, 2, 48]))).toThrow(
       'applyGroupNorm: channels must be a multiple of groups, got 48 and 32',

