@@ -123,12 +123,15 @@ describe('the training loss', () => {
       for (const [index, gradient] of gradients.entries()) {
         // Along its own gradient, each parameter must change the loss by |gradient| per unit of length.
         const length = tf.norm(gradient).dataSync()[0];
-        if (length < 1e-4) continue; // biases before a norm do nothing
+        if (length === 0) continue;
         const step = tf.mul(gradient, 0.02 / length);
         const along = (sign: number) =>
           at(leaves.map((leaf, i) => (i === index ? tf.add(leaf, tf.mul(step, sign)) : leaf)));
         const slope = (along(1).dataSync()[0] - along(-1).dataSync()[0]) / 0.04;
-        expect(Math.abs(slope / length - 1), `${names[index]}: ${slope} against ${length}`).toBeLessThan(0.02);
+        // The differences of losses near 1 carry rounding: 6e-8 a value, over a step of 0.04.
+        expect(Math.abs(slope - length), `${names[index]}: ${slope} against ${length}`).toBeLessThan(
+          0.02 * length + 1e-5,
+        );
       }
       expect(gradients.filter((gradient) => tf.norm(gradient).dataSync()[0] > 1e-4).length).toBeGreaterThan(60);
     });
