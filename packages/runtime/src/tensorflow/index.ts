@@ -1,3 +1,4 @@
+export { type Check, type DoctorOptions, tensorflowDoctor } from './doctor.js';
 export { type LinkOptions, linkTensorflow } from './link.js';
 export type { LinkRecord } from './link-record.js';
 export { type LoadedTensorflow, type LoadOptions, loadTensorflow } from './load.js';

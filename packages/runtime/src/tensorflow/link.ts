@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { buildAddon } from './build-addon.js';
 import { defaultCacheFolder } from './cache-folder.js';
+import { assertCudaBuild } from './gpu-checks.js';
 import { hashFile, type LinkRecord, writeLinkRecord } from './link-record.js';
 import { probeAddon } from './probe.js';
-import { TensorflowProblem } from './problem.js';
 import { findSources, hashSources } from './sources.js';
 import { locateWheel } from './wheel.js';
 
@@ -27,13 +27,7 @@ export type LinkOptions = {
 export async function linkTensorflow(options: LinkOptions = {}): Promise<LinkRecord> {
   const { python = 'python3', device, cacheFolder = defaultCacheFolder(), onProgress = () => {} } = options;
   const wheel = await locateWheel(python);
-  if (device === 'gpu' && !wheel.cuda) {
-    throw new TensorflowProblem(
-      'no-cuda-build',
-      `TensorFlow ${wheel.version} in ${wheel.folder} was built without CUDA`,
-      `${python} -m pip install "tensorflow[and-cuda]"`,
-    );
-  }
+  if (device === 'gpu') assertCudaBuild(wheel);
   const packageFolder = await findSources(cacheFolder, onProgress);
   const key = createHash('sha256').update(hashSources(packageFolder)).update(wheel.folder).digest('hex').slice(0, 12);
   const folder = join(cacheFolder, 'tensorflow', `${wheel.version}-${key}`);

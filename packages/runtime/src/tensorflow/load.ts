@@ -82,7 +82,9 @@ function register({ addon, packageFolder }: AddonLocation, device?: 'cpu' | 'gpu
   const require = createRequire(import.meta.url);
   const binding = loadAddon(require, addon);
   const load = commonJsLoader({
-    '@tensorflow/tfjs': require('@tensorflow/tfjs'), // ours, so that there is one tfjs
+    // ours, so that there is one tfjs
+    '@tensorflow/tfjs': require('@tensorflow/tfjs'),
+    '@tensorflow/tfjs-core': require('@tensorflow/tfjs-core'),
     util: { ...util, isNullOrUndefined: (value: unknown) => value === null || value === undefined }, // gone in Node 23
     './proto/api_pb': {}, // only TensorBoard summaries need it, and with it a package more
   });
