@@ -124,19 +124,21 @@ export function forward(
   const here = (all: tf.Tensor3D) =>
     all.shape[1] === count ? all : tf.slice(all, [0, walk.group, 0], [-1, count, -1]);
   const caches: (KeyValueCache | null)[] = [];
-  const block = (block: ChannelBlock, x: tf.Tensor3D, source: tf.Tensor3D, index: number) => {
+  // All tensors come as arguments, the dropout's key included: rematerialization runs this again later.
+  const runBlock = (block: ChannelBlock, x: tf.Tensor3D, source: tf.Tensor3D, index: number, drop?: Dropout) => {
     const modulation = walk.modulations ? source : blockModulation(block, source);
     const step = applyChannelBlock(block, x, modulation, walk.caches[index], {
       heads: config.heads,
       causal: config.kind === 'autoregressive',
-      dropout: dropout && { ...dropout, key: keys[index] },
+      dropout: drop,
     });
     caches.push(rematerialize ? null : step.cache);
     return step.output;
   };
-  const apply = rematerialize ? (checkpoint(block) as typeof block) : block;
+  const apply = rematerialize ? (checkpoint(runBlock) as typeof runBlock) : runBlock;
   const hidden = params.channel_blocks.reduce((x, parameters, index) => {
-    const output = apply(parameters, x, here(walk.modulations?.[index] ?? condition.activated), index);
+    const source = here(walk.modulations?.[index] ?? condition.activated);
+    const output = apply(parameters, x, source, index, dropout && { ...dropout, key: keys[index] });
     observe?.(`channel_blocks.${index}`, output);
     return output;
   }, inputs);

@@ -29,10 +29,10 @@ export const presets = {
     backbone: {
       bufferSize: 8,
       mlpRatio: 4,
-      encoder: { width: 192, depth: 4, heads: 4 },
-      decoder: { width: 192, depth: 4, heads: 4 },
+      encoder: { width: 160, depth: 4, heads: 4 },
+      decoder: { width: 160, depth: 4, heads: 4 },
     },
-    head: { kind: 'autoregressive', groupSize: 1, width: 192, depth: 3, heads: 4, mlpRatio: 4 },
+    head: { kind: 'autoregressive', groupSize: 1, width: 160, depth: 3, heads: 4, mlpRatio: 4 },
     training: { attentionDropout: 0.1, projectionDropout: 0.1, labelDropout: 0.1, minimumMaskRatio: 0.7 },
   },
   base: imageNet('base'),

@@ -1,0 +1,236 @@
+import { countParameters, flattenShapes, flattenTree } from '@tb/nn';
+import { mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
+import { expectClose } from '@tb/test-utils';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type ChannelHead, channelHeadShapes, initChannelHead } from './channel-head.js';
+import { assertChannelHeadConfig, type ChannelHeadConfig, channelHeadSizes } from './config.js';
+import { classesToTokens, tokensToClasses } from './groups.js';
+import { channelLogits } from './logits.js';
+import { sampleChannels } from './sample.js';
+
+beforeAll(() => useBackend('wasm'));
+
+const small: ChannelHeadConfig = {
+  kind: 'autoregressive',
+  channels: 4,
+  levels: 3,
+  groupSize: 1,
+  featureWidth: 6,
+  width: 8,
+  depth: 2,
+  heads: 2,
+  mlpRatio: 2,
+};
+const variants: [string, ChannelHeadConfig][] = [
+  ['autoregressive', small],
+  ['in groups of 2', { ...small, groupSize: 2 }],
+  ['in groups of 4', { ...small, groupSize: 4 }],
+  ['parallel', { ...small, kind: 'parallel' }],
+  ['parallel in groups of 2', { ...small, kind: 'parallel', groupSize: 2 }],
+];
+
+/** Random everywhere, zero modulations included: nothing may hide behind an identity. */
+function randomHead(config: ChannelHeadConfig, seed = 5): ChannelHead {
+  const params = initChannelHead(randomKey(seed), config) as unknown as Tree<tf.Tensor>;
+  const keys = splitKey(randomKey(seed), countLeaves(params));
+  let next = 0;
+  return mapTree(params, ({ shape }) => tf.sub(uniform(keys[next++], shape), 0.5)) as unknown as ChannelHead;
+}
+const countLeaves = (tree: Tree<tf.Tensor>) => Object.keys(flattenTree(tree)).length;
+
+const rows = (count: number, seed = 1) =>
+  tf.sub(uniform(randomKey(seed), [count, small.featureWidth]), 0.5) as tf.Tensor2D;
+const flat = (tensor: tf.Tensor) => [...tensor.dataSync()];
+
+describe.each(variants)('a head %s', (_, config) => {
+  it('has the parameters that its shapes tell', () => {
+    const shapes = flattenShapes(channelHeadShapes(config));
+    const params = initChannelHead(randomKey(0), config) as unknown as Tree<tf.Tensor>;
+    expect(Object.entries(flattenTree(params)).map(([name, { shape }]) => [name, shape])).toEqual(
+      Object.entries(shapes),
+    );
+  });
+
+  it('gives the same logits when it samples with a cache as when it is told the tokens', () => {
+    const params = randomHead(config);
+    const features = rows(6);
+    for (const firstPosition of ['sampling', 'training'] as const) {
+      const grouped = tf.reshape<tf.Rank.R3>(features, [2, 3, -1]);
+      const draw = { temperature: 2, keys: tf.stack([randomKey(1), randomKey(2)]) };
+      const sample = sampleChannels(params, config, grouped, { draw, firstPosition });
+      const tokens = tf.reshape<tf.Rank.R2>(sample.tokens, [6, config.channels]);
+      const told = channelLogits(params, config, features, tokens, { firstPosition });
+      expectClose(sample.logits.dataSync(), told.dataSync(), 1e-5);
+      const surprise = tf.sum(tf.mul(tf.logSoftmax(told), oneHotClasses(config, tokens)), [1, 2]);
+      expectClose(sample.logProbability.dataSync(), surprise.dataSync(), 1e-5);
+    }
+  });
+
+  it('takes the likeliest class of each group when greedy', () => {
+    const sample = sampleChannels(randomHead(config), config, tf.reshape(rows(6), [3, 2, -1]));
+    const classes = tokensToClasses(sample.tokens, config.levels, config.groupSize);
+    expect(flat(tf.argMax(sample.logits, 3))).toEqual(flat(classes));
+  });
+
+  it('disposes what it makes', () => {
+    const params = randomHead(config);
+    const features = rows(4);
+    const before = tf.memory().numTensors;
+    tf.dispose(
+      sampleChannels(
+        params,
+        config,
+        tf.tidy(() => tf.reshape(features, [2, 2, -1])),
+      ) as never,
+    );
+    expect(tf.memory().numTensors - before).toBeLessThanOrEqual(1); // the reshaped input
+  });
+});
+
+function oneHotClasses(config: ChannelHeadConfig, tokens: tf.Tensor): tf.Tensor {
+  return tf.oneHot(tokensToClasses(tokens, config.levels, config.groupSize), config.levels ** config.groupSize);
+}
+
+describe('channelLogits', () => {
+  const tokens = (values: number[][]) => tf.tensor2d(values, [values.length, 4], 'int32');
+
+  it('lets a group depend on the tokens before it and on no others', () => {
+    const params = randomHead(small);
+    const features = tf.tidy(() => tf.tile(rows(1), [2, 1])) as tf.Tensor2D;
+    const [first, second] = tf.unstack(
+      channelLogits(
+        params,
+        small,
+        features,
+        tokens([
+          [0, 1, 2, 0],
+          [0, 1, 0, 2],
+        ]),
+      ),
+    );
+    const difference = tf.max(tf.abs(tf.sub(first, second)), 1).dataSync(); // per group
+    expect([...difference.slice(0, 3)]).toEqual([0, 0, 0]);
+    expect(difference[3]).toBeGreaterThan(1e-3);
+  });
+
+  it('does not depend on tokens at all in a parallel head', () => {
+    const config: ChannelHeadConfig = { ...small, kind: 'parallel' };
+    const features = tf.tidy(() => tf.tile(rows(1), [2, 1])) as tf.Tensor2D;
+    const logits = channelLogits(
+      randomHead(config),
+      config,
+      features,
+      tokens([
+        [0, 1, 2, 0],
+        [2, 2, 0, 1],
+      ]),
+    );
+    const [first, second] = tf.unstack(logits);
+    expect(flat(first)).toEqual(flat(second));
+  });
+
+  it('differs between the two forms of the first input', () => {
+    const params = randomHead(small);
+    const told = tokens([[0, 1, 2, 0]]);
+    const forms = (['training', 'sampling'] as const).map((firstPosition) =>
+      flat(channelLogits(params, small, rows(1), told, { firstPosition })),
+    );
+    expect(forms[0]).not.toEqual(forms[1]);
+    expect(flat(channelLogits(params, small, rows(1), told))).toEqual(forms[0]);
+  });
+
+  it('gives the same gradients when it rematerializes, and drops out by key', () => {
+    const params = randomHead(small);
+    const [features, told] = [
+      rows(3),
+      tokens([
+        [0, 1, 2, 0],
+        [2, 1, 1, 0],
+        [1, 1, 0, 2],
+      ]),
+    ];
+    const dropout = { attention: 0.3, projection: 0.3, key: randomKey(4) };
+    const gradient = (rematerialize: boolean, key = dropout.key) =>
+      tf.grad((x) =>
+        tf.sum(channelLogits(params, small, x as tf.Tensor2D, told, { rematerialize, dropout: { ...dropout, key } })),
+      )(features);
+    const [plain, again] = [gradient(false), gradient(true)];
+    expectClose(again.dataSync(), plain.dataSync(), 1e-5);
+    expect(flat(gradient(false, randomKey(5)))).not.toEqual(flat(plain));
+  });
+
+  it('names what does not fit', () => {
+    const params = randomHead(small);
+    expect(() => channelLogits(params, small, rows(2), tokens([[0, 1, 2, 0]]))).toThrow(
+      'tokens must be [2, 4], got [1, 4]',
+    );
+    expect(() => sampleChannels(params, small, tf.zeros([1, 2, 5]))).toThrow(
+      'features must be [1, 2, 6], got [1, 2, 5]',
+    );
+  });
+});
+
+describe('sampleChannels', () => {
+  it('draws an image by its own key, wherever it stands and whatever the padding', () => {
+    const params = randomHead(small);
+    const features = tf.reshape<tf.Rank.R3>(rows(6), [2, 3, -1]);
+    const keys = tf.stack([randomKey(1), randomKey(2)]);
+    const draw = (each: tf.Tensor3D, own: tf.Tensor) =>
+      flat(sampleChannels(params, small, each, { draw: { temperature: 5, keys: own } }).tokens);
+    const both = draw(features, keys);
+    const second = draw(tf.slice(features, [1, 0, 0], [1, 2, -1]), tf.slice(keys, [1, 0]));
+    expect(second).toEqual(both.slice(12, 20));
+  });
+
+  it('draws from softmax(logits / temperature)', () => {
+    const params = randomHead(small);
+    const [draws, temperature] = [4000, 0.5];
+    const features = tf.tidy(() => tf.reshape<tf.Rank.R3>(tf.tile(rows(1), [draws, 1]), [1, draws, -1]));
+    const sample = sampleChannels(params, small, features, {
+      draw: { temperature, keys: tf.expandDims(randomKey(3), 0) },
+    });
+    const first = sample.tokens.dataSync().filter((_, index) => index % 4 === 0);
+    const logits = tf.slice(sample.logits, [0, 0, 0, 0], [1, 1, 1, -1]);
+    const expected = tf.softmax(tf.div(logits, temperature)).dataSync();
+    expected.forEach((probability, token) => {
+      const share = first.filter((each) => each === token).length / draws;
+      expect(Math.abs(share - probability)).toBeLessThan(4 * Math.sqrt(probability / draws) + 1e-3);
+    });
+  });
+});
+
+describe('classesToTokens', () => {
+  it('undoes tokensToClasses', () => {
+    const groups = fc.constantFrom<[number, number]>([16, 4], [64, 2], [256, 2], [7, 1], [3, 4]);
+    fc.assert(
+      fc.property(groups, fc.integer({ min: 1, max: 2 ** 31 }), ([levels, groupSize], seed) => {
+        tf.tidy(() => {
+          const drawn = tf.floor(tf.mul(uniform(randomKey(seed), [5, groupSize]), levels));
+          const tokens = tf.cast(drawn, 'int32');
+          const classes = tokensToClasses(tokens, levels, groupSize);
+          expect(classes.shape).toEqual([5, 1]);
+          expect(flat(classesToTokens(classes, levels, groupSize))).toEqual(flat(tokens));
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('sizes and configuration', () => {
+  it('has Tab. 2(d)’s largest vocabulary', () => {
+    const config = { ...small, ...channelHeadSizes.base, channels: 16, levels: 16, featureWidth: 768 };
+    const count = (groupSize: 1 | 2 | 4) => countParameters(channelHeadShapes({ ...config, groupSize }));
+    // 4 classifiers and 3 embeddings of 65,536 classes by width 1024 add what the table adds, 470M.
+    expect((count(4) - count(1)) / 1e6).toBeCloseTo(469, 0);
+  });
+
+  it('lists everything that is wrong', () => {
+    const wrong = { ...small, groupSize: 3 as never, heads: 3, levels: 70000 };
+    expect(() => assertChannelHeadConfig(wrong)).toThrow(
+      /groupSize must be 1, 2 or 4, got 3.*channels must be a multiple of the groupSize 3.*at most 65536.*multiple of the 3 heads/,
+    );
+  });
+});
