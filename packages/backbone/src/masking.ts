@@ -69,6 +69,7 @@ export type DrawMaskingOptions = { images: number; positions: number; minimumRat
  * Masks the first `count` positions of every order.
  *
  * @param orders - one permutation of the positions per image
+ * @param count - in [1, positions]
  * @param granularity - as in `drawMasking`
  */
 export function maskingOfOrders(
@@ -77,6 +78,8 @@ export function maskingOfOrders(
   granularity = Math.ceil(orders[0].length / 16),
 ): Masking {
   const positions = orders[0].length;
+  if (!Number.isInteger(count) || count < 1 || count > positions)
+    throw new RangeError(`maskingOfOrders: count must be an integer in [1, ${positions}], got ${count}`);
   if (!Number.isInteger(granularity) || granularity < 1)
     throw new RangeError(`maskingOfOrders: granularity must be a positive integer, got ${granularity}`);
   // Both capacities follow from the masked one alone, so that there are as many programs as multiples and no more.
