@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ArraySpec, DeviceBuffer, ElementType, Executor, HostArray } from './executor.js';
 import { activeTrace, isPending, makeLeaf, type Node, release, sweepUnused } from './graph/node.js';
 import { constant, denseConstant } from './hlo/literal.js';
-import { createLazyRunner, type LazyRunner } from './lazy.js';
+import { type LazyRunner, lazyRunnerOf } from './lazy.js';
 import { float32OfBfloat16 } from './precision.js';
 import { userFrame } from './user-frame.js';
 
@@ -30,13 +30,13 @@ export class XlaBackend extends tf.KernelBackend {
   readonly lazy: LazyRunner;
   readonly free = (buffer: DeviceBuffer): void => this.executor.free(buffer);
   private readonly data: tf.DataStorage<Entry>;
-  private readonly held = new Set<Node>(); // pending nodes with a handle
+  private readonly live = new Set<Node>(); // nodes with a handle
   private operations = 0;
 
   constructor(readonly executor: Executor) {
     super();
     this.data = new tf.DataStorage<Entry>(this, tf.engine());
-    this.lazy = createLazyRunner(executor);
+    this.lazy = lazyRunnerOf(executor);
   }
 
   /** The graph node behind a tensor. */
@@ -66,21 +66,20 @@ export class XlaBackend extends tf.KernelBackend {
   /** Brings every pending value to the device. */
   flush(): void {
     this.operations = 0;
-    this.lazy.materialize([...this.held]);
-    this.held.clear();
+    this.lazy.materialize([...this.live].filter(isPending));
   }
 
   private retain(node: Node): void {
     if (node.trace) return;
     node.references += 1;
     node.handles += 1;
-    if (isPending(node)) this.held.add(node);
+    this.live.add(node);
   }
 
   private letGo(node: Node): void {
     if (node.trace) return;
     node.handles -= 1;
-    if (node.handles === 0) this.held.delete(node);
+    if (node.handles === 0) this.live.delete(node);
     release(node, this.free);
   }
 
@@ -192,9 +191,10 @@ export class XlaBackend extends tf.KernelBackend {
     return true;
   }
 
+  /** Gives the tensors' memory back. The executor stays open: it belongs to who made it. */
   override dispose(): void {
-    this.lazy.dispose();
-    this.executor.dispose();
+    for (const { buffer } of this.live) if (buffer) this.free(buffer);
+    this.live.clear();
   }
 }
 

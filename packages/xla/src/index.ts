@@ -1,5 +1,16 @@
 export { XlaBackend } from './backend.js';
+export { formatXlaInfo, type XlaInfo, xlaInfo } from './doctor.js';
+export type {
+  CompileOptions,
+  DeviceBuffer,
+  Executable,
+  Executor,
+  ProgramMemory,
+} from './executor.js';
 export { compiledPrograms, jit, type ProgramReport, type XlaJitOptions } from './jit.js';
 export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } from './kernels/registry.js';
-export { registerBackend } from './register.js';
+export { PjrtError, type StatusCode } from './pjrt/errors.js';
+export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';
+export { openRendezvous, type Rendezvous, type RendezvousOptions } from './pjrt/rendezvous.js';
+export { registerBackend, registerXla } from './register.js';
 export { allReduceMean, replicate } from './replicas.js';

@@ -14,10 +14,21 @@ export type LazyRunner = {
   materialize(nodes: readonly Node[]): DeviceBuffer[];
   /** A second array with the same contents. */
   copy(buffer: DeviceBuffer): DeviceBuffer;
-  dispose(): void;
 };
 
-export function createLazyRunner(executor: Executor): LazyRunner {
+const runners = new WeakMap<Executor, LazyRunner>();
+
+/** The runner of an executor, with all programs that it has compiled. */
+export function lazyRunnerOf(executor: Executor): LazyRunner {
+  let runner = runners.get(executor);
+  if (!runner) {
+    runner = createLazyRunner(executor);
+    runners.set(executor, runner);
+  }
+  return runner;
+}
+
+function createLazyRunner(executor: Executor): LazyRunner {
   const programs = new Map<string, Executable>();
   const free = (buffer: DeviceBuffer) => executor.free(buffer);
   // Programs outside `jit` are small and many: the search for the fastest kernels would cost more than it saves.
@@ -83,10 +94,6 @@ export function createLazyRunner(executor: Executor): LazyRunner {
         programs.set(text, program);
       }
       return executor.execute(program, [[buffer]])[0][0];
-    },
-    dispose() {
-      for (const program of programs.values()) program.dispose();
-      programs.clear();
     },
   };
 }

@@ -1,7 +1,10 @@
+import { registerJitEngine } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
+import { xlaInfo } from './doctor.js';
 import type { Executor } from './executor.js';
 import { registerGradients } from './gradients.js';
+import { jit } from './jit.js';
 import { binaryKernels } from './kernels/binary.js';
 import { controlKernels } from './kernels/control.js';
 import { convolutionKernels } from './kernels/convolution.js';
@@ -15,6 +18,7 @@ import { reductionKernels } from './kernels/reduction.js';
 import { defineKernel, defineMissing } from './kernels/registry.js';
 import { shapeKernels } from './kernels/shape.js';
 import { unaryKernels } from './kernels/unary.js';
+import { createPjrtExecutor } from './pjrt/pjrt-executor.js';
 
 const tables = [
   unaryKernels,
@@ -52,13 +56,41 @@ function kernelNames(): string[] {
 }
 
 /**
- * Makes `xla` a TensorFlow.js backend that runs on `executor`; `tf.setBackend('xla')` then chooses it. A backend of that
- * name from before is disposed.
+ * Makes `xla` a TensorFlow.js backend that runs on `executor`; `tf.setBackend('xla')` then chooses it, and `jit` of
+ * @tb/runtime compiles there. A backend of that name from before is removed; the executor stays the caller's.
  */
-export function registerBackend(executor: Executor): XlaBackend {
+export function registerBackend(executor: Executor): void {
   registerKernels();
+  registerJitEngine('xla', jit);
   if (tf.findBackendFactory('xla')) tf.removeBackend('xla');
-  const backend = new XlaBackend(executor);
-  tf.registerBackend('xla', () => backend, 3);
-  return backend;
+  tf.registerBackend('xla', () => new XlaBackend(executor), 3);
+}
+
+let processExecutor: Executor | undefined;
+
+/**
+ * Makes `xla` a TensorFlow.js backend on this machine's GPUs, or on what else the PJRT plugin offers. Further calls keep
+ * the first call's devices.
+ *
+ * @returns one line on what runs
+ * @throws Error saying why no GPU is used and which command mends it
+ */
+export async function registerXla({ device = 'gpu' }: { device?: 'cpu' | 'gpu' } = {}): Promise<string> {
+  if (!processExecutor) {
+    processExecutor = openExecutor();
+    registerBackend(processExecutor);
+  }
+  const { platform, deviceKind, deviceCount } = processExecutor;
+  if ((platform === 'cpu') !== (device === 'cpu'))
+    throw new Error(`device must be ${device}, the plugin has ${platform}`);
+  return `${deviceCount} × ${deviceKind} through OpenXLA (${platform})`;
+}
+
+function openExecutor(): Executor {
+  try {
+    return createPjrtExecutor();
+  } catch (error) {
+    const { reason, fix } = xlaInfo();
+    throw new Error(reason ? `${reason}; ${fix}` : String(error), { cause: error });
+  }
 }

@@ -58,6 +58,6 @@ export function like(x: Node, value: number): Node {
   return constant(value, x.type.type, x.type.shape);
 }
 
-export function isNaN(x: Node): Node {
+export function isNotANumber(x: Node): Node {
   return compare('NE', x, x);
 }

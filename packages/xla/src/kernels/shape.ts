@@ -61,7 +61,7 @@ function spaceToBatch(x: Node, blockShape: number[], paddings: number[][]): Node
   const high = shape.map((_, axis) => paddings[axis - 1]?.[1] ?? 0);
   const padded = pad(x, constant(0, x.type.type), low, high);
   const split = [padded.type.shape[0]];
-  blockShape.forEach((block, i) => split.push(padded.type.shape[i + 1] / block, block));
+  for (const [i, block] of blockShape.entries()) split.push(padded.type.shape[i + 1] / block, block);
   const rest = padded.type.shape.slice(blockShape.length + 1);
   const count = blockShape.length;
   const permutation = [

@@ -47,7 +47,7 @@ const SELU_SCALE = 1.0507009873554805;
 function sign(x: Node): Node {
   if (x.type.type === 'i1') return x;
   const s = ew.unary('sign', x);
-  return x.type.type === 'i32' ? s : ew.select(ew.isNaN(x), ew.like(x, 0), s);
+  return x.type.type === 'i32' ? s : ew.select(ew.isNotANumber(x), ew.like(x, 0), s);
 }
 
 const test = (compute: (x: Node) => Node) => inFloat32(compute);
@@ -71,7 +71,7 @@ export const unaryKernels: KernelTable = {
   Identity: inKind((x) => x),
   IsFinite: test((x) => ew.unary('is_finite', x)),
   IsInf: test((x) => ew.compare('EQ', ew.abs(x), ew.like(x, Infinity))),
-  IsNan: test(ew.isNaN),
+  IsNan: test(ew.isNotANumber),
   LeakyRelu: ({ x }, { alpha }) =>
     belowZero(x.node.type.type === 'bf16' ? x.node : float(x.node), (v) => scaled(v, alpha)),
   Log: hlo('log'),
@@ -102,7 +102,7 @@ export const unaryKernels: KernelTable = {
     const zero = ew.like(x.node, 0);
     const above = ew.compare('GT', x.node, zero);
     const stepped = ew.select(above, ew.like(x.node, 1), ew.like(x.node, alpha));
-    return x.node.type.type === 'i32' ? stepped : ew.select(ew.isNaN(x.node), x.node, stepped);
+    return x.node.type.type === 'i32' ? stepped : ew.select(ew.isNotANumber(x.node), x.node, stepped);
   },
   Tan: chlo('tan'),
   Tanh: hlo('tanh'),

@@ -1,0 +1,62 @@
+/**
+ * TensorFlow.js's own published specs against this backend:
+ *
+ *     pnpm --filter @tb/xla test:tfjs-core [text that the specs' names contain]
+ *
+ * On the GPU when a PJRT plugin is found, else on the CPU through jaxlib. Prints counts, and the failures by suite.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { createPjrtExecutor, type Executor, xlaInfo } from '../../src/index.js';
+import { createJaxlibExecutor } from '../jaxlib-executor.js';
+
+type SpecResult = { fullName: string; status: string; failedExpectations: { message: string }[] };
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const bundle = join(here, '../../node_modules/.cache/tfjs-core-specs.cjs');
+
+/** One CommonJS file of all specs. Without `ignoreAnnotations`, `sideEffects` would drop every one of them. */
+await build({
+  stdin: {
+    contents: "import './setup.ts'; import '@tensorflow/tfjs-core/dist/tests';",
+    resolveDir: here,
+    loader: 'ts',
+  },
+  outfile: bundle,
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  mainFields: ['module', 'main'],
+  conditions: ['@tb/source'],
+  external: ['jasmine-core', 'koffi', '@tensorflow/tfjs', '@tensorflow/tfjs-backend-*'],
+  ignoreAnnotations: true,
+  logLevel: 'error',
+});
+
+const executor: Executor = xlaInfo().usable ? createPjrtExecutor() : createJaxlibExecutor();
+Object.assign(globalThis, { tfjsCoreRun: { executor, include: process.argv[2] ?? '' } });
+
+const require = createRequire(import.meta.url);
+const jasmineCore = require('jasmine-core');
+const environment = jasmineCore.boot(jasmineCore).getEnv(); // makes describe, it and expect global
+const results: SpecResult[] = [];
+environment.addReporter({ specDone: (result: SpecResult) => results.push(result) });
+environment.configure({ random: false });
+const started = performance.now();
+require(bundle);
+await environment.execute();
+
+const count = (status: string) => results.filter((result) => result.status === status).length;
+const failed = results.filter(({ status }) => status === 'failed');
+for (const { fullName, failedExpectations } of failed) {
+  console.log(`FAILED ${fullName}\n    ${failedExpectations[0]?.message.split('\n')[0].slice(0, 300)}`);
+}
+const seconds = ((performance.now() - started) / 1000).toFixed(0);
+console.log(
+  `${executor.deviceKind}: ${count('passed')} passed, ${failed.length} failed, ${count('excluded')} excluded, ` +
+    `${count('pending')} pending, in ${seconds} s`,
+);
+executor.dispose();
+process.exit(failed.length > 0 ? 1 : 0);
