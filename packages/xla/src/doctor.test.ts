@@ -52,7 +52,7 @@ describe('xlaInfo', () => {
 
   it('says where it looked when there is none', () => {
     const info = xlaInfo(join(folder, 'absent.so'));
-    expect(info.looked[0]).toMatchObject({ source: 'TB_PJRT_PLUGIN' });
+    expect(info.looked).toEqual([{ source: 'the plugin option', reason: `no plugin at ${join(folder, 'absent.so')}` }]);
     expect(info.reason).toBeTypeOf('string');
     expect(() => loadPlugin(join(folder, 'absent.so'))).toThrow(PluginNotFoundError);
   });
@@ -113,5 +113,14 @@ describe('discoverPlugins', () => {
     const { found } = discoverPlugins({ PJRT_PLUGIN_LIBRARY_PATH: `/nowhere:${join(folder, 'plugins')}` });
     expect(found.map(({ path }) => path)).toEqual([cuda, cpu]);
     expect(discoverPlugins({ TB_PJRT_PLUGIN: cpu, PJRT_PLUGIN_LIBRARY_PATH: folder }).found[0]!.path).toBe(cpu);
+  });
+
+  it('takes no other plugin in place of one that was named', () => {
+    const absent = join(folder, 'absent.so');
+    const environment = { TB_PJRT_PLUGIN: absent, PJRT_PLUGIN_LIBRARY_PATH: join(folder, 'plugins') };
+    expect(discoverPlugins(environment)).toEqual({
+      found: [],
+      missed: [{ source: 'TB_PJRT_PLUGIN', reason: `no plugin at ${absent}` }],
+    });
   });
 });

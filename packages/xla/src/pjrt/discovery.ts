@@ -74,12 +74,12 @@ function namedPath(path: string, source: string): PluginLocation[] {
 type Source = { name: string; absent?: string; find: () => PluginLocation[]; empty: string };
 
 function sources(environment: NodeJS.ProcessEnv): Source[] {
-  const variable = (name: string, separator?: string): Source => {
-    const value = environment[name];
-    const paths = value ? (separator ? value.split(separator) : [value]).filter((path) => path !== '') : [];
-    const empty = `no plugin at ${value}`;
-    const find = () => paths.flatMap((path) => namedPath(path, name));
-    return value ? { name, find, empty } : { name, absent: 'not set', find, empty };
+  const libraryPath = environment.PJRT_PLUGIN_LIBRARY_PATH;
+  const listed: Source = {
+    name: 'PJRT_PLUGIN_LIBRARY_PATH',
+    ...(libraryPath ? {} : { absent: 'not set' }),
+    find: () => (libraryPath ?? '').split(':').flatMap((path) => namedPath(path, 'PJRT_PLUGIN_LIBRARY_PATH')),
+    empty: `no plugin at ${libraryPath}`,
   };
   const environmentFolder = (name: string): Source => {
     const folder = environment[name];
@@ -95,23 +95,23 @@ function sources(environment: NodeJS.ProcessEnv): Source[] {
   const usual = folders.map((folder): Source => {
     return { name: folder, find: () => pluginsInFolder(folder, folder), empty: 'no plugin in this folder' };
   });
-  return [
-    variable('TB_PJRT_PLUGIN'),
-    variable('PJRT_PLUGIN_LIBRARY_PATH', ':'),
-    environmentFolder('VIRTUAL_ENV'),
-    environmentFolder('CONDA_PREFIX'),
-    python,
-    ...usual,
-  ];
+  return [listed, environmentFolder('VIRTUAL_ENV'), environmentFolder('CONDA_PREFIX'), python, ...usual];
+}
+
+/** The plugin at a path that the caller names: a file, or a folder of plugins. */
+export function pluginsAt(path: string, source = 'the plugin option'): Discovery {
+  const found = namedPath(path, source);
+  return { found, missed: found.length > 0 ? [] : [{ source, reason: `no plugin at ${path}` }] };
 }
 
 /**
- * Looks for plugins, in this order: `TB_PJRT_PLUGIN` (a file, or a folder of plugins), `PJRT_PLUGIN_LIBRARY_PATH`
+ * Looks for plugins, in this order: `TB_PJRT_PLUGIN` (nothing else counts when it is set), `PJRT_PLUGIN_LIBRARY_PATH`
  * (folders or files separated by colons), the active virtual or conda environment, python3's packages, and
  * `~/.local/lib/go-xla`, `/usr/local/lib/go-xla`, `/usr/local/lib/pjrt`. Stops at the first place that has one.
  */
 export function discoverPlugins(environment: NodeJS.ProcessEnv = process.env): Discovery {
-  const missed: Discovery['missed'] = [];
+  if (environment.TB_PJRT_PLUGIN) return pluginsAt(environment.TB_PJRT_PLUGIN, 'TB_PJRT_PLUGIN');
+  const missed: Discovery['missed'] = [{ source: 'TB_PJRT_PLUGIN', reason: 'not set' }];
   for (const { name, absent, find, empty } of sources(environment)) {
     const found = absent ? [] : find();
     if (found.length > 0) return { found, missed };

@@ -1,8 +1,14 @@
 /** Loads a PJRT plugin into this process. A plugin can be loaded only once and never unloaded. */
-import { existsSync } from 'node:fs';
 import koffi from 'koffi';
 import { openApi, type PjrtApi } from './call.js';
-import { cudaDataFolder, type Discovery, discoverPlugins, nvidiaLibraries, type PluginLocation } from './discovery.js';
+import {
+  cudaDataFolder,
+  type Discovery,
+  discoverPlugins,
+  nvidiaLibraries,
+  type PluginLocation,
+  pluginsAt,
+} from './discovery.js';
 import { configureStacks, readText, viewMemory } from './memory.js';
 import { Functions, readFields, Structs } from './structs.js';
 
@@ -90,9 +96,9 @@ export function adoptPlugin(table: bigint, location: PluginLocation): Plugin {
  * @throws Error when the library does not load, with the loader's message
  */
 export function loadPlugin(path?: string): Plugin {
-  const { found, missed } = path ? discoverPlugins({ TB_PJRT_PLUGIN: path }) : discoverPlugins();
+  const { found, missed } = path === undefined ? discoverPlugins() : pluginsAt(path);
   const location = found[0];
-  if (!location || (path && !existsSync(path))) throw new PluginNotFoundError(missed);
+  if (!location) throw new PluginNotFoundError(missed);
   const before = loaded.get(location.path);
   if (before) return before;
   configureStacks();

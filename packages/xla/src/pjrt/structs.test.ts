@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allocateStruct, Functions, readFields, Structs, writeFields } from './structs.js';
+import { allocateStruct, Functions, readFields, type Struct, Structs, writeFields } from './structs.js';
 
 describe('struct layouts', () => {
   it('have the sizes of pjrt_c_api.h 0.90', () => {
@@ -32,5 +33,23 @@ describe('struct layouts', () => {
     const values = readFields(block.view, Functions.Client_BufferFromHostBuffer);
     expect(values).toMatchObject({ client: 2n ** 47n, type: 11, num_dims: 3n, buffer: 0n });
     expect(block.view.getBigUint64(0, true)).toBe(120n);
+  });
+
+  it('keep every field apart from the others', () => {
+    const layouts: Struct[] = [...Object.values(Functions), ...Object.values(Structs)];
+    const seeds = fc.array(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), { minLength: 40, maxLength: 40 });
+    fc.assert(
+      fc.property(fc.constantFrom(...layouts), seeds, (layout, numbers) => {
+        const values = Object.entries(layout.fields).map(([name, type], index) => {
+          const number = numbers[index]!;
+          if (type === 'bool') return [name, number % 2n === 0n];
+          if (type === 'int32') return [name, Number(BigInt.asIntN(32, number))];
+          return [name, type === 'float' ? Math.fround(Number(number % 1000n) / 7) : number];
+        });
+        const block = allocateStruct(layout);
+        writeFields(block.view, layout, Object.fromEntries(values));
+        expect(readFields(block.view, layout)).toEqual(Object.fromEntries(values));
+      }),
+    );
   });
 });
