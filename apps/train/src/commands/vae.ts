@@ -20,7 +20,7 @@ import { runTraining } from './run-training.js';
 import { startEngine } from './start-engine.js';
 
 /** Pictures that the scale of the latents is measured on. */
-const calibrationImages = 1024;
+const calibrationImages = 256;
 
 export const vaeCommand = tableCommand('vae', vaeOptions, vaeDefaults, async (flags) => {
   const values = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);

@@ -52,10 +52,12 @@ function startWorker(waiting: Map<number, Waiting>, rest: () => void): Worker {
     if ('pixels' in response) resolve(response.pixels);
     else reject(new Error(response.reason));
   });
-  worker.on('error', (error) => {
-    for (const { reject } of waiting.values()) reject(error instanceof Error ? error : new Error(String(error)));
+  const fail = (reason: unknown) => {
+    for (const { reject } of waiting.values()) reject(reason instanceof Error ? reason : new Error(String(reason)));
     waiting.clear();
-  });
+  };
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(`a decoding thread ended with code ${code}`));
   return worker;
 }
 
@@ -65,6 +67,8 @@ function workerEntry(): ConstructorParameters<typeof Worker> {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
   const loader = new URL('./dist/esm/api/index.mjs', tsx).href;
   const source = new URL('./decode-worker.ts', import.meta.url).href;
-  const code = `import('${loader}').then(({ register }) => { register(); return import('${source}'); });`;
+  // The timer holds the thread while its modules load: the loader's own thread does not.
+  const code = `const hold = setInterval(() => {}, 1000);
+    import('${loader}').then(({ register }) => register()).then(() => import('${source}')).then(() => clearInterval(hold));`;
   return [code, { eval: true, execArgv: ['--conditions=@tb/source'] }];
 }
