@@ -2,9 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { defaultCacheFolder } from '../src/pjrt/cache.js';
 import { type ClientOptions, createClient } from '../src/pjrt/client.js';
 import { PjrtError } from '../src/pjrt/errors.js';
-import { executorOfClient, type PjrtExecutor } from '../src/pjrt/pjrt-executor.js';
+import { createPjrtExecutor, executorOfClient, type PjrtExecutor } from '../src/pjrt/pjrt-executor.js';
 import { adoptPlugin } from '../src/pjrt/plugin.js';
 import { createStandIn, type StandIn, type StandInOptions } from './stand-in-plugin.js';
 
@@ -197,5 +198,19 @@ describe('the PJRT binding, on a plugin of JavaScript callbacks', () => {
       expect(compile().cached).toBe(false);
       expect(warn).toHaveBeenCalledWith(expect.stringContaining('cannot be written'));
     });
+  });
+});
+
+describe('options', () => {
+  it('refuses a fraction that is none', () => {
+    expect(() => createPjrtExecutor({ memoryFraction: 2 })).toThrow(
+      'memoryFraction must be above 0 and at most 1, got 2',
+    );
+  });
+
+  it('takes the cache folder from the environment', () => {
+    expect(defaultCacheFolder({ TB_XLA_CACHE: '/tmp/programs' })).toBe('/tmp/programs');
+    expect(defaultCacheFolder({ TB_XLA_CACHE: 'off' })).toBeUndefined();
+    expect(defaultCacheFolder({ XDG_CACHE_HOME: '/cache' })).toBe('/cache/tokenbridge/xla');
   });
 });
