@@ -20,7 +20,7 @@ describe('maskingOfOrders', () => {
     const capacities = new Set<string>();
     fc.assert(
       fc.property(
-        fc.integer({ min: 0, max: 40 }),
+        fc.integer({ min: 1, max: 40 }),
         fc.integer({ min: 1, max: 40 }),
         fc.nat(),
         (count, granularity, seed) => {
