@@ -1,13 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+const conditions = ['@tb/source', 'node', 'import', 'default'];
 
 /** Tests run on the sources of every workspace package: no build is needed first. */
 export default defineConfig({
-  resolve: { conditions: ['@tb/source', 'node', 'import', 'default'] },
-  ssr: { resolve: { conditions: ['@tb/source', 'node', 'import', 'default'] } },
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: [fileURLToPath(new URL('./vitest.setup.ts', import.meta.url))],
     passWithNoTests: true,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
   },
