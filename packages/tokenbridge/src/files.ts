@@ -1,6 +1,5 @@
 import {
   type ByteInput,
-  type CheckpointTensor,
   fromFloat32,
   type HostTensor,
   openCheckpoint,
@@ -85,21 +84,15 @@ async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> 
 async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile> {
   const checkpoint = await openCheckpoint(input);
   try {
-    const parts = (checkpoint.value ?? {}) as Record<string, StateDict | undefined>;
-    const { model } = parts;
-    const weights = ema ? parts.model_ema : model;
-    if (!model || !weights) {
-      const keys = Object.keys(parts).join(', ');
-      throw new Error(`loadTokenBridge: checkpoint must hold ${ema ? 'model and model_ema' : 'model'}, got ${keys}`);
-    }
-    const wanted: StateDict = Object.assign(Object.create(null), separateBuffers(model).buffers, weights);
-    return { tensors: (await checkpoint.load(wanted)) as Record<string, HostTensor> };
+    const tensors = (await checkpoint.load(ema ? 'model_ema' : 'model')) as Record<string, HostTensor>;
+    const { model = {} } = checkpoint.value as Record<string, Record<string, unknown>>;
+    for (const name of ema ? Object.keys(separateBuffers(model).buffers) : [])
+      tensors[name] = (await checkpoint.load('model', name)) as HostTensor;
+    return { tensors };
   } finally {
     await checkpoint.close();
   }
 }
-
-type StateDict = Record<string, CheckpointTensor>;
 
 /** The preset that has exactly these weights. */
 function presetOf(weights: Record<string, HostTensor>): TokenBridgeConfig {

@@ -1,0 +1,122 @@
+import { randomKey, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { goldenModel } from '../test/golden-model.js';
+import type { TokenBridgeConfig } from './config.js';
+import { type GenerateOptions, type GenerateProgress, generate } from './generate.js';
+import { initTokenBridge, type TokenBridge } from './parameters.js';
+
+let model: { params: TokenBridge; config: TokenBridgeConfig };
+
+beforeAll(async () => {
+  await useBackend('wasm');
+  model = await goldenModel();
+});
+
+/** Generates and takes everything to the host. */
+async function sample(options: Partial<GenerateOptions> & Pick<GenerateOptions, 'labels' | 'seeds'>) {
+  const { tokens, latents, confidence, stepOfPosition } = await generate({ ...model, numIter: 5, ...options });
+  const host = { tokens: [...tokens.dataSync()], latents: [...latents.dataSync()], confidence, stepOfPosition };
+  tf.dispose([tokens, latents]);
+  return host;
+}
+
+describe('generate', () => {
+  it.each(['random', 'raster', 'confidence'] as const)(
+    'makes the same image of a seed at any place of any batch, in %s order',
+    async (order) => {
+      const options = { order, cfg: 2, temperature: 1.5 };
+      const alone = await sample({ ...options, labels: [1], seeds: [42] });
+      const batch = await sample({ ...options, labels: [0, 2, 1], seeds: [7, 8n, 42] });
+      const size = alone.tokens.length;
+      expect(batch.tokens.slice(2 * size)).toEqual(alone.tokens);
+      expect([...batch.stepOfPosition.slice(-alone.stepOfPosition.length)]).toEqual([...alone.stepOfPosition]);
+      const padded = await sample({ ...options, labels: [1], seeds: [42], staticShapes: true });
+      expect(padded.tokens).toEqual(alone.tokens);
+      expect((await sample({ ...options, labels: [1], seeds: [43] })).tokens).not.toEqual(alone.tokens);
+    },
+  );
+
+  it('fills a raster row by row', async () => {
+    const { stepOfPosition } = await sample({ order: 'raster', labels: [0], seeds: [0] });
+    expect([...stepOfPosition]).toEqual([...stepOfPosition].sort((a, b) => a - b));
+    expect(new Set(stepOfPosition)).toEqual(new Set([0, 1, 2, 3, 4]));
+  });
+
+  it('keeps the most confident of all masked positions in confidence order', async () => {
+    const first = await sample({ order: 'confidence', labels: [3], seeds: [0], temperature: 0 });
+    // With one step everything is predicted from nothing, as in the first step of the other run.
+    const all = await sample({ order: 'confidence', labels: [3], seeds: [0], temperature: 0, numIter: 1 });
+    const kept = [...first.stepOfPosition.keys()].filter((position) => first.stepOfPosition[position] === 0);
+    const best = [...all.confidence.keys()].sort((a, b) => all.confidence[b] - all.confidence[a]).slice(0, kept.length);
+    expect(new Set(kept)).toEqual(new Set(best));
+    for (const position of kept) expect(first.confidence[position]).toBeCloseTo(all.confidence[position], 5);
+    for (const each of first.confidence) {
+      expect(each).toBeGreaterThan(0);
+      expect(each).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('gives the same with more steps than positions as with one a position', async () => {
+    const [enough, more] = [16, 40].map((numIter) =>
+      sample({ numIter, labels: [1], seeds: [3], order: 'raster', temperature: 0 }),
+    );
+    expect((await more).tokens).toEqual((await enough).tokens);
+  });
+
+  it('ignores labels at scale 0, and differs with them', async () => {
+    const run = (label: number | null, cfg: number) => sample({ labels: [label], seeds: [1], cfg, temperature: 0 });
+    const [unlabelled, free, labelled] = [await run(null, 1), await run(4, 0), await run(4, 1)];
+    expect(free.tokens.length).toBe(unlabelled.tokens.length);
+    const agreement = free.tokens.filter((token, index) => token === unlabelled.tokens[index]).length;
+    expect(agreement).not.toBe(labelled.tokens.filter((token, index) => token === unlabelled.tokens[index]).length);
+  });
+
+  it('tells its progress, and stops when told', async () => {
+    const seen: GenerateProgress[] = [];
+    await sample({ labels: [0], seeds: [0], onProgress: (progress) => seen.push(progress) });
+    expect(seen.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
+    expect(seen.at(-1)).toEqual({ step: 4, numIter: 5, known: 16 });
+
+    const controller = new AbortController();
+    const before = tf.memory().numTensors;
+    const stopped = sample({
+      labels: [0],
+      seeds: [0],
+      signal: controller.signal,
+      onProgress: ({ step }) => step === 1 && controller.abort(new Error('enough')),
+    });
+    await expect(stopped).rejects.toThrow('enough');
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.each([
+    ['labels', { labels: [10], seeds: [0] }, 'labels must be null or in [0, 10), got 10'],
+    ['seeds', { labels: [1, 2], seeds: [0] }, 'seeds must be 2, one per label, got 1'],
+    ['numIter', { labels: [1], seeds: [0], numIter: 0 }, 'numIter must be a positive integer, got 0'],
+    ['temperature', { labels: [1], seeds: [0], temperature: -1 }, 'temperature must be 0 or positive, got -1'],
+    [
+      'order',
+      { labels: [1], seeds: [0], order: [[0, 0]] },
+      'order must hold a permutation of 0 … 15 for each of 1 images',
+    ],
+  ])('names wrong %s and leaves nothing behind', async (_, options, message) => {
+    const before = tf.memory().numTensors;
+    await expect(sample(options)).rejects.toThrow(message);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.each([
+    ['parallel', { kind: 'parallel', groupSize: 1 }],
+    ['in groups of 2', { kind: 'autoregressive', groupSize: 2 }],
+    ['in groups of 4', { kind: 'autoregressive', groupSize: 4 }],
+  ] as const)('samples with a head %s', async (_, head) => {
+    const { config } = model;
+    const quantizer = { levels: 4, min: -5, max: 5, range: 3 };
+    const own: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, ...head } };
+    const params = initTokenBridge(randomKey(2), own);
+    const { tokens } = await sample({ params, config: own, labels: [0, 1], seeds: [1, 2], cfg: 1.5 });
+    expect(new Set(tokens)).toEqual(new Set([0, 1, 2, 3]));
+    tf.dispose(params as never);
+  });
+});
