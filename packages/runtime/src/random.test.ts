@@ -1,4 +1,4 @@
-import { testBackends } from '@tb/test-utils';
+import { expectClose, testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { useBackend } from './backend.js';
@@ -79,9 +79,10 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     ];
     for (const draw of draws) {
       const alone = [...values(draw(a, 0)), ...values(draw(b, 0))];
-      expect(values(draw(both, 2))).toEqual(alone);
+      // Vectorized logarithms may round differently by place.
+      expectClose(values(draw(both, 2)), alone, 1e-6);
       const length = alone.length / 2;
-      expect(values(draw(swapped, 2))).toEqual([...alone.slice(length), ...alone.slice(0, length)]);
+      expectClose(values(draw(swapped, 2)), [...alone.slice(length), ...alone.slice(0, length)], 1e-6);
     }
   });
 
