@@ -117,6 +117,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batc
     ...source.task,
     config,
     rematerialize: values.rematerialize,
+    maskGranularity: values.maskGranularity,
     initial:
       values.initial === undefined
         ? undefined

@@ -75,6 +75,12 @@ export const modelOptions = {
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536 }),
   dropout: number('rate of dropout, attention included', { min: 0, max: 0.99 }),
   labelDropout: number('share of labels hidden from the model, for guidance', { min: 0, max: 0.99 }),
+  maskGranularity: integer(
+    'pad the lists of masked positions to multiples of this: larger means fewer programs to compile',
+    {
+      min: 1,
+    },
+  ),
   rematerialize: toggle('compute the inside of each block again for the gradient: less memory, more time'),
 };
 

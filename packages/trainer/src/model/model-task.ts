@@ -37,13 +37,16 @@ export type ModelTaskOptions<Batch extends { labels: Int32Array }> = {
   /** Start from these parameters rather than from noise. */
   initial?: () => Promise<TokenBridge>;
   rematerialize?: boolean;
+  /** Lists of masked positions are padded to multiples of this, see `drawMasking` of @tb/backbone. */
+  maskGranularity?: number;
 };
 
 type StepTensors = Record<string, tf.Tensor> & { labels: tf.Tensor1D; masks: TrainingMasks };
 
 /** Trains the TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
 export function createModelTask<Batch extends { labels: Int32Array }>(options: ModelTaskOptions<Batch>): Task<Batch> {
-  const { config, latents, latentScale, openBatches, heldOut, decoder, initial, rematerialize } = options;
+  const { config, latents, latentScale, openBatches, heldOut, decoder, initial, rematerialize, maskGranularity } =
+    options;
   const inputsOf = (frozen: Tree<tf.Tensor>, batch: StepTensors, key: Key): LossInputs => ({
     latents: tf.mul(sampleLatent(latents.posterior(frozen, batch), key), latentScale),
     labels: batch.labels,
@@ -52,7 +55,7 @@ export function createModelTask<Batch extends { labels: Int32Array }>(options: M
   const toTensors: Task<Batch>['toTensors'] = (batch, random) => ({
     ...latents.toTensors(batch),
     labels: tf.tensor1d(batch.labels, 'int32'),
-    masks: drawTrainingMasks(random, config, batch.labels.length) as unknown as Tree<tf.Tensor>,
+    masks: drawTrainingMasks(random, config, batch.labels.length, maskGranularity) as unknown as Tree<tf.Tensor>,
   });
   const evaluateBatch = jit((params: TokenBridge, frozen: Tree<tf.Tensor>, batch: StepTensors, key: Key) => {
     const { loss: value, accuracy } = evaluate(params, config, inputsOf(frozen, batch, key));
