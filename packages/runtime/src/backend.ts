@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { registerGradients } from './gradients.js';
 import { registerRandomKernels } from './random-kernels.js';
+import { registerTensorflowKernels } from './tensorflow/kernels.js';
 import { registerTrainingKernels } from './wasm/register.js';
 
 /** `auto` takes the first of xla, tensorflow, wasm that loads. */
@@ -101,7 +102,8 @@ async function activate({ engineName, load }: Engine, options: BackendOptions): 
   const reason = await load(options);
   if (!(await tf.setBackend(engineName))) throw new Error(`tfjs could not initialise its ${engineName} backend`);
   await tf.ready();
-  if (engineName !== 'xla') registerRandomKernels(engineName);
+  if (engineName === 'tensorflow') registerTensorflowKernels();
+  else if (engineName !== 'xla') registerRandomKernels(engineName);
   return reason;
 }
 

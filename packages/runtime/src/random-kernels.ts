@@ -7,7 +7,8 @@ import { threefry, threefryStream } from './threefry.js';
 //   ThreefryBits     {key} {shape}                  → int32: element i of a key's row is word 0 of the counter (0, i)
 //   ThreefryUniform  {key} {shape}                  → float32 in [0, 1): (bits >>> 8) · 2^-24
 //   ThreefryFoldIn   {key, data}                    → key of the same shape: both words of the counter (1, data)
-//   DropoutMask      {key} {shape, keepProbability} → float32: 1 / keepProbability where uniform < keepProbability, else 0
+//   DropoutMask      {key} {shape, keepProbability} → float32: 1 / keepProbability with that probability, else 0;
+//                                                     which elements is the backend's choice
 //
 // A key is int32 [2], or [N, 2] for one key per row of a `shape` that starts with N. `data` is an int32 scalar.
 
@@ -19,8 +20,7 @@ const kernels: Record<string, (inputs: Inputs, attributes: Attributes) => HostAr
   ThreefryBits: ({ key }, { shape }) => bits(key, shape),
   ThreefryUniform: ({ key }, { shape }) => mapWords(bits(key, shape), toUnit),
   ThreefryFoldIn: ({ key, data }) => foldIn(key, data[0]),
-  DropoutMask: ({ key }, { shape, keepProbability }) =>
-    mapWords(bits(key, shape), (word) => (toUnit(word) < keepProbability ? 1 / keepProbability : 0)),
+  DropoutMask: ({ key }, { shape, keepProbability }) => dropoutMask(key, shape, keepProbability),
 };
 
 /** Registers the random kernels for a backend whose tensors the host reads and writes at once. */
@@ -50,12 +50,39 @@ export function toUnit(word: number): number {
 
 function bits(key: Int32Array, shape: readonly number[]): Int32Array {
   const words = new Int32Array(tf.util.sizeFromShape([...shape]));
-  const rows = key.length / 2;
-  const rowLength = words.length / rows;
-  for (let row = 0; row < rows; row++) {
-    threefryStream(key[2 * row], key[2 * row + 1], words.subarray(row * rowLength, (row + 1) * rowLength));
-  }
+  forEachRow(key, words, (row, key0, key1) => threefryStream(key0, key1, row));
   return words;
+}
+
+/** Four elements a block, 16 bits each: masks are most of the random numbers of a training step. */
+function dropoutMask(key: Int32Array, shape: readonly number[], keepProbability: number): Float32Array {
+  const mask = new Float32Array(tf.util.sizeFromShape([...shape]));
+  const threshold = Math.round(keepProbability * 0x10000);
+  const kept = 1 / keepProbability;
+  forEachRow(key, mask, (row, key0, key1) => {
+    const blocks = Math.ceil(row.length / 4);
+    const [first, second] = [new Int32Array(blocks), new Int32Array(blocks)];
+    threefryStream(key0, key1, first, second);
+    for (let block = 0, i = 0; block < blocks; block++) {
+      for (const word of [first[block], second[block]]) {
+        row[i++] = (word & 0xffff) < threshold ? kept : 0; // writes past the end of a typed array do nothing
+        row[i++] = word >>> 16 < threshold ? kept : 0;
+      }
+    }
+  });
+  return mask;
+}
+
+function forEachRow<T extends HostArray>(
+  key: Int32Array,
+  values: T,
+  fill: (row: T, key0: number, key1: number) => void,
+): void {
+  const rows = key.length / 2;
+  const length = values.length / rows;
+  for (let row = 0; row < rows; row++) {
+    fill(values.subarray(row * length, (row + 1) * length) as T, key[2 * row], key[2 * row + 1]);
+  }
 }
 
 function foldIn(key: Int32Array, data: number): Int32Array {

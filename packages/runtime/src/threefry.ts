@@ -26,10 +26,10 @@ export function threefry(key0: number, key1: number, counter0: number, counter1:
 }
 
 /**
- * Word 0 of Threefry-2x32-20(key, (0, i)) for i = 0 … out.length − 1: the stream behind every random tensor.
- * The same function as `threefry`, unrolled because millions of elements pass through it.
+ * Word 0 of Threefry-2x32-20(key, (0, i)) for i = 0 … out.length − 1, the stream behind every random tensor; and word 1
+ * into `second` where it is given. The same function as `threefry`, unrolled because millions of elements pass through.
  */
-export function threefryStream(key0: number, key1: number, out: Int32Array): void {
+export function threefryStream(key0: number, key1: number, out: Int32Array, second?: Int32Array): void {
   const key2 = key0 ^ key1 ^ parity;
   // biome-ignore format: one round per line
   for (let i = 0; i < out.length; i++) {
@@ -58,7 +58,8 @@ export function threefryStream(key0: number, key1: number, out: Int32Array): voi
     x0 = (x0 + x1) | 0; x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0;
     x0 = (x0 + x1) | 0; x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
     x0 = (x0 + x1) | 0; x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0;
-    x0 = (x0 + x1) | 0;
+    x0 = (x0 + x1) | 0; x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
     out[i] = (x0 + key2) | 0;
+    if (second) second[i] = (x1 + key0 + 5) | 0;
   }
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { composedKernel, replaceWasmKernel } from './composed-kernel.js';
+import { composedKernel, replaceKernel } from '../composed-kernel.js';
 
 // Gradients of 2-D convolution from the kernels that run through XNNPACK. The WASM backend has none with respect to
 // the filter, and a plain loop (2 GFLOP/s) with respect to the input.
@@ -16,14 +16,16 @@ type Shape4D = [number, number, number, number];
 
 /** Registers Conv2DBackpropFilter, and Conv2DBackpropInput in place of the backend's own. */
 export function registerConvolutionGradients(): void {
-  replaceWasmKernel(
+  replaceKernel(
+    'wasm',
     'Conv2DBackpropFilter',
     composedKernel(({ x, dy }, attributes) => {
       const info = convolutionInfo(x.shape as Shape4D, attributes.filterShape, attributes);
       return filterGradient(x as tf.Tensor4D, dy as tf.Tensor4D, info);
     }),
   );
-  replaceWasmKernel(
+  replaceKernel(
+    'wasm',
     'Conv2DBackpropInput',
     composedKernel(({ dy, filter }, attributes) => {
       const info = convolutionInfo(attributes.inputShape, filter.shape as Shape4D, attributes);

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { composedKernel, replaceWasmKernel } from './composed-kernel.js';
+import { composedKernel, replaceKernel } from '../composed-kernel.js';
 import type { WasmBackend } from './wasm-backend.js';
 
 /** Replaces kernels of the WASM backend that are wrong for integers and booleans, and its element-wise Tile. */
@@ -11,7 +11,7 @@ export function registerDataMovement(): void {
 
 /** Tile is behind every broadcastTo. The backend's own walks element by element; this copies blocks. */
 function registerTile(): void {
-  replaceWasmKernel('Tile', ({ inputs, backend: tfBackend, attrs }) => {
+  replaceKernel('wasm', 'Tile', ({ inputs, backend: tfBackend, attrs }) => {
     const backend = tfBackend as WasmBackend;
     const x = inputs.x as tf.TensorInfo;
     const { reps } = attrs as unknown as { reps: number[] };
@@ -57,7 +57,9 @@ function registerClipByValue(): void {
       tf.scalar(Math.floor(clipValueMax), 'int32'),
     ),
   );
-  replaceWasmKernel('ClipByValue', (call) => (call.inputs.x?.dtype === 'int32' ? clipIntegers(call) : original(call)));
+  replaceKernel('wasm', 'ClipByValue', (call) =>
+    call.inputs.x?.dtype === 'int32' ? clipIntegers(call) : original(call),
+  );
 }
 
 /** The backend reads booleans as 32-bit numbers when it selects between them. */
@@ -66,5 +68,5 @@ function registerSelect(): void {
   const selectBooleans = composedKernel(({ condition, t, e }) =>
     tf.cast(tf.where(condition, tf.cast(t, 'int32'), tf.cast(e, 'int32')), 'bool'),
   );
-  replaceWasmKernel('Select', (call) => (call.inputs.t?.dtype === 'bool' ? selectBooleans(call) : original(call)));
+  replaceKernel('wasm', 'Select', (call) => (call.inputs.t?.dtype === 'bool' ? selectBooleans(call) : original(call)));
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { replaceWasmKernel } from './composed-kernel.js';
+import { replaceKernel } from '../composed-kernel.js';
 import { forEachPart, type WasmBackend } from './wasm-backend.js';
 
 // The WASM backend multiplies two plain matrices through XNNPACK, at some 20 GFLOP/s a core, but transposed or batched
@@ -25,7 +25,7 @@ const multiplyOf = new WeakMap<WasmBackend, Multiply>();
 
 /** Replaces the BatchMatMul kernel of the WASM backend. */
 export function registerMatrixProduct(): void {
-  replaceWasmKernel('BatchMatMul', ({ inputs, backend, attrs }) => {
+  replaceKernel('wasm', 'BatchMatMul', ({ inputs, backend, attrs }) => {
     const { a, b } = inputs as { a: tf.Tensor; b: tf.Tensor };
     const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
     const outer = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));

@@ -1,5 +1,7 @@
+import { registerBlockCopies } from './block-copies.js';
 import { registerConvolutionGradients } from './convolution.js';
 import { registerDataMovement } from './data-movement.js';
+import { registerLeadingSum } from './leading-sum.js';
 import { registerMatrixProduct } from './matrix-product.js';
 import { registerSegmentSum } from './segment-sum.js';
 
@@ -13,4 +15,6 @@ export function registerTrainingKernels(): void {
   registerConvolutionGradients();
   registerSegmentSum();
   registerDataMovement();
+  registerBlockCopies();
+  registerLeadingSum();
 }

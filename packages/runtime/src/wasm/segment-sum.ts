@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { replaceWasmKernel } from './composed-kernel.js';
+import { replaceKernel } from '../composed-kernel.js';
 import type { WasmBackend } from './wasm-backend.js';
 
 /**
@@ -7,7 +7,7 @@ import type { WasmBackend } from './wasm-backend.js';
  * each row of `x` to the row of the result that its segment names. A negative segment drops its row.
  */
 export function registerSegmentSum(): void {
-  replaceWasmKernel('UnsortedSegmentSum', ({ inputs, backend: tfBackend, attrs }) => {
+  replaceKernel('wasm', 'UnsortedSegmentSum', ({ inputs, backend: tfBackend, attrs }) => {
     const backend = tfBackend as WasmBackend;
     const { x, segmentIds } = inputs as Record<string, tf.TensorInfo>;
     const { numSegments } = attrs as unknown as { numSegments: number };

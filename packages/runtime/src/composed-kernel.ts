@@ -5,12 +5,12 @@ export type KernelInputs = Record<string, tf.Tensor>;
 // biome-ignore lint/suspicious/noExplicitAny: each kernel knows its own attributes.
 export type KernelAttributes = any;
 
-/** Registers a kernel for the WASM backend in place of the one it has, if it has one. */
-export function replaceWasmKernel(kernelName: string, kernelFunc: tf.KernelFunc): void {
-  const original = tf.getKernel(kernelName, 'wasm');
-  if (original) tf.unregisterKernel(kernelName, 'wasm');
+/** Registers a kernel for a backend in place of the one it has, if it has one. */
+export function replaceKernel(backendName: string, kernelName: string, kernelFunc: tf.KernelFunc): void {
+  const original = tf.getKernel(kernelName, backendName);
+  if (original) tf.unregisterKernel(kernelName, backendName);
   // The original's set-up stays: the new kernel may call the old one.
-  tf.registerKernel({ ...original, kernelName, backendName: 'wasm', kernelFunc });
+  tf.registerKernel({ ...original, kernelName, backendName, kernelFunc });
 }
 
 /** A kernel made of tfjs operations. Its temporaries are disposed; nothing in it is recorded for gradients. */
