@@ -1,0 +1,56 @@
+// The folder that --out names: one PNG per picture, each written at once under its final name.
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '@tb/command-line';
+import { writeFileAtomic } from '@tb/io';
+import { encodePng, type Pixels } from '@tb/trainer';
+import type { Job } from './jobs.js';
+import { readSettings, withSettings } from './png-text.js';
+import { differences, pictureSettings, type Settings } from './settings.js';
+
+/** Files of a folder are examined this many at a time. */
+const atOnce = 32;
+
+/**
+ * The pictures that are still to be made. Whole files with the same settings are kept, damaged ones are made anew.
+ *
+ * @throws UsageError when the folder holds pictures of other settings or of another origin
+ */
+export async function missingJobs(folder: string, jobs: readonly Job[], settings: Settings): Promise<Job[]> {
+  const present = new Set(await readdir(folder));
+  const foreign = [...present].find((name) => /\.(png|jpe?g|webp)$/i.test(name) && !/^class-\d+-\d+\.png$/.test(name));
+  if (foreign !== undefined)
+    throw new UsageError(
+      `--out ${folder} holds pictures that are not from tb-sample (${foreign}); choose another folder`,
+    );
+  const missing: Job[] = [];
+  for (let start = 0; start < jobs.length; start += atOnce) {
+    const some = jobs.slice(start, start + atOnce);
+    const kept = await Promise.all(some.map((job) => present.has(job.file) && isKept(folder, job, settings)));
+    missing.push(...some.filter((_, place) => !kept[place]));
+  }
+  return missing;
+}
+
+async function isKept(folder: string, job: Job, settings: Settings): Promise<boolean> {
+  const found = readSettings(await readFile(join(folder, job.file)));
+  if (found === undefined) return false;
+  const different = differences(found, settings);
+  if (different.length > 0)
+    throw new UsageError(
+      `--out ${folder} holds pictures made with other settings: ${different.join(', ')}; choose another folder`,
+    );
+  return found.pictureSeed === String(job.seed);
+}
+
+/** Writes one picture with its settings, without loss. */
+export async function writePicture(
+  folder: string,
+  job: Job,
+  picture: Pixels,
+  settings: Settings,
+  backend: string,
+): Promise<void> {
+  const png = withSettings(await encodePng(picture), pictureSettings(settings, backend, job));
+  await writeFileAtomic(join(folder, job.file), png);
+}

@@ -1,0 +1,59 @@
+// PNG files carry text in chunks: length, type, data, CRC-32 of type and data (W3C PNG specification, section 5.3).
+import { crc32 } from 'node:zlib';
+
+/** The keyword under which a picture says how it was made. */
+export const settingsKeyword = 'tokenbridge';
+
+const signatureLength = 8;
+/** The header chunk comes first and has 13 bytes of data. */
+const afterHeader = signatureLength + 12 + 13;
+
+/** The file with a text chunk behind its header chunk. Signs beyond ASCII become JSON escapes. */
+export function withSettings(png: Uint8Array, settings: Record<string, unknown>): Uint8Array {
+  const json = JSON.stringify(settings).replace(
+    /[\u0080-\uffff]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  const chunk = encodeChunk('tEXt', Buffer.from(`${settingsKeyword}\0${json}`, 'latin1'));
+  return Buffer.concat([png.subarray(0, afterHeader), chunk, png.subarray(afterHeader)]);
+}
+
+function encodeChunk(type: string, data: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const chunk = Buffer.alloc(body.length + 8);
+  chunk.writeUInt32BE(data.length, 0);
+  body.copy(chunk, 4);
+  chunk.writeUInt32BE(crc32(body), body.length + 4);
+  return chunk;
+}
+
+/**
+ * The settings in a PNG file.
+ *
+ * @returns undefined when the file is no PNG, is damaged or cut short, or says nothing about itself
+ */
+export function readSettings(png: Uint8Array): Record<string, unknown> | undefined {
+  const file = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
+  let found: Record<string, unknown> | undefined;
+  for (let offset = signatureLength; offset + 12 <= file.length; ) {
+    const length = file.readUInt32BE(offset);
+    const end = offset + 8 + length;
+    if (end + 4 > file.length || crc32(file.subarray(offset + 4, end)) !== file.readUInt32BE(end)) return undefined;
+    const type = file.toString('latin1', offset + 4, offset + 8);
+    if (type === 'IEND') return found;
+    if (type === 'tEXt') found ??= parseText(file.toString('latin1', offset + 8, end));
+    offset = end + 4;
+  }
+  return undefined;
+}
+
+function parseText(content: string): Record<string, unknown> | undefined {
+  const [keyword, text] = content.split('\0');
+  if (keyword !== settingsKeyword) return undefined;
+  try {
+    const settings: unknown = JSON.parse(text);
+    return typeof settings === 'object' && settings !== null ? { ...settings } : undefined;
+  } catch {
+    return undefined;
+  }
+}
