@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ArraySpec, DeviceBuffer, ElementType, Executor, HostArray } from './executor.js';
 import { activeTrace, isPending, makeLeaf, type Node, release, sweepUnused } from './graph/node.js';
 import { constant, denseConstant } from './hlo/literal.js';
+import { reshape } from './hlo/shape.js';
 import { type LazyRunner, lazyRunnerOf } from './lazy.js';
 import { float32OfBfloat16 } from './precision.js';
 import { userFrame } from './user-frame.js';
@@ -39,11 +40,17 @@ export class XlaBackend extends tf.KernelBackend {
     this.lazy = lazyRunnerOf(executor);
   }
 
-  /** The graph node behind a tensor. */
-  nodeOf(dataId: tf.DataId): Node {
+  /** The graph node behind a tensor, in the tensor's shape: tensors of several shapes may share a dataId. */
+  nodeOf({ dataId, shape }: tf.TensorInfo): Node {
     const { node, dtype } = this.data.get(dataId);
     if (!node) throw new Error(`xla backend: dtype must be float32, int32 or bool, got ${dtype}`);
-    return node;
+    return reshape(node, shape);
+  }
+
+  /** True when no other tensor has the same memory. */
+  isSoleOwner({ dataId }: tf.TensorInfo): boolean {
+    const { node, refCount } = this.data.get(dataId);
+    return refCount === 1 && node?.references === 1;
   }
 
   /** A new handle on a node. */

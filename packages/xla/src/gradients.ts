@@ -27,7 +27,7 @@ function sumTo(dy: tf.Tensor, shape: number[]): tf.Tensor {
 /** A product of the gradient, for `target`: that of a parameter is given in float32. */
 function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean, target: tf.Tensor): tf.Tensor {
   const backend = tf.backend();
-  const keepFloat32 = backend instanceof XlaBackend && backend.nodeOf(target.dataId).isWeak;
+  const keepFloat32 = backend instanceof XlaBackend && backend.nodeOf(target).isWeak;
   const attributes = { transposeA, transposeB, keepFloat32 };
   return sumTo(tf.engine().runKernel('BatchMatMul', { a, b }, attributes) as tf.Tensor, target.shape);
 }

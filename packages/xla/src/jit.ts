@@ -111,7 +111,7 @@ function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: Xla
       arg as Tree<unknown>,
       (leaf, path) => {
         if (!(leaf instanceof tf.Tensor)) return leaf;
-        const spec = backend.nodeOf(leaf.dataId).type;
+        const spec = backend.nodeOf(leaf).type;
         leaves.push({ tensor: leaf, path, dtype: leaf.dtype, spec, isDonated: donate.includes(index) });
         return `${leaf.dtype} ${spec.type}[${leaf.shape}]`;
       },
@@ -142,7 +142,7 @@ function distinct(_name: string, value: unknown): unknown {
 function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donated: tf.Tensor[]): unknown[] {
   const { executable, used, captures } = program;
   const inputs = calls.map(({ leaves }, replica) => {
-    const nodes = used.map((index) => backend.nodeOf(leaves[index].tensor.dataId));
+    const nodes = used.map((index) => backend.nodeOf(leaves[index].tensor));
     const buffers = backend.lazy.materialize([...nodes, ...captures]);
     return buffers.map((buffer) => replicaBuffer(backend.executor, buffer, replica));
   });
@@ -153,6 +153,7 @@ function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donat
     program.donated,
   );
   for (const { buffer, isCopy } of inputs.flat()) if (isCopy) backend.executor.free(buffer);
+  backend.afterKernel();
   for (const node of copies) node.buffer = undefined;
   for (const tensor of donated) tensor.dispose();
   return outputs.map((buffers) => resultTree(backend, program, buffers));
@@ -170,10 +171,10 @@ function protectShared(
 ) {
   const taken = calls.flatMap(({ leaves }, replica) =>
     program.donated.flatMap((place) => {
-      const node = backend.nodeOf(leaves[program.used[place]].tensor.dataId);
+      const { tensor } = leaves[program.used[place]];
       const input = inputs[replica][place];
       if (input.isCopy) return [];
-      if (node.references === 1) return [node];
+      if (backend.isSoleOwner(tensor)) return [backend.nodeOf(tensor)];
       inputs[replica][place] = { buffer: backend.lazy.copy(input.buffer), isCopy: true };
       return [];
     }),

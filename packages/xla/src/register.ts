@@ -16,7 +16,7 @@ import { poolKernels } from './kernels/pool.js';
 import { randomKernels } from './kernels/random.js';
 import { reductionKernels } from './kernels/reduction.js';
 import { defineKernel, defineMissing } from './kernels/registry.js';
-import { shapeKernels } from './kernels/shape.js';
+import { defineViews, shapeKernels } from './kernels/shape.js';
 import { unaryKernels } from './kernels/unary.js';
 import { createPjrtExecutor } from './pjrt/pjrt-executor.js';
 
@@ -42,6 +42,7 @@ export function registerKernels(): void {
   if (isRegistered) return;
   isRegistered = true;
   for (const table of tables) for (const [name, kernel] of Object.entries(table)) defineKernel(name, kernel);
+  defineViews();
   for (const name of kernelNames()) defineMissing(name);
   registerGradients();
 }

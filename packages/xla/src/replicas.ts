@@ -19,7 +19,7 @@ export function replicate<T extends Tree<tf.Tensor>>(tree: T, replicas: number):
   const backend = tf.backend() as XlaBackend;
   return Array.from({ length: replicas }, (_, replica) =>
     mapTree(tree as Tree<tf.Tensor>, (tensor) => {
-      const node = backend.nodeOf(tensor.dataId);
+      const node = backend.nodeOf(tensor);
       const [buffer] = backend.lazy.materialize([node]);
       const own =
         replica === buffer.device ? backend.lazy.copy(buffer) : replicaBuffer(backend.executor, buffer, replica).buffer;

@@ -113,7 +113,7 @@ function runTraced(
     }) as unknown[];
     outputs = mapTree(fn(...symbolic) as Tree<unknown>, (leaf, path): Output => {
       if (!(leaf instanceof tf.Tensor)) return new Output({ value: leaf });
-      const node = inTrace(trace, backend.nodeOf(leaf.dataId));
+      const node = inTrace(trace, backend.nodeOf(leaf));
       results.push({ node, path });
       return new Output({ result: results.length - 1, dtype: leaf.dtype, shape: leaf.shape });
     });

@@ -58,6 +58,11 @@ export function like(x: Node, value: number): Node {
   return constant(value, x.type.type, x.type.shape);
 }
 
+/** Neither infinite nor NaN. */
+export function isFiniteNumber(x: Node): Node {
+  return makeNode('stablehlo.is_finite', [x], '', { type: 'i1', shape: x.type.shape });
+}
+
 export function isNotANumber(x: Node): Node {
   return compare('NE', x, x);
 }

@@ -56,12 +56,12 @@ export function reduce(x: Node, reduction: Reduction, axes: readonly number[]): 
   );
 }
 
-/** Index of the largest (or smallest) element along one axis, the first of equals; NaN wins. */
+/** Index of the largest (or smallest) element along one axis, the first of equals; NaN never wins. */
 export function argReduce(x: Node, axis: number, direction: 'GT' | 'LT'): Node {
   const { type, shape } = x.type;
   const kept = shape.filter((_, i) => i !== axis);
   const start = constant(identityOf(direction === 'GT' ? 'maximum' : 'minimum', type), type);
-  const operands = [x, iota('i32', shape, axis), start, constant(INT32_MAX, 'i32')];
+  const operands = [x, iota('i32', shape, axis), start, constant(0, 'i32')];
   const [value, index] = [`tensor<${type}>`, 'tensor<i32>'];
   const test = (name: string, how: string, a: string, b: string, of: string, kind: string) =>
     `%${name} = stablehlo.compare ${how}, %${a}, %${b}, ${kind} : (${of}, ${of}) -> tensor<i1> `;
@@ -69,8 +69,8 @@ export function argReduce(x: Node, axis: number, direction: 'GT' | 'LT'): Node {
   const regions =
     `{ ^bb0(%v0: ${value}, %i0: ${index}, %v1: ${value}, %i1: ${index}): ` +
     test('better', direction, 'v0', 'v1', value, kind) +
-    test('nan0', 'NE', 'v0', 'v0', value, kind) +
-    '%wins = stablehlo.or %better, %nan0 : tensor<i1> ' +
+    test('nan1', 'NE', 'v1', 'v1', value, kind) +
+    '%wins = stablehlo.or %better, %nan1 : tensor<i1> ' +
     test('equal', 'EQ', 'v0', 'v1', value, kind) +
     test('before', 'LT', 'i0', 'i1', index, 'SIGNED') +
     '%tie = stablehlo.and %equal, %before : tensor<i1> ' +

@@ -61,7 +61,15 @@ function scatterInto(target: Node, indices: Node, updates: Node, reduction?: 'ad
   const rest = target.type.shape.slice(depth);
   const count = sizeOf(indices.type.shape) / depth;
   const rows = reshape(convert(indices, 'i32'), [count, depth]);
-  return scatterSlices(target, rows, reshape(convert(updates, target.type.type), [count, ...rest]), reduction);
+  const values = convert(updates, target.type.type);
+  const isOne = sizeOf(values.type.shape) === 1;
+  const full = [count, ...rest];
+  return scatterSlices(target, rows, isOne ? broadcastTo(reshape(values, []), full) : reshape(values, full), reduction);
+}
+
+/** What the helpers of TensorFlow.js read of a tensor. */
+function tensorLike(x: Node): tf.Tensor {
+  return { shape: [...x.type.shape], rank: x.type.shape.length } as tf.Tensor;
 }
 
 /** How often each value below `size` occurs in a row, or the sum of its weights. */
@@ -82,6 +90,7 @@ export const gatherKernels: KernelTable = {
   Bincount: ({ x, weights }, { size }) => countValues(x.node, weights.node, size, false),
   DenseBincount: ({ x, weights }, { size, binaryOutput }) => countValues(x.node, weights.node, size, binaryOutput),
   GatherNd: ({ params, indices }) => {
+    tf.backend_util.prepareAndValidate(tensorLike(params.node), tensorLike(indices.node));
     const depth = indices.node.type.shape.at(-1)!;
     const shape = [...indices.node.type.shape.slice(0, -1), ...params.node.type.shape.slice(depth)];
     if (sizeOf(shape) === 0) return constant(0, params.node.type.type, shape);
@@ -89,7 +98,15 @@ export const gatherKernels: KernelTable = {
   },
   GatherV2: ({ x, indices }, { axis, batchDims = 0 }) => {
     const [at] = tf.util.parseAxisParam(axis, [...x.node.type.shape]);
-    return gather(x.node, convert(indices.node, 'i32'), at, batchDims);
+    const info = tf.backend_util.segment_util.collectGatherOpShapeInfo(
+      tensorLike(x.node),
+      tensorLike(indices.node),
+      at,
+      batchDims,
+    );
+    const rank = indices.node.type.shape.length;
+    if (sizeOf(info.outputShape) === 0) return constant(0, x.node.type.type, info.outputShape);
+    return gather(x.node, convert(indices.node, 'i32'), at, batchDims < 0 ? batchDims + rank : batchDims);
   },
   ScatterNd: ({ indices, updates }, { shape }) =>
     scatterInto(constant(0, updates.node.type.type, shape), indices.node, updates.node, 'add'),

@@ -23,6 +23,7 @@ const contracted = (rank: number, isTransposed: boolean, isLeft: boolean) =>
  * that is the same for the whole batch is not repeated.
  */
 export function matMul(a: Node, b: Node, { transposeA, transposeB, keepFloat32 = false }: MatMul): Node {
+  assertMatrices(a, b, transposeA, transposeB);
   const [lhs, rhs] = [convert(a, productType()), convert(b, productType())];
   const type = keepFloat32 ? 'f32' : productType();
   const precision = dotPrecision();
@@ -60,14 +61,33 @@ export function matMul(a: Node, b: Node, { transposeA, transposeB, keepFloat32 =
   );
 }
 
+function assertMatrices(a: Node, b: Node, transposeA: boolean, transposeB: boolean): void {
+  const [left, right] = [a.type.shape, b.type.shape];
+  const inner = [left.at(transposeA ? -2 : -1), right.at(transposeB ? -1 : -2)];
+  if (left.length < 2 || right.length < 2 || inner[0] !== inner[1]) {
+    throw new Error(
+      `matMul: shapes must fit, got [${left}] and [${right}] with transposeA=${transposeA} and transposeB=${transposeB}`,
+    );
+  }
+}
+
+/** Integers are multiplied as float32, exactly up to 2^24. */
+function matMulOfType({ a, b }: Inputs, attributes: MatMul): Node {
+  const product = matMul(a.node, b.node, attributes);
+  return a.node.type.type === 'i32' && b.node.type.type === 'i32' ? convert(product, 'i32') : product;
+}
+
 /** Bias and activation of the fused kernels, which tf.layers uses. */
 export function finishFused(
   product: Node,
   inputs: Inputs,
-  attributes: { activation?: string; leakyreluAlpha?: number },
+  attributes: { activation?: string; leakyreluAlpha?: number; dataFormat?: string },
 ): Node {
   const { bias, preluActivationWeights } = inputs;
-  const x = bias ? elementwise(product, bias.node, ew.add, true) : product;
+  // Channels come last, or second: then a vector of them needs two more axes.
+  const perChannel = (node: Node) =>
+    attributes.dataFormat === 'NCHW' && node.type.shape.length === 1 ? reshape(node, [node.type.shape[0], 1, 1]) : node;
+  const x = bias ? elementwise(product, perChannel(bias.node), ew.add, true) : product;
   const zero = ew.like(x, 0);
   switch (attributes.activation ?? 'linear') {
     case 'linear':
@@ -85,7 +105,7 @@ export function finishFused(
     case 'prelu':
       return elementwise(
         float(x),
-        float(preluActivationWeights.node),
+        perChannel(float(preluActivationWeights.node)),
         (v, slope) => ew.select(ew.compare('GE', v, ew.like(v, 0)), v, ew.multiply(v, slope)),
         false,
       );
@@ -122,15 +142,33 @@ function contract(left: Labelled, right: Labelled, needed: string): Labelled {
   return { node, labels: [...batch, ...free(a.labels), ...free(b.labels)].join('') };
 }
 
+function assertEquation(nodes: readonly Node[], equation: string, terms: string[], output: string | undefined): void {
+  if (equation.split('->').length !== 2) {
+    throw new Error(`einsum: Equations without an arrow are not supported, and Expecting exactly one, got ${equation}`);
+  }
+  if (terms.length !== nodes.length)
+    throw new Error(`einsum: Expected ${terms.length} input tensors, received ${nodes.length}`);
+  if (terms.some((term) => new Set(term).size < term.length)) {
+    throw new Error(`einsum: a label twice in one term is not implemented yet, got ${equation}`);
+  }
+  const sizes = new Map<string, number>();
+  for (const [i, term] of terms.entries()) {
+    const { shape } = nodes[i].type;
+    const isFitting =
+      term.length === shape.length &&
+      [...term].every((label, axis) => (sizes.get(label) ?? shape[axis]) === shape[axis]);
+    if (!isFitting) throw new Error(`einsum: ${term} does not fit the shape [${shape}] in ${equation}`);
+    for (const [axis, label] of [...term].entries()) sizes.set(label, shape[axis]);
+  }
+  if ([...output!].some((label) => !sizes.has(label)))
+    throw new Error(`einsum: the output has a label of its own in ${equation}`);
+}
+
 /** Einstein summation, two operands at a time from the left. */
 function einsum(nodes: readonly Node[], equation: string): Node {
   const [left, output] = equation.replaceAll(' ', '').split('->');
   const terms = left.split(',');
-  if (output === undefined || /\.\./.test(equation) || terms.some((term) => new Set(term).size < term.length)) {
-    throw new Error(
-      `Einsum: equation must have an arrow, no ellipsis and no repeated label in a term, got ${equation}`,
-    );
-  }
+  assertEquation(nodes, equation, terms, output);
   const operands = nodes.map((node, i) => ({ node, labels: terms[i] }));
   const result = operands
     .slice(1)
@@ -146,7 +184,7 @@ function einsum(nodes: readonly Node[], equation: string): Node {
 }
 
 export const matMulKernels: KernelTable = {
-  BatchMatMul: ({ a, b }, attributes) => matMul(a.node, b.node, attributes),
+  BatchMatMul: (inputs, attributes) => matMulOfType(inputs, attributes as MatMul),
   Einsum: (inputs, { equation }) =>
     einsum(
       Object.values(inputs).map(({ node }) => node),

@@ -50,7 +50,7 @@ export function definedKernels(): string[] {
 function valuesOf(inputs: tf.NamedTensorInfoMap, backend: XlaBackend): Inputs {
   const values: Inputs = {};
   for (const [name, info] of Object.entries(inputs)) {
-    if (info) values[name] = { node: backend.nodeOf(info.dataId), dtype: info.dtype };
+    if (info) values[name] = { node: backend.nodeOf(info), dtype: info.dtype };
   }
   return values;
 }
@@ -61,6 +61,23 @@ function tensorInfo(node: Node, backend: XlaBackend): tf.TensorInfo {
   const dtype = dtypeOf[node.type.type];
   if (!dtype) throw new Error(`xla backend: a kernel gave ${node.type.type}, which no tensor has`);
   return { dataId: backend.hold(node, dtype), shape: [...node.type.shape], dtype };
+}
+
+/**
+ * A kernel that gives its input in another shape, which costs nothing: the tensors share one dataId, as everywhere in
+ * TensorFlow.js.
+ */
+export function defineView(kernelName: string, shapeOf: (input: tf.TensorInfo, attributes: never) => number[]): void {
+  names.add(kernelName);
+  tf.registerKernel({
+    kernelName,
+    backendName: 'xla',
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const [input] = Object.values(inputs) as tf.TensorInfo[];
+      (backend as XlaBackend).incRef(input.dataId);
+      return { dataId: input.dataId, shape: shapeOf(input, attrs as never), dtype: input.dtype };
+    },
+  });
 }
 
 /** Makes a kernel that is missing say so. */

@@ -10,13 +10,14 @@ import {
   pad,
   reshape,
   reverse,
+  sameShape,
   sizeOf,
   slice,
   sliceAxis,
   transpose,
 } from '../hlo/shape.js';
 import { alignStorage } from '../precision.js';
-import { elementTypeOf, type Inputs, type KernelTable } from './registry.js';
+import { defineView, elementTypeOf, type Inputs, type KernelTable } from './registry.js';
 
 /** Replaces the one −1 by what is left. */
 function inferShape(shape: readonly number[], size: number): number[] {
@@ -107,12 +108,29 @@ function depthToSpace(x: Node, block: number, dataFormat: string): Node {
   return isLast ? result : transpose(result, [0, 3, 1, 2]);
 }
 
+/** Kernels whose result is their input in another shape. */
+export function defineViews(): void {
+  defineView('Identity', ({ shape }) => shape);
+  defineView('Reshape', (x, { shape }: { shape: number[] }) => inferShape(shape, sizeOf(x.shape)));
+  defineView('ExpandDims', (input, { dim }: { dim: number }) => {
+    const shape = [...input.shape];
+    const isWithin = -(shape.length + 1) <= dim && dim <= shape.length;
+    tf.util.assert(isWithin, () => `expandDims: axis must be within the rank ${shape.length}, got ${dim}`);
+    shape.splice(dim < 0 ? dim + shape.length + 1 : dim, 0, 1);
+    return shape;
+  });
+}
+
 export const shapeKernels: KernelTable = {
   BatchToSpaceND: ({ x }, { blockShape, crops }) => batchToSpace(x.node, blockShape, crops),
   BroadcastTo: ({ x }, { shape }) => broadcastTo(x.node, shape),
   Concat: (inputs, { axis }) => {
     const nodes = nodesOf(inputs);
     const at = axis < 0 ? axis + nodes[0].type.shape.length : axis;
+    tf.backend_util.assertParamsConsistent(
+      nodes.map(({ type }) => [...type.shape]),
+      at,
+    );
     const filled = nodes.filter((node) => sizeOf(node.type.shape) > 0);
     return concatenate(filled.length > 0 ? filled : nodes, at);
   },
@@ -123,11 +141,6 @@ export const shapeKernels: KernelTable = {
     const column = broadcastInDim(reshape(x.node, [size]), [size, size], [0]);
     const isDiagonal = ew.compare('EQ', iota('i32', [size, size], 0), iota('i32', [size, size], 1));
     return reshape(ew.select(isDiagonal, column, constant(0, type, [size, size])), [...shape, ...shape]);
-  },
-  ExpandDims: ({ input }, { dim }) => {
-    const shape = [...input.node.type.shape];
-    shape.splice(dim < 0 ? dim + shape.length + 1 : dim, 0, 1);
-    return reshape(input.node, shape);
   },
   Fill: (_, { shape, value, dtype }) => constant(Number(value), elementTypeOf(dtype ?? 'float32'), shape),
   FlipLeftRight: ({ image }) => reverse(image.node, [2]),
@@ -150,7 +163,12 @@ export const shapeKernels: KernelTable = {
   },
   Pack: (inputs, { axis }) => {
     const nodes = nodesOf(inputs);
-    const rank = nodes[0].type.shape.length;
+    const { shape: first } = nodes[0].type;
+    const isAlike = Object.values(inputs).every(
+      ({ node, dtype }) => sameShape(node.type.shape, first) && dtype === inputs[0].dtype,
+    );
+    tf.util.assert(isAlike, () => 'stack: All tensors passed to stack must have matching shapes and dtypes');
+    const rank = first.length;
     const at = axis < 0 ? axis + rank + 1 : axis;
     const shape = [...nodes[0].type.shape];
     shape.splice(at, 0, 1);
@@ -167,13 +185,14 @@ export const shapeKernels: KernelTable = {
       paddings.map(([, high]: number[]) => high),
     ),
   Range: (_, { start, stop, step, dtype = 'float32' }) => {
-    const isEmpty = start === stop || stop > start !== step > 0;
-    const count = isEmpty ? 0 : Math.ceil(Math.abs((stop - start) / step));
+    // TensorFlow.js counts down by default when the end lies below.
+    const stride = stop < start && step === 1 ? -1 : step;
+    const isEmpty = start === stop || stop > start !== stride > 0;
+    const count = isEmpty ? 0 : Math.ceil(Math.abs((stop - start) / stride));
     const type = elementTypeOf(dtype);
     const steps = convert(iota('i32', [count], 0), type);
-    return ew.add(ew.multiply(steps, ew.like(steps, step)), ew.like(steps, start));
+    return ew.add(ew.multiply(steps, ew.like(steps, stride)), ew.like(steps, start));
   },
-  Reshape: ({ x }, { shape }) => reshape(x.node, inferShape(shape, sizeOf(x.node.type.shape))),
   Reverse: ({ x }, { dims }) => {
     const rank = x.node.type.shape.length;
     return rank === 0 ? x.node : reverse(x.node, tf.util.parseAxisParam(dims, [...x.node.type.shape]));
@@ -239,12 +258,14 @@ function stridedSlice(x: Node, attributes: StridedSlice): Node {
     shrinkAxisMask,
   );
   if (info.isIdentity) return reshape(x, info.finalShape);
-  const isEmpty = info.finalShapeSparse.some((size) => size === 0);
-  if (isEmpty) return constant(0, x.type.type, info.finalShape);
+  const lengths = info.begin.map((start, axis) =>
+    Math.max(0, Math.ceil((info.end[axis] - start) / info.strides[axis])),
+  );
+  if (lengths.includes(0)) return constant(0, x.type.type, info.finalShape);
   const { shape } = x.type;
   const backward = info.strides.flatMap((stride, axis) => (stride < 0 ? [axis] : []));
   const from = info.begin.map((start, axis) => (info.strides[axis] < 0 ? shape[axis] - 1 - start : start));
-  const to = from.map((start, axis) => start + (info.finalShapeSparse[axis] - 1) * Math.abs(info.strides[axis]) + 1);
+  const to = from.map((start, axis) => start + (lengths[axis] - 1) * Math.abs(info.strides[axis]) + 1);
   const cut = slice(reverse(x, backward), from, to, info.strides.map(Math.abs));
   return reshape(cut, info.finalShape);
 }

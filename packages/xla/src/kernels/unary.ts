@@ -68,8 +68,7 @@ export const unaryKernels: KernelTable = {
   Exp: hlo('exponential'),
   Expm1: hlo('exponential_minus_one'),
   Floor: rounding('floor'),
-  Identity: inKind((x) => x),
-  IsFinite: test((x) => ew.unary('is_finite', x)),
+  IsFinite: test(ew.isFiniteNumber),
   IsInf: test((x) => ew.compare('EQ', ew.abs(x), ew.like(x, Infinity))),
   IsNan: test(ew.isNotANumber),
   LeakyRelu: ({ x }, { alpha }) =>
