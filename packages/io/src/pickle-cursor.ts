@@ -1,4 +1,4 @@
-import { PickleFault } from './pickle-values.js';
+import { PickleEndsEarly, PickleFault } from './pickle-values.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -7,10 +7,12 @@ const LONGEST_INTEGER = 1024;
 
 /** Walks through the bytes of a pickle; every read checks that the bytes are there. */
 export class PickleCursor {
-  position = 0;
   private readonly view: DataView;
 
-  constructor(readonly bytes: Uint8Array) {
+  constructor(
+    readonly bytes: Uint8Array,
+    public position = 0,
+  ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -33,7 +35,7 @@ export class PickleCursor {
   /** A 64-bit length; one beyond the file's end is a fault, so it is always exact. */
   length64(): number {
     const length = this.view.getBigUint64(this.advance(8), true);
-    if (length > BigInt(this.bytes.length)) throw new PickleFault(this.position - 8, `impossible length ${length}`);
+    if (length > BigInt(this.bytes.length)) throw new PickleEndsEarly(this.position - 8, `impossible length ${length}`);
     return Number(length);
   }
 
@@ -56,7 +58,7 @@ export class PickleCursor {
   line(): string {
     const start = this.position;
     const end = this.bytes.indexOf(0x0a, start);
-    if (end < 0) throw new PickleFault(start, 'line without an end');
+    if (end < 0) throw new PickleEndsEarly(start, 'line without an end');
     this.position = end + 1;
     return this.decode(start, end);
   }
@@ -81,7 +83,7 @@ export class PickleCursor {
 
   private advance(length: number): number {
     const start = this.position;
-    if (start + length > this.bytes.length) throw new PickleFault(start, 'pickle ends too early');
+    if (start + length > this.bytes.length) throw new PickleEndsEarly(start, 'pickle ends too early');
     this.position = start + length;
     return start;
   }

@@ -57,5 +57,8 @@ export class PickleFault extends Error {
   }
 }
 
+/** A fault that more bytes could mend: the pickle reaches beyond those that were given. */
+export class PickleEndsEarly extends PickleFault {}
+
 /** A refusal of the code that gives meaning to globals; the unpickler adds the offset. */
 export class Refusal extends Error {}

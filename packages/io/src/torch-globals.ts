@@ -7,17 +7,21 @@ import type { PickleHost } from './unpickle.js';
 /** A tensor's elements in a checkpoint: `offset` and the layout's strides count elements of `dtype`. */
 export type StoredTensor = { dtype: DType; storage: TorchStorage; offset: number; layout: StridedLayout };
 
-/** One storage of the archive; `dtype` is undefined for bytes without a type. */
+/**
+ * One storage of a checkpoint, or a part of one (before PyTorch 0.4); `dtype` is undefined for bytes without a type,
+ * `begin` is where the part begins, in bytes.
+ */
 export class TorchStorage {
   constructor(
     readonly key: string,
     readonly dtype: DType | undefined,
     readonly byteLength: number,
+    readonly begin = 0,
   ) {}
 }
 
 export type TorchHostOptions = {
-  /** Checks that a storage exists and has this size, and gives a tensor that reads from it. */
+  /** Called for every reference to a storage; throws `Refusal` where it does not exist or has another size. */
   openStorage(storage: TorchStorage): void;
   makeTensor(stored: StoredTensor): CheckpointTensor;
   /** Keep the results of calls to unknown functions as placeholders instead of refusing them. */
@@ -90,7 +94,7 @@ export function createTorchHost(options: TorchHostOptions): PickleHost {
     },
   };
   return {
-    persistentLoad: (id) => loadStorage(options, id),
+    persistentLoad: (id) => loadPersistent(options, id),
     call: ({ name }, args) => {
       if (Object.hasOwn(calls, name)) return calls[name]!(args);
       if (harmlessCalls.has(name)) return new PickledObject(name, args);
@@ -153,16 +157,26 @@ function setState(target: PickleValue, state: PickleValue): void {
   }
 }
 
+function loadPersistent(options: TorchHostOptions, id: PickleValue): PickleValue {
+  // Before PyTorch 1.6 a module's class came with its source code: the class stays a name, the code is dropped.
+  if (Array.isArray(id) && id[0] === 'module' && id[1] instanceof PickledGlobal) return id[1];
+  return loadStorage(options, id);
+}
+
 function loadStorage(options: TorchHostOptions, id: PickleValue): TorchStorage {
-  const [kind, type, key, , count] = Array.isArray(id) ? id : [];
+  const [kind, type, key, , count, view = null] = Array.isArray(id) ? id : [];
   const valid = kind === 'storage' && type instanceof PickledGlobal && typeof key === 'string' && isLength(count);
   if (!valid) throw new Refusal('malformed reference to a storage');
   const untyped = untypedStorages.includes(type.name);
   if (!untyped && !Object.hasOwn(storageTypes, type.name)) throw new Refusal(`unsupported storage ${type.name}`);
   const dtype = untyped ? undefined : storageTypes[type.name];
-  const storage = new TorchStorage(key, dtype, count * (dtype === undefined ? 1 : bytesPerElement(dtype)));
+  const width = dtype === undefined ? 1 : bytesPerElement(dtype);
+  const storage = new TorchStorage(key, dtype, count * width);
   options.openStorage(storage);
-  return storage;
+  if (view === null) return storage;
+  const [, first, length] = Array.isArray(view) ? view : [];
+  if (!isLength(first) || !isLength(length) || first + length > count) throw new Refusal('malformed part of a storage');
+  return new TorchStorage(key, dtype, length * width, first * width);
 }
 
 function rebuildTensor(options: TorchHostOptions, args: PickleValue[], dtypeTag?: DType): CheckpointTensor {

@@ -28,16 +28,19 @@ type Machine = {
  *
  * Time and memory grow linearly with the length of `bytes`.
  *
- * @throws PickleFault with the offset in `bytes`
+ * @param begin - where in `bytes` the pickle begins; it ends itself, so that others may follow
+ * @returns its value, and where in `bytes` it ends
+ * @throws PickleFault with the offset in `bytes`; `PickleEndsEarly` when more bytes could help
  */
-export function unpickle(bytes: Uint8Array, host: PickleHost): PickleValue {
+export function unpickle(bytes: Uint8Array, host: PickleHost, begin = 0): { value: PickleValue; end: number } {
   const budget = 65_536 + 64 * bytes.length;
-  const machine: Machine = { cursor: new PickleCursor(bytes), host, stack: [], marks: [], memo: new Map(), budget };
+  const cursor = new PickleCursor(bytes, begin);
+  const machine: Machine = { cursor, host, stack: [], marks: [], memo: new Map(), budget };
   for (;;) {
     const offset = machine.cursor.position;
     const opcode = machine.cursor.uint8();
     try {
-      if (opcode === STOP) return finish(machine);
+      if (opcode === STOP) return { value: finish(machine), end: cursor.position };
       const operation = operations[opcode];
       if (operation === undefined) throw new Refusal(`unsupported pickle opcode 0x${opcode.toString(16)}`);
       operation(machine);

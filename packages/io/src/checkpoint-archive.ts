@@ -1,0 +1,80 @@
+import type { ByteSource } from './byte-source.js';
+import { type CheckpointValue, toCheckpointValue } from './checkpoint-values.js';
+import { FileFormatError } from './file-format-error.js';
+import { CheckpointTensor, Refusal } from './pickle-values.js';
+import { type MemoryBudget, readStoredTensor, type StorageBytes, withPickleFaults } from './stored-tensor.js';
+import { createTorchHost, type TorchStorage } from './torch-globals.js';
+import { unpickle } from './unpickle.js';
+import type { ZipEntry } from './zip-directory.js';
+import { locateMember, openZip, readMember, type ZipArchive } from './zip-reader.js';
+
+/** A pickle above this size is no description of tensors. */
+export const LARGEST_PICKLE = 2 ** 28;
+
+/** Reads the structure of a checkpoint that is a zip archive: what `torch.save` writes since PyTorch 1.6. */
+export async function readArchivedCheckpoint(
+  source: ByteSource,
+  budget: MemoryBudget,
+  keepUnknownCalls: boolean,
+): Promise<CheckpointValue<CheckpointTensor>> {
+  const archive = await openZip(source);
+  const { entry, root } = findPickle(archive);
+  await checkByteOrder(archive, root);
+  const offset = await locateMember(archive, entry);
+  const bytes = await readMember(archive, entry, LARGEST_PICKLE);
+  const members = new Map<string, ZipEntry>();
+  const host = createTorchHost({
+    keepUnknownCalls,
+    openStorage: (storage) => void members.set(storage.key, findStorage(archive, root, storage)),
+    makeTensor: (stored) => {
+      const member = storedInMember(archive, members.get(stored.storage.key)!);
+      return new CheckpointTensor(stored.dtype, stored.layout.shape, () => readStoredTensor(stored, member, budget));
+    },
+  });
+  return withPickleFaults(source.name, offset, () => toCheckpointValue(unpickle(bytes, host).value));
+}
+
+/** A checkpoint has one folder at its root, with the structure in `data.pkl` and each storage in `data/<key>`. */
+function findPickle({ source, entries }: ZipArchive): { entry: ZipEntry; root: string } {
+  const names = [...entries.keys()];
+  const fail = (reason: string) => new FileFormatError(source.name, 0, reason);
+  if (names.some((name) => /^[^/]+\/constants\.pkl$/.test(name))) {
+    throw fail('is a TorchScript archive; save its state dict instead: torch.save(module.state_dict(), path)');
+  }
+  const found = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (found.length !== 1) throw fail('is a zip archive, but no PyTorch checkpoint: it needs one data.pkl');
+  return { entry: entries.get(found[0]!)!, root: found[0]!.slice(0, -'/data.pkl'.length) };
+}
+
+async function checkByteOrder(archive: ZipArchive, root: string): Promise<void> {
+  const entry = archive.entries.get(`${root}/byteorder`);
+  if (entry === undefined) return; // written since PyTorch 2.1
+  const order = new TextDecoder().decode(await readMember(archive, entry, 16));
+  if (order === 'little') return;
+  throw new FileFormatError(
+    archive.source.name,
+    entry.headerOffset,
+    `byte order ${JSON.stringify(order)} is unsupported`,
+  );
+}
+
+function findStorage({ entries }: ZipArchive, root: string, { key, byteLength }: TorchStorage): ZipEntry {
+  const entry = entries.get(`${root}/data/${key}`);
+  if (entry === undefined) throw new Refusal(`storage ${JSON.stringify(key)} is not in the archive`);
+  if (entry.size === byteLength) return entry;
+  throw new Refusal(`storage ${JSON.stringify(key)} has ${entry.size} bytes instead of ${byteLength}`);
+}
+
+/** A member that is read whole is checked against its checksum; a deflated one can be read in no other way. */
+function storedInMember(archive: ZipArchive, entry: ZipEntry): StorageBytes {
+  const isWhole = (length: number) => length === entry.size || entry.method !== 0;
+  return {
+    file: archive.source.name,
+    place: entry.headerOffset,
+    cost: (length) => (isWhole(length) ? entry.size : length),
+    async read(begin, length) {
+      if (isWhole(length)) return (await readMember(archive, entry, entry.size)).subarray(begin, begin + length);
+      return archive.source.read((await locateMember(archive, entry)) + begin, length);
+    },
+  };
+}
