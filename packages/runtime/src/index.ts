@@ -23,4 +23,5 @@ export {
   uniform,
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
+export { storeBfloat16 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';

@@ -1,11 +1,11 @@
 import type { FirstPosition } from '@tb/ar-head';
 import { guidanceScale, maskedAfterStep, positionLists, roundUp } from '@tb/backbone';
-import { foldIn, type Key, permutation, randomKey } from '@tb/runtime';
+import { disposeTree, foldIn, type Key, permutation, randomKey, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { positionCount, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
 import { dequantize } from './quantization.js';
-import { commitTokens, predictFeatures, predictTokens } from './sampling-programs.js';
+import { commitTokens, samplingPrograms, storedForProducts } from './sampling-programs.js';
 import {
   candidatePositions,
   initialState,
@@ -47,6 +47,8 @@ export type GenerateOptions = {
   order?: 'random' | 'raster' | 'confidence' | readonly ArrayLike<number>[];
   /** See `FirstPosition` of @tb/ar-head; default `sampling`, as released. */
   firstPosition?: FirstPosition;
+  /** Of matrix products, where the engine has a choice (xla): default `bf16`. */
+  precision?: 'bf16' | 'fp32';
   /** Pad lists of positions to few lengths. Default: where programs are compiled (xla). The result is the same. */
   staticShapes?: boolean;
   /** Called after every step. */
@@ -74,11 +76,12 @@ export type Generated = {
  */
 export async function generate(options: GenerateOptions): Promise<Generated> {
   const settings = withDefaults(options);
-  const { config, labels, numIter } = settings;
+  const { config, labels, numIter, precision } = settings;
   const positions = positionCount(config);
   const state = initialState(labels.length, positions);
   const { height, width, channels } = config.latent;
   const fixed = startTensors(settings);
+  const params = precision === 'bf16' ? storedForProducts(settings.params) : undefined;
   let tokens: tf.Tensor3D = tf.zeros([labels.length, positions, channels], 'int32');
   let pending = Promise.resolve();
   try {
@@ -87,7 +90,12 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
       settings.signal?.throwIfAborted();
       const after = maskedAfterStep(step, numIter, positions, masked);
       if (after === masked) continue;
-      const run = runStep(settings, fixed, state, tokens, { step, masked, after, order });
+      const run = runStep({ ...settings, params: params ?? settings.params }, fixed, state, tokens, {
+        step,
+        masked,
+        after,
+        order,
+      });
       tokens = await run.tokens;
       // Reading the step before this one keeps the device busy while the host waits.
       await (settings.onProgress ? run.finished : pending);
@@ -108,6 +116,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
   } finally {
     await pending.catch(() => undefined); // told above
     tf.dispose([tokens, fixed]);
+    if (params) disposeTree(params as unknown as Tree<tf.Tensor>);
   }
 }
 
@@ -158,7 +167,7 @@ function runStep(
 
 /** The model's part of a step. */
 function predict(
-  { params, config, cfg, cfgSchedule, temperature, firstPosition, staticShapes }: Settings,
+  { params, config, cfg, cfgSchedule, temperature, firstPosition, precision, staticShapes }: Settings,
   { labels, unlabelled, noiseKeys }: StartTensors,
   state: SamplingState,
   tokens: tf.Tensor3D,
@@ -174,6 +183,7 @@ function predict(
     const visible = positionLists(known, staticShapes ? roundUp(room, Math.ceil(positions / 4)) : room);
     const scale = tf.scalar(guidanceScale(cfgSchedule, cfg, positions, after));
     const inputs = { tokens, visible, labels, unlabelled, scale };
+    const { predictFeatures, predictTokens } = samplingPrograms[precision];
     const features = predictFeatures(params, { config, guided: cfg !== 1 }, inputs);
     return predictTokens(
       params,
@@ -197,6 +207,7 @@ function withDefaults(options: GenerateOptions): Settings {
     temperature: 1,
     order: 'random' as const,
     firstPosition: 'sampling' as const,
+    precision: 'bf16' as const,
     staticShapes: tf.getBackend() === 'xla',
     ...options,
   };

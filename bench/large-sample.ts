@@ -1,0 +1,87 @@
+/**
+ * Sampling speed of the large model with random weights: one token (all channels of one position through the head, with its
+ * cache), one image, and a batch of 64; 64 steps with guidance 3.1.
+ *
+ *     node --import tsx --conditions=@tb/source bench/large-sample.ts --out bench/results/large.json
+ */
+import { sampleChannels } from '@tb/ar-head';
+import { disposeTree, foldIn, jit, type Key, normal, randomKey, type Tree } from '@tb/runtime';
+import { channelHeadConfig, generate, type TokenBridge } from '@tb/tokenbridge';
+import { compiledPrograms } from '@tb/xla';
+import * as tf from '@tensorflow/tfjs-core';
+import { drawParameters, median, open, rounded, seconds, settle } from './large-model.js';
+import { describe, report } from './results.js';
+
+const { values, config, precision } = await open({
+  batch: { type: 'string', default: '64' },
+  repeats: { type: 'string', default: '3' },
+  'token-calls': { type: 'string', default: '200' },
+});
+const STEPS = 64;
+const GUIDANCE = 3.1;
+const params = drawParameters(1, config);
+
+/** Milliseconds for the channels of one position, calls enqueued one after another. */
+async function measureToken(calls: number) {
+  const head = channelHeadConfig(config);
+  const sampleToken = jit(
+    (weights: TokenBridge, features: tf.Tensor3D, keys: Key, number: tf.Scalar) => {
+      const draw = { temperature: 1, keys: foldIn(keys, number) };
+      return sampleChannels(weights, head, features, { draw }).tokens;
+    },
+    { precision },
+  );
+  const key = randomKey(5);
+  const features = normal(key, [1, 1, head.featureWidth]) as tf.Tensor3D;
+  const keys = tf.stack([key]);
+  const run = (number: number) => {
+    const index = tf.scalar(number, 'int32');
+    const tokens = sampleToken(params, features, keys, index);
+    index.dispose();
+    return tokens;
+  };
+  for (let i = 0; i < 3; i++) await settle(run(i));
+  const start = performance.now();
+  for (let i = 0; i < calls - 1; i++) run(i).dispose();
+  await settle(run(calls));
+  const tokenMs = (seconds(start) * 1000) / calls;
+  tf.dispose([key, keys, features]);
+  return { tokenMs: rounded(tokenMs) };
+}
+
+/** Seconds for a batch of images; the first run compiles and does not count. */
+async function measureImages(images: number, repeats: number) {
+  const labels = Array.from({ length: images }, (_, image) => image % config.classes);
+  const durations: number[] = [];
+  let firstSeconds = 0;
+  for (let run = 0; run <= repeats; run++) {
+    const seeds = labels.map((_, image) => run * images + image);
+    const start = performance.now();
+    const result = await generate({ params, config, labels, seeds, numIter: STEPS, cfg: GUIDANCE, precision });
+    await result.tokens.data();
+    if (run > 0) durations.push(seconds(start));
+    else firstSeconds = seconds(start);
+    tf.dispose([result.tokens, result.latents]);
+  }
+  return { duration: median(durations), firstSeconds: rounded(firstSeconds) };
+}
+
+const token = await measureToken(Number(values['token-calls']));
+console.log(JSON.stringify(token));
+const repeats = Number(values.repeats);
+const one = await measureImages(1, repeats);
+console.log(JSON.stringify(one));
+const batch = Number(values.batch);
+const many = await measureImages(batch, repeats);
+const measured = {
+  preset: values.preset,
+  precision,
+  ...token,
+  imageSecondsBatch1: rounded(one.duration),
+  [`sampleImagesPerSecondBatch${batch}`]: rounded(batch / many.duration),
+  sampleFirstSeconds: { batch1: one.firstSeconds, [`batch${batch}`]: many.firstSeconds },
+  samplePrograms: compiledPrograms().filter(({ name }) => name.startsWith('predict')).length,
+};
+disposeTree(params as unknown as Tree<tf.Tensor>);
+report(describe(measured), values.out);
+process.exit(0);

@@ -1,0 +1,139 @@
+/**
+ * Training speed of the large model: one whole step (forward, backward, clipping, AdamW, moving average) at batch 64 on
+ * random latents, 222 of 256 positions masked, padded to 224, dropout on; the deviation of its loss in bf16 from float32.
+ *
+ *     node --import tsx --conditions=@tb/source bench/large-train.ts --out bench/results/large.json
+ */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Key, randomKey, type Tree } from '@tb/runtime';
+import { type LossInputs, loss, type TokenBridge } from '@tb/tokenbridge';
+import { createTrainStep, defaultAdamW, disposeState, initTrainState, type TrainState } from '@tb/trainer';
+import { compiledPrograms } from '@tb/xla';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  drawBatch,
+  drawParameters,
+  gibibytes,
+  mean,
+  open,
+  type Precision,
+  rounded,
+  seconds,
+  settle,
+} from './large-model.js';
+import { describe, report } from './results.js';
+
+process.env.TB_XLA_CACHE ??= mkdtempSync(join(tmpdir(), 'bench-xla-'));
+
+const { values, config, precision } = await open({
+  batch: { type: 'string', default: '64' },
+  steps: { type: 'string', default: '20' },
+  'deviation-batch': { type: 'string', default: '8' },
+  'deviation-steps': { type: 'string', default: '50' },
+});
+const LEARNING_RATE = 1e-4;
+const WARM_UP_STEPS = 3;
+
+const lossOfBatch = (params: Tree<tf.Tensor>, _frozen: Tree<tf.Tensor>, batch: Tree<tf.Tensor>, dropoutKey: Key) => ({
+  loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs, { dropoutKey }),
+});
+const newStep = (kind: Precision) =>
+  createTrainStep(lossOfBatch, { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999, precision: kind });
+
+/** A run of training steps on the same few batches. */
+function startRun(trainStep: ReturnType<typeof newStep>, batches: readonly LossInputs[]) {
+  let state: TrainState = initTrainState(drawParameters(1, config) as unknown as Tree<tf.Tensor>);
+  const runKey = randomKey(2);
+  let number = 0;
+  return {
+    /** Enqueues one step; the loss is the caller's. */
+    step(): tf.Scalar {
+      const inputs = { learningRate: tf.scalar(LEARNING_RATE), step: tf.scalar(number, 'int32'), runKey };
+      const batch = batches[number % batches.length] as unknown as Tree<tf.Tensor>;
+      const result = trainStep(state, [], batch, inputs);
+      state = result.state;
+      number++;
+      tf.dispose([inputs.learningRate, inputs.step, result.metrics.gradientNorm]);
+      return result.metrics.loss;
+    },
+    end() {
+      disposeState(state);
+      tf.dispose([runKey, batches as unknown as tf.TensorContainer]);
+    },
+  };
+}
+
+/** Speed and memory of training steps, and how long the first call takes: with the compiler, and with its result on disk. */
+async function measureSpeed(batch: number, steps: number) {
+  const inputs = [drawBatch(3, config, batch), drawBatch(4, config, batch)];
+  const run = startRun(newStep(precision), inputs);
+  const start = performance.now();
+  const first = run.step();
+  const compileSeconds = seconds(start);
+  const losses = [await settle(first)];
+  for (let i = 1; i < WARM_UP_STEPS; i++) losses.push(await settle(run.step()));
+  const timed = performance.now();
+  for (let i = 0; i < steps - 1; i++) run.step().dispose();
+  losses.push(await settle(run.step()));
+  const secondsPerStep = seconds(timed) / steps;
+  const { peakBytesInUse = 0 } = tf.memory() as { peakBytesInUse?: number };
+  run.end();
+  const program = compiledPrograms().at(-1)?.memory;
+  return {
+    trainBatch: batch,
+    trainImagesPerSecond: rounded(batch / secondsPerStep),
+    trainStepMs: rounded(secondsPerStep * 1000),
+    trainPeakGiB: rounded(gibibytes(peakBytesInUse)),
+    trainScratchGiB: program && rounded(gibibytes(program.temporaryBytes)),
+    compileSeconds: rounded(compileSeconds),
+    firstLosses: losses.map(rounded),
+  };
+}
+
+/** The first call of the same program where the cache folder has it. */
+async function measureCachedCompile(batch: number): Promise<{ compileCachedSeconds: number; isCached?: boolean }> {
+  const run = startRun(newStep(precision), [drawBatch(3, config, batch)]);
+  const start = performance.now();
+  const first = run.step();
+  const compileCachedSeconds = rounded(seconds(start));
+  await settle(first);
+  run.end();
+  return { compileCachedSeconds, isCached: compiledPrograms().at(-1)?.cached };
+}
+
+async function lossesOf(kind: Precision, batch: number, steps: number): Promise<number[]> {
+  const run = startRun(
+    newStep(kind),
+    [5, 6, 7, 8].map((seed) => drawBatch(seed, config, batch)),
+  );
+  const losses: number[] = [];
+  for (let i = 0; i < steps; i++) losses.push(await settle(run.step()));
+  run.end();
+  return losses;
+}
+
+/** The largest relative difference of the losses of two runs that differ in precision alone. */
+async function measureDeviation(batch: number, steps: number) {
+  const half = await lossesOf('bf16', batch, steps);
+  const full = await lossesOf('fp32', batch, steps);
+  const deviations = full.map((value, i) => Math.abs(half[i] - value) / value);
+  return {
+    bf16LossDeviation: rounded(Math.max(...deviations)),
+    bf16LossDeviationMean: rounded(mean(deviations)),
+    deviationBatch: batch,
+    deviationLosses: { first: rounded(full[0]), last: rounded(full.at(-1)!), lastBf16: rounded(half.at(-1)!) },
+  };
+}
+
+const [batch, steps] = [Number(values.batch), Number(values.steps)];
+const speed = await measureSpeed(batch, steps);
+console.log(JSON.stringify(speed));
+const cached = await measureCachedCompile(batch);
+console.log(JSON.stringify(cached));
+const deviationSteps = Number(values['deviation-steps']);
+const deviation =
+  deviationSteps > 0 ? await measureDeviation(Number(values['deviation-batch']), deviationSteps) : undefined;
+report(describe({ preset: values.preset, precision, ...speed, ...cached, ...deviation }), values.out);
+process.exit(0);
