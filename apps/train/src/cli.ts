@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { cacheCommand } from './commands/cache.js';
+import { demoCommand } from './commands/demo.js';
 import { modelCommand } from './commands/model.js';
 import { vaeCommand } from './commands/vae.js';
 
@@ -8,7 +9,8 @@ const program = new Command('tb-train')
   .showHelpAfterError('(tb-train <command> --help lists the options)')
   .addCommand(vaeCommand)
   .addCommand(cacheCommand)
-  .addCommand(modelCommand);
+  .addCommand(modelCommand)
+  .addCommand(demoCommand);
 
 try {
   await program.parseAsync();
