@@ -1,2 +1,104 @@
-import { Command } from 'commander';
-export const evaluateCommand = new Command('evaluate');
+import {
+  choice,
+  engineOptions,
+  integer,
+  mergeValues,
+  prepareFile,
+  startEngine,
+  tableCommand,
+  text,
+  toggle,
+  type ValuesOf,
+} from '@tb/command-line';
+import { writeFileAtomic } from '@tb/io';
+import { evaluatePaths, inceptionExtractor, loadInceptionWeights, reportText } from '@tb/metrics';
+import { hostRandom } from '@tb/runtime';
+import { comparePairs, pairsText } from '../reconstruction/pairs.js';
+import { version } from '../version.js';
+
+const evaluateOptions = {
+  backend: engineOptions.backend,
+  device: engineOptions.device,
+  pairs: toggle('compare pictures of the same name one by one (PSNR, SSIM) rather than the sets (FID)'),
+  weights: text('of Inception-v3 (.pth, .safetensors); default: the caches of @tb/metrics and PyTorch', 'file'),
+  allowOtherWeights: toggle('accept weights whose SHA-256 is not the published one; the distance is then no FID'),
+  preprocessing: choice('resize and normalization of which evaluator', ['tensorflow', 'pytorch-fid']),
+  batch: integer('pictures per forward pass', { min: 1 }),
+  keep: integer('pictures whose features are kept for precision, recall, KID and the interval', { min: 2 }),
+  resamples: integer('bootstrap draws for the confidence interval, 0 for none'),
+  seed: integer('of the bootstrap and of the subsets of KID'),
+  allowLossy: toggle('accept JPEG samples, whose artefacts change the score'),
+  resume: text('keep unfinished work there, and go on from it', 'folder'),
+  json: text('write the report as JSON', 'file'),
+};
+
+type EvaluateValues = ValuesOf<typeof evaluateOptions>;
+
+const evaluateDefaults = {
+  backend: 'auto',
+  pairs: false,
+  allowOtherWeights: false,
+  preprocessing: 'tensorflow',
+  batch: 32,
+  keep: 10_000,
+  resamples: 10,
+  seed: 0,
+  allowLossy: false,
+} as const satisfies EvaluateValues;
+
+export const evaluateCommand = tableCommand(
+  'evaluate',
+  evaluateOptions,
+  evaluateDefaults,
+  (flags, [samples, reference]) =>
+    evaluate(samples, reference, mergeValues<typeof evaluateOptions>(evaluateDefaults, flags)),
+)
+  .argument('<samples>', 'folder of pictures, or .npz with arr_0')
+  .argument('<reference>', 'folder of pictures, .npz of pictures or statistics, or a file of tb-metrics statistics')
+  .description('Measure pictures: FID, sFID, KID, Inception Score, precision and recall; or PSNR and SSIM')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  tb-sample evaluate samples.npz VIRTUAL_imagenet256_labeled.npz --backend xla --json fid.json
+  tb-sample evaluate samples photographs --allow-lossy
+  tb-sample evaluate reconstructions originals --pairs`,
+  );
+
+async function evaluate(samples: string, reference: string, values: EvaluateValues): Promise<void> {
+  if (values.json !== undefined) await prepareFile('--json', values.json);
+  const { text: lines, report } = values.pairs
+    ? await evaluatePairs(samples, reference)
+    : await evaluateSets(samples, reference, values);
+  console.log(lines);
+  if (values.json === undefined) return;
+  await writeFileAtomic(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(`report: ${values.json}`);
+}
+
+async function evaluatePairs(samples: string, reference: string) {
+  const report = await comparePairs(samples, reference);
+  return { text: pairsText(report), report };
+}
+
+async function evaluateSets(samples: string, reference: string, values: EvaluateValues) {
+  const { weights: path, allowOtherWeights: allowOther, preprocessing } = values;
+  await startEngine(values);
+  const { weights, hash } = await loadInceptionWeights({ path, allowOther });
+  const report = await evaluatePaths(samples, reference, inceptionExtractor(weights, hash, preprocessing), {
+    version,
+    batchSize: values.batch,
+    keep: values.keep,
+    resamples: values.resamples,
+    allowLossy: values.allowLossy,
+    workFolder: values.resume,
+    random: hostRandom(values.seed!).uniform,
+    onProgress: showProgress,
+  });
+  return { text: reportText(report), report };
+}
+
+/** One line that is rewritten on a terminal; silent elsewhere. */
+function showProgress(what: string, done: number, total: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${what}: ${done}/${total} pictures${done === total ? '\n' : ''}`);
+}

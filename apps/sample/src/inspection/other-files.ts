@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { UsageError } from '@tb/command-line';
+import { openNpz, readNpy } from '@tb/io';
+import { createQuantizer, report, unpackCodes } from '@tb/quantizer';
+import { readSettings } from '../generation/png-text.js';
+import { fixed, percent } from '../text-table.js';
+import { countElements, grouped, type Inspection } from './listing.js';
+import { fileFacts } from './weights.js';
+
+/** Indices as @tb/quantizer packs them. */
+export async function inspectCodes(path: string): Promise<Inspection> {
+  const { codes, levels, shape } = unpackCodes(await readFile(path));
+  const channels = shape.at(-1) ?? 1;
+  const { channels: reports, mean } = report(codes, { quantizer: createQuantizer({ levels }), channels });
+  return {
+    kind: 'code file of @tb/quantizer',
+    facts: { ...(await fileFacts(path)), codes: grouped(codes.length), shape: shape.join(' × '), levels },
+    tables: [
+      {
+        title: `use of the levels, of at most ${fixed(Math.log2(levels), 2)} bits`,
+        header: ['last axis', 'levels used', 'bits'],
+        rows: [...reports.entries(), ['mean', mean] as const].map(([channel, { utilisation, entropy }]) => [
+          String(channel),
+          percent(utilisation),
+          fixed(entropy, 3),
+        ]),
+      },
+    ],
+  };
+}
+
+export async function inspectNumpy(path: string): Promise<Inspection> {
+  const tensors = [];
+  if (path.endsWith('.npy')) tensors.push({ ...(await readNpy(path)), name: 'array' });
+  else {
+    const file = await openNpz(path);
+    try {
+      for (const name of file.names) tensors.push({ name, ...(await file.describe(name)) });
+    } finally {
+      await file.close();
+    }
+  }
+  const lines = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
+  return {
+    kind: 'arrays of NumPy',
+    facts: { ...(await fileFacts(path)), numbers: grouped(countElements(lines)) },
+    tensors: lines,
+  };
+}
+
+/** How a picture of tb-sample was made. */
+export async function inspectPicture(path: string): Promise<Inspection> {
+  const settings = readSettings(await readFile(path));
+  if (settings === undefined)
+    throw new UsageError(`${path} does not say how it was made: it is damaged, or no picture of tb-sample`);
+  return { kind: 'picture of tb-sample', facts: await fileFacts(path), details: settings };
+}

@@ -1,0 +1,76 @@
+import { stat } from 'node:fs/promises';
+import { CheckpointTensor, fileSha256, openCheckpoint, openSafetensors, PickledObject } from '@tb/io';
+import { countElements, grouped, type Inspection, type TensorLine } from './listing.js';
+
+/** Metadata that holds JSON is shown as what it describes. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+export async function inspectSafetensors(path: string): Promise<Inspection> {
+  const file = await openSafetensors(path);
+  await file.close();
+  const tensors = Object.entries(file.tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const details = Object.fromEntries(Object.entries(file.metadata).map(([name, text]) => [name, parsed(text)]));
+  const kind =
+    'tokenbridge.config' in details
+      ? 'weights of a TokenBridge model (safetensors)'
+      : 'vae.config' in details
+        ? 'weights of an autoencoder (safetensors)'
+        : 'safetensors';
+  return { kind, facts: { ...(await fileFacts(path)), ...tensorFacts(tensors) }, tensors, details };
+}
+
+/** A checkpoint of PyTorch: tensors by their path of keys, everything else as details. */
+export async function inspectCheckpoint(path: string): Promise<Inspection> {
+  const checkpoint = await openCheckpoint(path, { unknownCalls: 'keep' });
+  try {
+    const tensors: TensorLine[] = [];
+    const details: Record<string, unknown> = {};
+    walk(checkpoint.value, '', tensors, details);
+    return {
+      kind: 'checkpoint of PyTorch',
+      facts: { ...(await fileFacts(path)), ...tensorFacts(tensors), ...countsByPart(tensors) },
+      tensors,
+      details,
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+export async function fileFacts(path: string): Promise<Record<string, string | number>> {
+  return { bytes: grouped((await stat(path)).size), 'SHA-256': await fileSha256(path) };
+}
+
+function tensorFacts(tensors: readonly TensorLine[]): Record<string, string> {
+  return { tensors: grouped(tensors.length), numbers: grouped(countElements(tensors)) };
+}
+
+/** An official checkpoint holds weights, their average and the optimizer's state side by side. */
+function countsByPart(tensors: readonly TensorLine[]): Record<string, string> {
+  const parts = [...new Set(tensors.map(({ name }) => name.split('.')[0]))];
+  if (parts.length > 8) return {};
+  const ofPart = (part: string) => tensors.filter(({ name }) => name.split('.')[0] === part);
+  return Object.fromEntries(parts.map((part) => [`numbers in ${part}`, grouped(countElements(ofPart(part)))]));
+}
+
+function walk(value: unknown, name: string, tensors: TensorLine[], details: Record<string, unknown>): void {
+  const join = (key: unknown) => (name === '' ? String(key) : `${name}.${key}`);
+  if (value instanceof CheckpointTensor) tensors.push({ name, dtype: value.dtype, shape: value.shape });
+  else if (value instanceof Map || Array.isArray(value)) {
+    for (const [key, child] of value.entries()) walk(child, join(key), tensors, details);
+  } else if (value instanceof PickledObject) walk(value.state, join(`(${value.className})`), tensors, details);
+  else if (isPlainRecord(value)) {
+    for (const [key, child] of Object.entries(value)) walk(child, join(key), tensors, details);
+  } else details[name] = typeof value === 'bigint' ? String(value) : value;
+}
+
+/** Dicts become records without a prototype; instances of classes are values. */
+function isPlainRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null;
+}

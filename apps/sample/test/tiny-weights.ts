@@ -1,0 +1,54 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileSha256 } from '@tb/io';
+import { disposeTree, randomKey, type Tree } from '@tb/runtime';
+import { initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { describeWeights, saveVae } from '@tb/trainer';
+import { demo, initVae, type VaeConfig } from '@tb/vae';
+import type * as tf from '@tensorflow/tfjs-core';
+
+/** 16 × 16 pictures as 4 × 4 × 4 latents. */
+export const tinyVae: VaeConfig = {
+  ...demo,
+  channels: 8,
+  channelMultipliers: [1, 1, 2],
+  resolution: 16,
+  bottleneckChannels: 4,
+  latentChannels: 4,
+  normGroups: 4,
+  latentScale: 1,
+};
+
+export const tinyModel: TokenBridgeConfig = {
+  ...presets.tiny,
+  latent: { height: 4, width: 4, channels: 4 },
+  classes: 3,
+  quantizer: { levels: 8, min: -5, max: 5, range: 3 },
+  channelOrder: [2, 0, 1, 3],
+  backbone: {
+    bufferSize: 2,
+    mlpRatio: 2,
+    encoder: { width: 16, depth: 1, heads: 2 },
+    decoder: { width: 16, depth: 1, heads: 2 },
+  },
+  head: { kind: 'autoregressive', groupSize: 1, width: 16, depth: 1, heads: 2, mlpRatio: 2 },
+};
+
+export const classNames = ['brick', 'grass', 'tabby cat'];
+
+/** Untrained weights of a model and its autoencoder, as tb-train would leave them in runs. */
+export async function writeTinyWeights(folder: string): Promise<{ model: string; vae: string }> {
+  await mkdir(folder, { recursive: true });
+  const key = randomKey(1);
+  const vaeParams = initVae(key, tinyVae);
+  const vae = join(folder, 'vae.safetensors');
+  await saveVae(vae, vaeParams, tinyVae, { metadata: describeWeights({ imageSize: 16 }) });
+  const params = initTokenBridge(key, tinyModel);
+  const model = join(folder, 'model.safetensors');
+  const metadata = describeWeights({ imageSize: 16, classNames, vaeSha256: await fileSha256(vae) });
+  await saveTokenBridge(model, { params, config: tinyModel }, { metadata });
+  disposeTree(vaeParams as unknown as Tree<tf.Tensor>);
+  disposeTree(params as unknown as Tree<tf.Tensor>);
+  key.dispose();
+  return { model, vae };
+}
