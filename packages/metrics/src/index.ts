@@ -39,3 +39,18 @@ export { numpyPermutation } from './numpy-permutation.js';
 export { openSampleFolder, type SampleFolderOptions } from './samples/folder.js';
 export { openSampleNpz } from './samples/npz.js';
 export { type SampleBatch, type SampleSource, samplesInMemory } from './samples/sample-source.js';
+export {
+  type ClassAgreement,
+  classAgreement,
+  type LabelledImages,
+  smallFeatureExtractor,
+} from './small-features/extractor.js';
+export {
+  applySmallFeatures,
+  initSmallFeatures,
+  type SmallFeatureConfig,
+  type SmallFeatures,
+  smallFeatureShapes,
+  smallFeatureWidths,
+} from './small-features/network.js';
+export { loadSmallFeatures, type SmallFeatureFile, saveSmallFeatures } from './small-features/weights-file.js';

@@ -18,7 +18,7 @@ export function reportText(report: EvaluationReport): string {
     inceptionScore && `${inceptionScore.mean.toFixed(3)} ± ${inceptionScore.standardDeviation.toFixed(3)}`,
   );
   add(
-    'KID × 1000',
+    report.distanceName === 'FID' ? 'KID × 1000' : 'kernel distance × 1000',
     kernelDistance &&
       `${(1000 * kernelDistance.mean).toFixed(4)} ± ${(1000 * kernelDistance.standardDeviation).toFixed(4)}`,
   );

@@ -1,0 +1,102 @@
+import {
+  applyConv2d,
+  applyGroupNorm,
+  applyLinear,
+  assertShape,
+  type Conv2d,
+  conv2dShapes,
+  type GroupNorm,
+  groupNormShapes,
+  initConv2d,
+  initGroupNorm,
+  initLinear,
+  type Linear,
+  linearShapes,
+  type ShapesOf,
+  silu,
+} from '@tb/nn';
+import { foldIn, type Key } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+
+// N = images, H, W = height and width, D = width of the features, K = classes
+
+/**
+ * A small convolutional classifier whose features serve where Inception-v3 is out of reach or out of place: small
+ * pictures, small data sets, no download. Distances on its features are never an FID.
+ */
+export type SmallFeatureConfig = {
+  classes: number;
+  /** Side in pixels at which pictures enter; pictures of other sizes are resized to it. At least 32. */
+  imageSize: number;
+  /** Channels after each convolution, multiples of 8; the last is the width of the features. */
+  widths: readonly number[];
+};
+
+export type SmallFeatures = {
+  stages: { convolution: Conv2d; norm: GroupNorm }[];
+  classifier: Linear; // D -> K
+};
+
+/** 240 thousand parameters; 64×64 pictures shrink to 8×8. */
+export const smallFeatureWidths: readonly number[] = [32, 64, 96, 128];
+
+/** Halves height and width in so many stages, then keeps them. */
+const HALVINGS = 3;
+
+/** @throws RangeError if the configuration makes no network */
+export function smallFeatureShapes({ classes, imageSize, widths }: SmallFeatureConfig): ShapesOf<SmallFeatures> {
+  if (!(Number.isInteger(imageSize) && imageSize >= 32)) {
+    throw new RangeError(`smallFeatureShapes: imageSize must be an integer of at least 32, got ${imageSize}`);
+  }
+  if (!(Number.isInteger(classes) && classes >= 2)) {
+    throw new RangeError(`smallFeatureShapes: classes must be an integer of at least 2, got ${classes}`);
+  }
+  if (widths.length === 0 || widths.some((width) => width < 8 || width % 8 !== 0)) {
+    throw new RangeError(`smallFeatureShapes: widths must be multiples of 8, got [${widths.join(', ')}]`);
+  }
+  return {
+    stages: widths.map((width, stage) => ({
+      convolution: conv2dShapes(stage === 0 ? 3 : widths[stage - 1], width, 3),
+      norm: groupNormShapes(width),
+    })),
+    classifier: linearShapes(widths[widths.length - 1], classes),
+  };
+}
+
+export function initSmallFeatures(key: Key, config: SmallFeatureConfig): SmallFeatures {
+  const shapes = smallFeatureShapes(config);
+  return tf.tidy(() => ({
+    stages: shapes.stages.map(({ convolution }, stage) => {
+      const [outputs, inputs] = convolution.weight as number[];
+      return { convolution: initConv2d(foldIn(key, stage), inputs, outputs, 3), norm: initGroupNorm(outputs) };
+    }),
+    classifier: initLinear(foldIn(key, shapes.stages.length), config.widths[config.widths.length - 1], config.classes),
+  }));
+}
+
+/**
+ * @param images - [N, H, W, 3] of any size, values 0 to 255
+ * @returns the features after the last stage, averaged over positions [N, D], and the logits [N, K]
+ */
+export function applySmallFeatures(
+  params: SmallFeatures,
+  { imageSize }: SmallFeatureConfig,
+  images: tf.Tensor4D,
+): { features: tf.Tensor2D; logits: tf.Tensor2D } {
+  assertShape('applySmallFeatures', 'images', images, [null, null, null, 3]);
+  return tf.tidy(() => {
+    const [, height, width] = images.shape;
+    const resized =
+      height === imageSize && width === imageSize
+        ? images
+        : tf.image.resizeBilinear(images, [imageSize, imageSize], false, true);
+    let x = tf.sub(tf.div(resized, 127.5), 1) as tf.Tensor4D;
+    for (const [stage, { convolution, norm }] of params.stages.entries()) {
+      const stride = stage < HALVINGS ? 2 : 1;
+      const convolved = applyConv2d(convolution, x, { stride, padding: 1 });
+      x = silu(applyGroupNorm(norm, convolved, { groups: 8 }));
+    }
+    const features = tf.mean(tf.mean(x, 2), 1) as tf.Tensor2D; // [N, D]
+    return { features, logits: applyLinear(params.classifier, features) };
+  });
+}
