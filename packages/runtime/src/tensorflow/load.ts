@@ -27,6 +27,15 @@ type BackendModule = { NodeJSKernelBackend: new (binding: Addon, packageName: st
 /** An addon and the package folder whose JavaScript drives it. */
 export type AddonLocation = { addon: string; packageFolder: string; isLinked: boolean };
 
+/** tfjs-node calls `isNullOrUndefined`, gone in Node 23, and `isArray`, which warns. */
+const utilOfOlderNode = {
+  ...Object.fromEntries(
+    Object.entries(Object.getOwnPropertyDescriptors(util)).map(([name, { value }]) => [name, value]),
+  ),
+  isArray: Array.isArray,
+  isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+};
+
 let loaded: LoadedTensorflow | undefined;
 
 /**
@@ -85,7 +94,7 @@ function register({ addon, packageFolder }: AddonLocation, device?: 'cpu' | 'gpu
     // ours, so that there is one tfjs
     '@tensorflow/tfjs': require('@tensorflow/tfjs'),
     '@tensorflow/tfjs-core': require('@tensorflow/tfjs-core'),
-    util: { ...util, isNullOrUndefined: (value: unknown) => value === null || value === undefined }, // gone in Node 23
+    util: utilOfOlderNode,
     './proto/api_pb': {}, // only TensorBoard summaries need it, and with it a package more
   });
   load(join(packageFolder, 'dist', 'register_all_kernels.js'));

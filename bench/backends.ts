@@ -2,15 +2,15 @@
  * What each backend reaches on this machine: matrix product, convolution, one training step and sampled images of the
  * tiny preset. Prints a row of docs/backends.md per backend.
  *
- *   node --import tsx --conditions=@tb/source packages/trainer/bench/backends.ts [wasm tensorflow cpu xla]
+ *   node --import tsx --conditions=@tb/source bench/backends.ts [wasm tensorflow cpu xla]
  */
 import { type BackendName, hostRandom, randomKey, type Tree, useBackend } from '@tb/runtime';
 import { drawTrainingMasks, generate, initTokenBridge, loss, presets, type TokenBridge } from '@tb/tokenbridge';
+import { createTrainStep, defaultAdamW, initTrainState, type Parameters } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import { createTrainStep, defaultAdamW, initTrainState, type Parameters } from '../src/index.js';
 
 const config = presets.tiny;
-const trainImages = Number(process.env.TRAIN_IMAGES ?? 16);
+const trainImages = Number(process.env.TRAIN_IMAGES ?? 8);
 const sampledImages = Number(process.env.SAMPLED_IMAGES ?? 10);
 const numIter = 16;
 
