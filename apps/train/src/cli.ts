@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { cacheCommand } from './commands/cache.js';
 import { demoCommand } from './commands/demo.js';
+import { featuresCommand } from './commands/features.js';
 import { modelCommand } from './commands/model.js';
 import { vaeCommand } from './commands/vae.js';
 
@@ -10,6 +11,7 @@ const program = new Command('tb-train')
   .addCommand(vaeCommand)
   .addCommand(cacheCommand)
   .addCommand(modelCommand)
+  .addCommand(featuresCommand)
   .addCommand(demoCommand);
 
 try {

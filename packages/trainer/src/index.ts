@@ -16,6 +16,7 @@ export { type LatentBatch, openLatentBatches } from './data/latent-batches.js';
 export { type CacheSample, type LatentCache, openLatentCache, writeLatentCache } from './data/latent-cache.js';
 export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
 export { cropPixels, mirrorPixels, type Pixels } from './data/pixels.js';
+export { createFeaturesTask, type FeaturesTaskOptions } from './features/features-task.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
 export { formatDuration, type Terminal } from './log/live-line.js';
 export { type ReportInput, renderReport } from './log/report.js';

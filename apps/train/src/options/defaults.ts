@@ -1,5 +1,13 @@
 import { availableParallelism } from 'node:os';
-import type { CacheValues, DataValues, EngineValues, ModelValues, RunValues, VaeValues } from './tables.js';
+import type {
+  CacheValues,
+  DataValues,
+  EngineValues,
+  FeaturesValues,
+  ModelValues,
+  RunValues,
+  VaeValues,
+} from './tables.js';
 
 const engine = { backend: 'auto', precision: 'bf16' } as const satisfies EngineValues;
 
@@ -61,6 +69,21 @@ export const cacheDefaults = {
   batch: 32,
   samplesPerShard: 4096,
 } as const satisfies CacheValues;
+
+export const featuresDefaults = {
+  ...engine,
+  ...data,
+  ...run,
+  out: 'runs/features',
+  imageSize: 64,
+  steps: 400,
+  batch: 64,
+  learningRate: 2e-3,
+  warmupSteps: 20,
+  ema: 0.98,
+  checkpointEvery: 200,
+  validateEvery: 100,
+} as const satisfies FeaturesValues;
 
 const modelDefaults = {
   ...engine,

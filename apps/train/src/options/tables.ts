@@ -84,6 +84,12 @@ export const modelOptions = {
   rematerialize: toggle('compute the inside of each block again for the gradient: less memory, more time'),
 };
 
+export const featuresOptions = {
+  ...engineOptions,
+  ...dataOptions,
+  ...runOptions,
+};
+
 export const cacheOptions = {
   ...engineOptions,
   ...dataOptions,
@@ -102,6 +108,7 @@ export type RunValues = ValuesOf<typeof runOptions>;
 export type VaeValues = ValuesOf<typeof vaeOptions>;
 export type ModelValues = ValuesOf<typeof modelOptions>;
 export type CacheValues = ValuesOf<typeof cacheOptions>;
+export type FeaturesValues = ValuesOf<typeof featuresOptions>;
 
 /** A configuration file of `tb-train vae`. */
 export type VaeConfigFile = { command: 'vae' } & VaeValues;
@@ -109,3 +116,5 @@ export type VaeConfigFile = { command: 'vae' } & VaeValues;
 export type ModelConfigFile = { command: 'model' } & ModelValues;
 /** A configuration file of `tb-train cache`. */
 export type CacheConfigFile = { command: 'cache' } & CacheValues;
+/** A configuration file of `tb-train features`. */
+export type FeaturesConfigFile = { command: 'features' } & FeaturesValues;

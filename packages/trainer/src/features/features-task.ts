@@ -1,0 +1,51 @@
+import {
+  applySmallFeatures,
+  classAgreement,
+  initSmallFeatures,
+  type SmallFeatureConfig,
+  type SmallFeatures,
+} from '@tb/metrics';
+import { crossEntropy } from '@tb/nn';
+import * as tf from '@tensorflow/tfjs-core';
+import type { BatchSource } from '../data/batches.js';
+import type { ImageBatch } from '../data/image-batches.js';
+import type { Parameters } from '../optimizer/adamw.js';
+import type { Task } from '../task.js';
+
+// N = images, S = side in pixels
+
+export type FeaturesTaskOptions = {
+  config: SmallFeatureConfig;
+  openBatches: (firstStep: number) => BatchSource<ImageBatch>;
+  /** Pictures that training does not see. */
+  heldOut: readonly ImageBatch[];
+  /** Side of the pictures. */
+  size: number;
+};
+
+/** Trains the small feature network as a classifier of labelled pictures. Validation reports its accuracy. */
+export function createFeaturesTask({ config, openBatches, heldOut, size }: FeaturesTaskOptions): Task<ImageBatch> {
+  return {
+    init: (key) => initSmallFeatures(key, config) as unknown as Parameters,
+    frozen: {},
+    loss: (params, _, batch) => {
+      const { images, labels } = batch as { images: tf.Tensor4D; labels: tf.Tensor1D };
+      const { logits } = applySmallFeatures(params as unknown as SmallFeatures, config, images);
+      const accuracy = tf.mean(tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32')) as tf.Scalar;
+      return { loss: tf.mean(crossEntropy(logits, labels)) as tf.Scalar, metrics: { accuracy } };
+    },
+    openBatches,
+    toTensors: ({ images, labels }) => ({
+      images: tf.tensor4d(Float32Array.from(images), [labels.length, size, size, 3]),
+      labels: tf.tensor1d(labels, 'int32'),
+    }),
+    validate:
+      heldOut.length === 0
+        ? undefined
+        : async (ema) => {
+            const params = ema as unknown as SmallFeatures;
+            const { overall } = await classAgreement({ params, config }, heldOut, size);
+            return { accuracy: overall };
+          },
+  };
+}
