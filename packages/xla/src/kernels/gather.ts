@@ -55,8 +55,9 @@ function segmentSum(x: Node, segmentIds: Node, numSegments: number): Node {
   return scatterSlices(constant(0, type, [numSegments, ...rest]), ids, updates, 'add');
 }
 
-/** Rows of indices with one component for each leading axis; an index vector without batch gets one. */
-function scatterInto(target: Node, indices: Node, updates: Node, reduction?: 'add'): Node {
+/** Rows of indices with one component for each leading axis; a vector of indices has one component each. */
+function scatterInto(target: Node, places: Node, updates: Node, reduction?: 'add'): Node {
+  const indices = places.type.shape.length === 1 ? withComponent(places) : places;
   const depth = indices.type.shape.at(-1)!;
   const rest = target.type.shape.slice(depth);
   const count = sizeOf(indices.type.shape) / depth;
@@ -69,7 +70,8 @@ function scatterInto(target: Node, indices: Node, updates: Node, reduction?: 'ad
 
 /** What the helpers of TensorFlow.js read of a tensor. */
 function tensorLike(x: Node): tf.Tensor {
-  return { shape: [...x.type.shape], rank: x.type.shape.length } as tf.Tensor;
+  const dtype = x.type.type === 'i32' ? 'int32' : 'float32';
+  return { shape: [...x.type.shape], rank: x.type.shape.length, dtype } as tf.Tensor;
 }
 
 /** How often each value below `size` occurs in a row, or the sum of its weights. */
@@ -113,9 +115,8 @@ export const gatherKernels: KernelTable = {
   SparseToDense: ({ sparseIndices, sparseValues, defaultValue }, { outputShape }) => {
     const target = broadcastTo(defaultValue.node, outputShape);
     const { shape } = sparseIndices.node.type;
-    const indices = shape.length === 2 ? sparseIndices.node : reshape(sparseIndices.node, [sizeOf(shape), 1]);
-    const values = broadcastTo(sparseValues.node, [indices.type.shape[0]]);
-    return scatterInto(target, indices, values);
+    const indices = shape.length === 0 ? reshape(sparseIndices.node, [1]) : sparseIndices.node;
+    return scatterInto(target, indices, sparseValues.node);
   },
   TensorScatterUpdate: ({ tensor, indices, updates }) => scatterInto(tensor.node, indices.node, updates.node),
   UnsortedSegmentSum: ({ x, segmentIds }, { numSegments }) => segmentSum(x.node, segmentIds.node, numSegments),

@@ -144,7 +144,7 @@ function contract(left: Labelled, right: Labelled, needed: string): Labelled {
 
 function assertEquation(nodes: readonly Node[], equation: string, terms: string[], output: string | undefined): void {
   if (equation.split('->').length !== 2) {
-    throw new Error(`einsum: Equations without an arrow are not supported, and Expecting exactly one, got ${equation}`);
+    throw new Error(`einsum: Equations without an arrow are not supported: Expecting exactly one, got ${equation}`);
   }
   if (terms.length !== nodes.length)
     throw new Error(`einsum: Expected ${terms.length} input tensors, received ${nodes.length}`);
