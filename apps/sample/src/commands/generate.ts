@@ -31,7 +31,12 @@ import { vaeOptions } from './vae-options.js';
 const generateOptions = {
   backend: engineOptions.backend,
   device: engineOptions.device,
+  precision: engineOptions.precision,
   model: text('run of tb-train, .safetensors file or official .pth', 'path'),
+  modelConfig: text(
+    "JSON with a model's configuration, or the official code's arguments: for a .pth of a size of your own",
+    'file',
+  ),
   ...vaeOptions,
   anyVae: toggle('use --vae although the model was trained with another autoencoder'),
   ema: toggle('averaged weights of a checkpoint or .pth (what happens unless --raw is given)'),
@@ -57,6 +62,7 @@ type GenerateValues = ValuesOf<typeof generateOptions>;
 
 const generateDefaults = {
   backend: 'auto',
+  precision: 'bf16',
   anyVae: false,
   raw: false,
   classes: ['all'],
@@ -91,7 +97,7 @@ async function makePictures(values: GenerateValues): Promise<void> {
   const set = weightSet(values);
   await prepareOutputs(values);
   const engine = await startEngine(values);
-  const model = await loadModel(values.model, set);
+  const model = await loadModel(values.model, set, values.modelConfig);
   const vae = await loadVaeFor(model, values.vae, values.vaePreset, values.anyVae ?? false);
   const settings = settingsOf(values, model, vae);
   const { classes } = model.config;
@@ -101,13 +107,19 @@ async function makePictures(values: GenerateValues): Promise<void> {
   if (missing.length < jobs.length)
     console.error(`${jobs.length - missing.length} of ${jobs.length} pictures are there`);
 
+  const computed = engine.name === 'xla' ? `xla, ${values.precision}` : engine.name;
   const shown = new Set(values.grid === undefined ? [] : shownJobs(jobs).map(({ file }) => file));
   const pictures = new Map<string, Pixels>();
   const keep = async (job: Job, picture: Pixels) => {
     if (shown.has(job.file)) pictures.set(job.file, picture);
-    if (values.out !== undefined) await writePicture(values.out, job, picture, settings, engine.name);
+    if (values.out !== undefined) await writePicture(values.out, job, picture, settings, computed);
   };
-  const exitCode = await runBatches(missing, values.batch!, createSampler(model, vae, settings), keep);
+  const exitCode = await runBatches(
+    missing,
+    values.batch!,
+    createSampler(model, vae, settings, values.precision!),
+    keep,
+  );
   if (exitCode !== 0) {
     process.exitCode = exitCode;
     if (values.out !== undefined) console.error(`the same command goes on with the pictures in ${values.out}`);

@@ -25,6 +25,7 @@ export function createSampler(
   { params, config }: LoadedModel,
   vae: { params: Vae; config: VaeConfig },
   { cfg, cfgSchedule, temperature, numIter, order }: Settings,
+  precision: 'bf16' | 'fp32',
 ): Sampler {
   const decode = createDecoder(vae.config);
   return async (jobs, size, signal, onProgress) => {
@@ -40,6 +41,7 @@ export function createSampler(
       cfgSchedule,
       temperature,
       order,
+      precision,
       signal,
       onProgress,
     });

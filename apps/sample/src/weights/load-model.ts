@@ -5,6 +5,7 @@ import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/t
 import { readWeightsInfo } from '@tb/trainer';
 import { downsamplingFactor, type vaePresets } from '@tb/vae';
 import { demoWeights } from './demo-weights.js';
+import { readModelConfig } from './model-config.js';
 import { configOfCheckpoint, findCheckpoint, isCheckpoint, readProgress } from './run-folder.js';
 
 /** Which of two sets of weights: the moving average, or the weights as training left them. */
@@ -30,27 +31,35 @@ export type LoadedModel = {
  * the weights of the demo.
  *
  * @param set - default: the average
+ * @param configPath - configuration for a file that brings none and has no size of the paper
  * @throws UsageError when it is missing or does not have the set; the loader's error when weights do not fit
  */
-export async function loadModel(named: string | undefined, set: WeightSet | undefined): Promise<LoadedModel> {
+export async function loadModel(
+  named: string | undefined,
+  set: WeightSet | undefined,
+  configPath?: string,
+): Promise<LoadedModel> {
   const path = named ?? demoWeights('model.safetensors');
   if (path === undefined)
     throw new UsageError('--model must name weights: a run of tb-train, a .safetensors file or an official .pth');
   assertExists('--model', path);
-  if (!statSync(path).isDirectory()) return loadFile(path, set);
+  if (!statSync(path).isDirectory()) return loadFile(path, set, configPath);
   const finished = join(path, 'model.safetensors');
   if (set !== 'raw' && !isCheckpoint(path) && existsSync(finished)) return loadFile(finished, undefined);
   return loadCheckpoint(path, set ?? 'ema');
 }
 
-async function loadFile(path: string, set: WeightSet | undefined): Promise<LoadedModel> {
+async function loadFile(path: string, set: WeightSet | undefined, configPath?: string): Promise<LoadedModel> {
   const hasTwoSets = !path.endsWith('.safetensors');
   if (!hasTwoSets && set !== undefined)
     throw new UsageError(`--${set} chooses between the two sets of weights of a checkpoint, and ${path} holds one`);
   const { sha256, vaeConfig, classNames, vaeSha256 } = await readWeightsInfo(path);
   if (vaeConfig) throw new UsageError(`--model ${path} holds an autoencoder, not a TokenBridge model`);
   const chosen = hasTwoSets ? (set ?? 'ema') : undefined;
-  const { params, config } = await loadTokenBridge(path, { ema: chosen === 'ema' });
+  const { params, config } = await loadTokenBridge(path, {
+    ema: chosen === 'ema',
+    config: configPath === undefined ? undefined : await readModelConfig(configPath),
+  });
   const vaeCandidates = [join(dirname(path), 'vae.safetensors'), join(dirname(path), '..', 'vae', 'vae.safetensors')];
   return { params, config, path, sha256, set: chosen, classNames, vaeSha256, vaeCandidates };
 }

@@ -1,0 +1,140 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readNpz } from '@tb/io';
+import { openSampleFolder } from '@tb/metrics';
+import { useBackend } from '@tb/runtime';
+import { goldenJson, goldenPath } from '@tb/test-utils';
+import { decodeImage } from '@tb/trainer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand, startCommand } from './run-command.js';
+import { classNames, writeTinyWeights } from './tiny-weights.js';
+
+let root: string;
+let weights: { model: string; vae: string };
+const generate = (...args: string[]) => runCommand('generate', '--backend', 'wasm', ...args);
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tb-sample-'));
+  await useBackend('wasm');
+  weights = await writeTinyWeights(join(root, 'weights'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const pixelsOf = async (folder: string, file: string) => (await decodeImage(join(folder, file))).data;
+
+describe('tb-sample generate', () => {
+  it('makes the same pictures at any batch size, goes on, and writes overview and evaluator file', async () => {
+    const [first, second] = [join(root, 'first'), join(root, 'second')];
+    const grid = join(root, 'grid.png');
+    const npz = join(root, 'pictures.npz');
+    const common = ['--model', weights.model, '--seed', '5', '--count', '2'];
+    const whole = ['--out', first, '--batch', '4', '--grid', grid, '--npz', npz];
+    const one = await startCommand(['generate', '--backend', 'wasm', ...common, ...whole]).finished;
+    const other = await generate(...common, '--out', second, '--batch', '1', '--classes', 'Tabby cat,0');
+    expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining('6 pictures') });
+    expect(other).toMatchObject({ code: 0, stdout: expect.stringContaining('4 pictures') });
+    const files = (await readdir(first)).sort();
+    expect(files).toHaveLength(6);
+    expect(files[0]).toBe('class-0000-000000.png');
+    for (const file of await readdir(second)) expect(await pixelsOf(second, file)).toEqual(await pixelsOf(first, file));
+    expect(await pixelsOf(first, files[0])).not.toEqual(await pixelsOf(first, files[1]));
+
+    // The evaluator's file holds the folder's pictures, the first of every class before the second of any.
+    const { arr_0: array } = await readNpz(npz);
+    expect(array).toMatchObject({ dtype: 'U8', shape: [6, 16, 16, 3] });
+    expect((array.data as Uint8Array).subarray(768, 1536)).toEqual(await pixelsOf(first, 'class-0001-000000.png'));
+    expect(JSON.parse(await readFile(join(root, 'pictures.json'), 'utf8'))).toMatchObject({ seed: 5, pictures: 6 });
+
+    // Other programs find the settings where @tb/metrics looks for them.
+    const { settings } = await openSampleFolder(first);
+    expect(settings).toMatchObject({
+      seed: 5,
+      class: classNames[0],
+      numIter: 4,
+      model: { sha256: expect.any(String) },
+    });
+    const { width, height } = await decodeImage(grid);
+    expect([width > 2 * 120, height > 3 * 120]).toEqual([true, true]);
+
+    // A damaged and a missing picture are made anew, the others are left alone.
+    const before = await pixelsOf(first, files[2]);
+    await writeFile(join(first, files[2]), (await readFile(join(first, files[2]))).subarray(0, -20));
+    await rm(join(first, files[3]));
+    const again = await generate(...common, '--out', first);
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('4 of 6 pictures are there') });
+    expect(await pixelsOf(first, files[2])).toEqual(before);
+    expect(await readdir(first)).toHaveLength(6);
+
+    const different = await generate(...common, '--out', first, '--cfg', '4');
+    expect(different.code).toBe(1);
+    expect(different.stderr).toMatch(/made with other settings: cfg \(2 there, 4 here\)/);
+  });
+
+  it('reads official checkpoints, averaged and raw weights', async () => {
+    const config = join(root, 'official.json');
+    const { config: official } = goldenJson('tokenbridge', 'config.json');
+    await writeFile(config, JSON.stringify(official));
+    const checkpoint = goldenPath('tokenbridge', 'checkpoint-last.pth');
+    const { code, stderr } = await generate(
+      ...[
+        '--model',
+        checkpoint,
+        '--model-config',
+        config,
+        '--vae',
+        weights.vae,
+        '--raw',
+        '--grid',
+        join(root, 'x.png'),
+      ],
+    );
+    // The tiny autoencoder has other latents: the model was read, and does not fit.
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/makes latents of 4 channels, and the model works on 16/);
+  });
+
+  it('leaves only whole pictures when it is interrupted, and goes on', async () => {
+    const folder = join(root, 'interrupted');
+    const args = ['generate', '--backend', 'wasm', '--model', weights.model, '--out', folder, '--count', '2000'];
+    const { child, finished } = startCommand([...args, '--batch', '2']);
+    while ((await readdir(folder).catch(() => [])).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill('SIGINT');
+    const { code, stderr } = await finished;
+    expect([code, stderr]).toEqual([130, expect.stringContaining('whole pictures are kept')]);
+    const files = await readdir(folder);
+    expect(files.length).toBeLessThan(6000);
+    for (const file of files) expect((await pixelsOf(folder, file)).length).toBe(768);
+  });
+
+  it('says in one sentence what is wrong', async () => {
+    const damaged = join(root, 'damaged.safetensors');
+    await writeFile(damaged, (await readFile(weights.model)).subarray(0, 5000));
+    const other = join(root, 'other-vae.safetensors');
+    const bytes = await readFile(weights.vae);
+    bytes[bytes.length - 1] ^= 1;
+    await writeFile(other, bytes);
+    const model = ['--model', weights.model];
+    const cases: [string[], RegExp][] = [
+      [['--model', join(root, 'nowhere')], /--model .*nowhere does not exist/],
+      [['--model', damaged], /damaged\.safetensors: byte \d+: /],
+      [['--model', weights.vae], /holds an autoencoder, not a TokenBridge model/],
+      [[...model, '--vae', other], /is not the autoencoder that .* was trained with.*--any-vae/],
+      [[...model, '--classes', 'tabby cta'], /no class is named "tabby cta"; did you mean "tabby cat"\?/],
+      [[...model, '--classes', '1,3'], /the model has the classes 0 to 2, got "3"/],
+      [[...model, '--order', 'spiral'], /--order must be one of random, raster, confidence, got "spiral"/],
+      [[...model, '--count', '0'], /--count must be an integer of at least 1, got "0"/],
+      [[...model, '--npz', 'a.npz'], /--npz needs --out/],
+      [[...model, '--out', join(weights.model, 'below')], /--out .* cannot be written: a file has that name/],
+      [[...model, '--raw'], /--raw chooses between the two sets of weights/],
+    ];
+    for (const [args, message] of cases) {
+      const { code, stderr } = await generate(...args);
+      expect(stderr).toMatch(message);
+      expect(stderr).not.toMatch(/\n\s+at /); // no stack
+      expect(code).toBe(1);
+    }
+    const unknown = await startCommand(['generate', '--modle', 'x']).finished;
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringMatching(/'--modle'\n\(Did you mean --model\?\)/) });
+  });
+});
