@@ -125,6 +125,7 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
         saved = progress.step;
       }
       await lookAt(run, context);
+      await new Promise(setImmediate); // lets signals in where the engine computes in this thread
     }
     await losses.settle();
     if (saved !== progress.step) await saveProgress(run, options);

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { closest } from 'fastest-levenshtein';
-import { createJiti } from 'jiti';
 import { flagName, type Options, type ValuesOf } from './spec.js';
 
 /** A user's mistake: shown as one sentence, without a stack. */
@@ -74,7 +73,7 @@ export async function readConfig<Table extends Options>(
   try {
     content = file.endsWith('.json')
       ? JSON.parse(await readFile(file, 'utf8'))
-      : await createJiti(import.meta.url).import(file, { default: true });
+      : await (await import('jiti')).createJiti(import.meta.url).import(file, { default: true });
   } catch (error) {
     throw new UsageError(`config ${path} cannot be read: ${(error as Error).message}`);
   }

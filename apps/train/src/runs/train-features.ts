@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { type SmallFeatures, saveSmallFeatures, smallFeatureWidths } from '@tb/metrics';
+import { createFeaturesTask, createRunLog } from '@tb/trainer';
+import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { featuresDefaults } from '../options/defaults.js';
+import { type FeaturesValues, featuresOptions } from '../options/tables.js';
+import { prepareFolder, resolveRun } from './run-folder.js';
+import { trainOptionsOf } from './run-options.js';
+import { runTraining } from './run-training.js';
+import { startEngine } from './start-engine.js';
+
+/** `tb-train features` with the flags that were given. */
+export async function trainFeatures(flags: FeaturesValues): Promise<void> {
+  const values = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
+  const out = values.out!;
+  await prepareFolder(out, values.resume ?? false);
+  const data = await openData(values);
+  const engine = await startEngine(values);
+  const size = data.training.size;
+  const classNames = data.training.classNames;
+  const config = { classes: classNames.length, imageSize: size, widths: smallFeatureWidths };
+  const log = createRunLog({ out, title: 'Feature network', config: values, terminal: process.stderr });
+  const { threads = 1, validationImages = 256 } = values;
+  const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
+  const openBatches = batchesOf(data.training, values, log.badImage);
+  const task = createFeaturesTask({ config, openBatches, heldOut, size });
+  const options = trainOptionsOf(values, data.training.length, engine.name, values);
+  await runTraining(task, options, log, async ({ ema }) => {
+    const path = join(out, 'features.safetensors');
+    await saveSmallFeatures(path, { params: ema as unknown as SmallFeatures, config, classNames });
+    return [`feature network: ${path}`];
+  });
+}

@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { loadTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import {
+  cachedMoments,
+  createModelTask,
+  createRunLog,
+  describeWeights,
+  encodedImages,
+  type ImageBatch,
+  type LatentBatch,
+  type ModelTaskOptions,
+  openLatentBatches,
+  openLatentCache,
+  type RunLog,
+} from '@tb/trainer';
+import { downsamplingFactor } from '@tb/vae';
+import * as tf from '@tensorflow/tfjs-core';
+import { assertExists, loadVaeFile } from '../data/load-vae.js';
+import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { modelPresets } from '../options/defaults.js';
+import { UsageError } from '../options/resolve.js';
+import { type ModelValues, modelOptions } from '../options/tables.js';
+import { prepareFolder, resolveRun } from './run-folder.js';
+import { trainOptionsOf } from './run-options.js';
+import { runTraining } from './run-training.js';
+import { startEngine } from './start-engine.js';
+
+/** What differs between training on pictures and on a cache. */
+type Source<Batch extends { labels: Int32Array }> = {
+  task: Omit<ModelTaskOptions<Batch>, 'config' | 'initial' | 'rematerialize'>;
+  samples: number;
+  latent: TokenBridgeConfig['latent'];
+  imageSize: number;
+  vaeSha256: string;
+};
+
+/** `tb-train model` with the flags that were given. */
+export async function trainModel(flags: ModelValues): Promise<void> {
+  const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
+  const values = await resolveRun('model', modelOptions, flags, defaults);
+  const out = values.out!;
+  await prepareFolder(out, values.resume ?? false);
+  if (values.initial !== undefined) assertExists('--initial', values.initial);
+  const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
+  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log);
+  else await trainOn(await fromCache(values), values, log);
+}
+
+async function fromImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
+  const data = await openData(values);
+  await startEngine(values);
+  const vae = await loadVaeFile(values.vae, values.vaePreset);
+  const { threads = 1, validationImages = 256 } = values;
+  const side = data.training.size / downsamplingFactor(vae.config);
+  return {
+    task: {
+      latents: encodedImages(vae.params, vae.config, data.training.size),
+      latentScale: vae.config.latentScale,
+      openBatches: batchesOf(data.training, values, log.badImage),
+      heldOut: data.validation ? await readSome(data.validation, validationImages, threads) : [],
+      decoder: { vae: vae.params, config: vae.config },
+      classNames: data.training.classNames,
+    },
+    samples: data.training.length,
+    latent: { height: side, width: side, channels: vae.config.latentChannels },
+    imageSize: data.training.size,
+    vaeSha256: vae.sha256,
+  };
+}
+
+async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
+  const cache = await openLatentCache(values.cache!);
+  await startEngine(values);
+  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae, values.vaePreset);
+  if (vae && vae.sha256 !== cache.vaeSha256) {
+    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
+  }
+  const { batch = 64, seed = 0, flip = true } = values;
+  const [height, width, channels] = cache.latentShape;
+  return {
+    task: {
+      latents: cachedMoments(cache.latentShape),
+      latentScale: cache.latentScale,
+      openBatches: (firstStep) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip }),
+      heldOut: [],
+      decoder: vae && { vae: vae.params, config: vae.config },
+      classNames: cache.classNames,
+    },
+    samples: cache.length,
+    latent: { height, width, channels },
+    imageSize: cache.imageSize,
+    vaeSha256: cache.vaeSha256,
+  };
+}
+
+async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batch>, values: ModelValues, log: RunLog) {
+  const out = values.out!;
+  const config = configOf(values, source.latent, source.task.classNames.length);
+  const task = createModelTask({
+    ...source.task,
+    config,
+    rematerialize: values.rematerialize,
+    maskGranularity: values.maskGranularity,
+    initial:
+      values.initial === undefined
+        ? undefined
+        : async () => (await loadTokenBridge(values.initial!, { config })).params,
+  });
+  const options = trainOptionsOf(values, source.samples, tf.getBackend(), values);
+  await runTraining(task, options, log, async ({ ema }) => {
+    const path = join(out, 'model.safetensors');
+    const { imageSize, vaeSha256 } = source;
+    const metadata = describeWeights({ imageSize, vaeSha256, classNames: [...source.task.classNames] });
+    const model = { params: ema as unknown as TokenBridge, config };
+    await saveTokenBridge(path, model, { dtype: values.half ? 'F16' : 'F32', metadata });
+    return [`model: ${path}`];
+  });
+}
+
+/** The preset, fitted to the data's latents and classes. */
+function configOf(values: ModelValues, latent: TokenBridgeConfig['latent'], classes: number): TokenBridgeConfig {
+  const preset: TokenBridgeConfig = presets[values.preset ?? 'tiny'];
+  const { dropout, labelDropout, levels } = values;
+  return {
+    ...preset,
+    latent,
+    classes,
+    quantizer: { ...preset.quantizer, ...(levels !== undefined && { levels }) },
+    training: {
+      ...preset.training,
+      ...(dropout !== undefined && { attentionDropout: dropout, projectionDropout: dropout }),
+      ...(labelDropout !== undefined && { labelDropout }),
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import {
+  calibrateVae,
+  createAutoencoder,
+  createRunLog,
+  createVaeTask,
+  describeWeights,
+  measureLatents,
+  saveVae,
+} from '@tb/trainer';
+import { loadVae, type Vae, vaePresets } from '@tb/vae';
+import * as tf from '@tensorflow/tfjs-core';
+import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { vaeDefaults } from '../options/defaults.js';
+import { type VaeValues, vaeOptions } from '../options/tables.js';
+import { prepareFolder, resolveRun } from './run-folder.js';
+import { trainOptionsOf } from './run-options.js';
+import { runTraining } from './run-training.js';
+import { startEngine } from './start-engine.js';
+
+/** Pictures that the scale of the latents is measured on. */
+const calibrationImages = 256;
+
+/** `tb-train vae` with the flags that were given. */
+export async function trainVae(flags: VaeValues): Promise<void> {
+  const values = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);
+  const out = values.out!;
+  await prepareFolder(out, values.resume ?? false);
+  const data = await openData(values);
+  const engine = await startEngine(values);
+  const config = vaePresets[values.preset ?? 'demo'];
+  const size = data.training.size;
+  const log = createRunLog({ out, title: 'Autoencoder', config: values, terminal: process.stderr });
+  const { threads = 1, validationImages = 256 } = values;
+  const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
+  const task = createVaeTask({
+    config,
+    weights: {
+      absolute: values.absoluteWeight ?? 1,
+      squared: values.squaredWeight ?? 1,
+      gradient: values.gradientWeight ?? 0,
+      kl: values.klWeight ?? 0,
+    },
+    openBatches: batchesOf(data.training, values, log.badImage),
+    heldOut,
+    size,
+    initial: values.initial === undefined ? undefined : () => loadVae(values.initial!, config),
+  });
+  const options = trainOptionsOf(values, data.training.length, engine.name, values);
+  await runTraining(task, options, log, async ({ ema }) => {
+    const some = await readSome(data.training, calibrationImages, threads);
+    const params = ema as Vae;
+    const statistics = await measureLatents(params, config, some, createAutoencoder(config, size));
+    const calibrated = calibrateVae(params, config, statistics);
+    const path = join(out, 'vae.safetensors');
+    const { classNames } = data.training;
+    const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
+    await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
+    tf.dispose([calibrated.quant_conv, calibrated.post_quant_conv] as unknown as tf.TensorContainer);
+    return [`autoencoder: ${path}`];
+  });
+}
