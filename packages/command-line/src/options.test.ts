@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import {
+  checkValues,
+  choice,
+  flagName,
+  integer,
+  list,
+  mergeValues,
+  number,
+  numbers,
+  parseFlags,
+  suggestion,
+  tableCommand,
+  text,
+  toggle,
+  UsageError,
+} from './index.js';
+
+const table = {
+  imageSize: integer('side', { min: 8, max: 4096 }),
+  rate: number('rate', { min: 0 }),
+  name: text('name'),
+  flip: toggle('mirror'),
+  kind: choice('kind', ['gaussian', 'linear']),
+  classes: list('classes'),
+  levels: numbers('levels', { min: 2, whole: true }),
+};
+
+describe('options', () => {
+  it('reads flags by their kinds', () => {
+    const flags = { imageSize: '64', rate: '1e-3', flip: true, kind: 'linear', classes: 'a, b', levels: '8,64' };
+    expect(parseFlags(table, flags)).toEqual({
+      imageSize: 64,
+      rate: 0.001,
+      flip: true,
+      kind: 'linear',
+      classes: ['a', 'b'],
+      levels: [8, 64],
+    });
+  });
+
+  it.each([
+    [{ imageSize: '7' }, '--image-size must be an integer from 8 to 4096, got "7"'],
+    [{ imageSize: '' }, '--image-size must be an integer from 8 to 4096, got ""'],
+    [{ rate: 'fast' }, '--rate must be a number of at least 0, got "fast"'],
+    [{ kind: 'round' }, '--kind must be one of gaussian, linear, got "round"'],
+    [{ classes: 'a,,b' }, '--classes must be texts with commas between them, got "a,,b"'],
+    [{ levels: '8,1' }, '--levels each must be an integer of at least 2, got "8,1"'],
+    [{ levels: '8,2.5' }, '--levels each must be an integer of at least 2, got "8,2.5"'],
+  ])('refuses %o', (flags, message) => {
+    expect(() => parseFlags(table, flags as Record<string, string>)).toThrow(new UsageError(message));
+  });
+
+  it('checks the values of a file, and suggests the nearest name', () => {
+    expect(checkValues(table, { imageSize: 64 }, 'config')).toEqual({ imageSize: 64 });
+    expect(() => checkValues(table, { imagesize: 64 }, 'config')).toThrow(/unknown key "imagesize".*"imageSize"\?/);
+    expect(() => checkValues(table, { rate: '1' }, 'config')).toThrow('config: rate must be a number of at least 0');
+  });
+
+  it('lets later layers win unless they are silent', () => {
+    expect(mergeValues<typeof table>({ rate: 1, name: 'a' }, { rate: undefined, name: 'b' })).toEqual({
+      rate: 1,
+      name: 'b',
+    });
+  });
+
+  it('suggests what is near and nothing else', () => {
+    expect(suggestion('gras', ['brick', 'grass'])).toBe('; did you mean "grass"?');
+    expect(suggestion('television', ['brick', 'grass'])).toBe('');
+    expect(suggestion('grass', [])).toBe('');
+    expect(flagName('imageSize')).toBe('image-size');
+  });
+});
+
+describe('tableCommand', () => {
+  it('hands over what was typed and nothing else, with its arguments', async () => {
+    const given: unknown[] = [];
+    const command = tableCommand('test', table, { rate: 2, flip: true }, async (flags, positional) => {
+      given.push(flags, positional);
+    }).argument('<files...>');
+    await command.parseAsync(['a.png', '--no-flip', '--levels', '2,3', 'b.png'], { from: 'user' });
+    expect(given).toEqual([{ flip: false, levels: [2, 3] }, ['a.png', 'b.png']]);
+    expect(command.helpInformation()).toMatch(/--rate <number> +rate \(default: 2\)/);
+  });
+});
