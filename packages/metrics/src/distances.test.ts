@@ -100,6 +100,42 @@ describe('manifoldScores', () => {
     );
   });
 
+  /** The definition, with Σ (x − y)² alone. */
+  function byDefinition(generated: number[][], real: number[][], k: number) {
+    const distance = (x: number[], y: number[]) => x.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0);
+    const radii = (set: number[][]) =>
+      set.map((x, i) => set.flatMap((y, j) => (i === j ? [] : [distance(x, y)])).sort((a, b) => a - b)[k - 1]);
+    const [generatedRadii, realRadii] = [radii(generated), radii(real)];
+    const share = (flags: boolean[]) => flags.filter(Boolean).length / flags.length;
+    const inReal = generated.map((x) => real.filter((y, j) => distance(x, y) <= realRadii[j]).length);
+    return {
+      precision: share(inReal.map((count) => count > 0)),
+      recall: share(real.map((y) => generated.some((x, i) => distance(x, y) <= generatedRadii[i]))),
+      density: inReal.reduce((a, b) => a + b, 0) / (k * generated.length),
+      coverage: share(real.map((y, j) => generated.some((x) => distance(x, y) <= realRadii[j]))),
+    };
+  }
+
+  it.each<[string, fc.Arbitrary<number>, number]>([
+    ['scattered points', fc.double({ min: -5, max: 5, noNaN: true }), 0],
+    ['points on a grid, with ties and duplicates', fc.integer({ min: 0, max: 2 }), 0],
+    [
+      'points on a grid far from the origin, where products lose their digits',
+      fc.integer({ min: 0, max: 2 }),
+      3e7 + 0.1,
+    ],
+  ])('decides as the definition does: %s', (_, coordinate, offset) => {
+    const point = fc.tuple(coordinate, coordinate, coordinate).map((values) => values.map((value) => value + offset));
+    const set = fc.array(point, { minLength: 4, maxLength: 90 });
+    fc.assert(
+      fc.property(set, set, fc.integer({ min: 1, max: 3 }), (generated, real, k) => {
+        const features = (rows: number[][]) => ({ values: rows.flat(), dimensions: 3 });
+        expect(manifoldScores(features(generated), features(real), k)).toEqual(byDefinition(generated, real, k));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('is zero between sets far apart', () => {
     const near = { values: [0, 1, 2, 3, 4], dimensions: 1 };
     const far = { values: [100, 101, 102, 103, 104], dimensions: 1 };
@@ -133,6 +169,27 @@ describe('kernelDistance', () => {
       (offset) => kernelDistance(spread(0), spread(offset), { subsets: 1, random: Math.random }).mean,
     );
     expect(distances).toEqual([...distances].sort((a, b) => a - b));
+  });
+
+  it('agrees with a plain sum over pairs, for sets larger than a tile', () => {
+    const make = (count: number, seed: number) =>
+      Float64Array.from({ length: count * 3 }, (_, i) => Math.sin(i * seed));
+    const [x, y] = [make(70, 7.3), make(70, 3.1)];
+    const kernel = (a: Float64Array, i: number, b: Float64Array, j: number) =>
+      ([0, 1, 2].reduce((sum, k) => sum + a[i * 3 + k] * b[j * 3 + k], 0) / 3 + 1) ** 3;
+    let expected = 0;
+    for (let i = 0; i < 70; i++) {
+      for (let j = 0; j < 70; j++) {
+        expected -= (2 * kernel(x, i, y, j)) / 70 ** 2;
+        if (i !== j) expected += (kernel(x, i, x, j) + kernel(y, i, y, j)) / (70 * 69);
+      }
+    }
+    const { mean } = kernelDistance(
+      { values: x, dimensions: 3 },
+      { values: y, dimensions: 3 },
+      { random: Math.random },
+    );
+    expect(mean).toBeCloseTo(expected, 12);
   });
 
   it('refuses different dimensions', () => {

@@ -1,3 +1,5 @@
+import { createPanels } from './linear-algebra/row-products.js';
+
 /**
  * Mean and covariance of feature vectors, gathered in a stream in float64: memory does not grow with the number of
  * samples. D = feature dimensions.
@@ -39,7 +41,7 @@ export function createAccumulator(dimensions: number): StatisticsAccumulator {
  * @throws RangeError if the length is no multiple of D, or a value is not finite (it names row and dimension)
  */
 export function accumulate(accumulator: StatisticsAccumulator, features: ArrayLike<number>): void {
-  const { dimensions: d, shift, sum, products } = accumulator;
+  const { dimensions: d, shift } = accumulator;
   if (features.length % d !== 0) {
     throw new RangeError(`accumulate: features must hold a multiple of ${d} numbers, got ${features.length}`);
   }
@@ -52,22 +54,39 @@ export function accumulate(accumulator: StatisticsAccumulator, features: ArrayLi
   }
   const rows = features.length / d;
   if (accumulator.count === 0) for (let i = 0; i < d && rows > 0; i++) shift[i] = features[i];
-  const columns = new Float64Array(d * rows); // transposed: dot products over contiguous samples
-  for (let row = 0; row < rows; row++) {
+  for (let first = 0; first < rows; first += CHUNK) {
+    addProducts(accumulator, features, first, Math.min(CHUNK, rows - first));
+  }
+  accumulator.count += rows;
+}
+
+/** Samples at a time: 2048 features of so many take 4 MB. */
+const CHUNK = 256;
+
+/** Adds `count` samples from number `first` on to sums and products. */
+function addProducts(
+  { dimensions: d, shift, sum, products }: StatisticsAccumulator,
+  features: ArrayLike<number>,
+  first: number,
+  count: number,
+): void {
+  const { left: columns, stride, sums, multiply } = createPanels(count, d); // transposed: rows of one dimension
+  for (let k = 0; k < count; k++) {
+    const row = (first + k) * d;
     for (let i = 0; i < d; i++) {
-      const value = features[row * d + i] - shift[i];
-      columns[i * rows + row] = value;
+      const value = features[row + i] - shift[i];
+      columns[i * stride + k] = value;
       sum[i] += value;
     }
   }
-  for (let i = 0; i < d; i++) {
-    for (let j = 0; j <= i; j++) {
-      let dot = 0;
-      for (let k = 0, p = i * rows, q = j * rows; k < rows; k++) dot += columns[p + k] * columns[q + k];
-      products[i * d + j] += dot;
+  for (let i = 0; i < d; i += 2) {
+    for (let j = 0; j <= i + 1; j += 4) {
+      multiply(i, j);
+      for (let p = i; p < Math.min(i + 2, d); p++) {
+        for (let q = j; q < Math.min(j + 4, p + 1); q++) products[p * d + q] += sums[4 * (p - i) + q - j];
+      }
     }
   }
-  accumulator.count += rows;
 }
 
 /** @throws RangeError below two samples, of which no covariance exists */

@@ -1,3 +1,4 @@
+import { forEachProductTile } from './linear-algebra/row-products.js';
 import type { Features } from './nearest-neighbours.js';
 
 export type KernelDistanceOptions = {
@@ -55,19 +56,26 @@ function subset({ values, dimensions }: Features, count: number, size: number, r
 }
 
 function discrepancy(x: Float64Array, y: Float64Array, size: number, dimensions: number): number {
-  let within = 0;
+  const within = sumWithin(x, dimensions) + sumWithin(y, dimensions);
   let across = 0;
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) {
-      across += kernel(x, i, y, j, dimensions);
-      if (j < i) within += kernel(x, i, x, j, dimensions) + kernel(y, i, y, j, dimensions);
-    }
-  }
+  forEachProductTile(dimensions, x, y, ({ rows, columns, products }) => {
+    for (let i = 0; i < rows * columns; i++) across += kernel(products[i], dimensions);
+  });
   return (2 * within) / (size * (size - 1)) - (2 * across) / (size * size);
 }
 
-function kernel(a: Float64Array, i: number, b: Float64Array, j: number, dimensions: number): number {
-  let dot = 0;
-  for (let k = 0, p = i * dimensions, q = j * dimensions; k < dimensions; k++) dot += a[p + k] * b[q + k];
-  return (dot / dimensions + 1) ** 3;
+/** Sum of the kernel over all pairs of different rows, each pair once. */
+function sumWithin(x: Float64Array, dimensions: number): number {
+  let sum = 0;
+  forEachProductTile(dimensions, x, undefined, ({ first, second, rows, columns, products }) => {
+    for (let i = 0; i < rows; i++) {
+      const others = Math.min(columns, first + i - second); // rows before this one
+      for (let j = 0; j < others; j++) sum += kernel(products[i * columns + j], dimensions);
+    }
+  });
+  return sum;
+}
+
+function kernel(product: number, dimensions: number): number {
+  return (product / dimensions + 1) ** 3;
 }

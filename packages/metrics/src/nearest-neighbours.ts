@@ -1,6 +1,11 @@
+import { forEachProductTile, type ProductTile, typedRows } from './linear-algebra/row-products.js';
+
 /**
  * Sample-based quality and diversity in feature space: improved precision and recall (Kynkäänniemi et al. 2019) and
- * density and coverage (Naeem et al. 2020). Euclidean distances in float64. N, M = samples, D = dimensions.
+ * density and coverage (Naeem et al. 2020). N, M = samples, D = dimensions.
+ *
+ * Squared distances are |x|² + |y|² − 2 x·y in float64, of which the products are the fast part. Where rounding could
+ * change a decision, Σ (x − y)² decides: the scores are those of that sum alone.
  */
 
 export type Features = {
@@ -38,17 +43,16 @@ export function manifoldScores(generated: Features, real: Features, k = 3): Mani
   const insideFake = new Uint8Array(truth.count);
   const covered = new Uint8Array(truth.count);
   let memberships = 0;
-  for (let i = 0; i < fake.count; i++) {
-    for (let j = 0; j < truth.count; j++) {
-      const distance = squaredDistance(fake, i, truth, j);
-      if (distance <= truthRadius[j]) {
+  forEachProductTile(fake.dimensions, fake.values, truth.values, (tile) => {
+    forEachDistance(tile, fake, truth, (i, j, distance, doubt) => {
+      if (isWithin(truthRadius[j], distance, doubt, fake, i, truth, j)) {
         insideReal[i] = 1;
         covered[j] = 1;
         memberships++;
       }
-      if (distance <= fakeRadius[i]) insideFake[j] = 1;
-    }
-  }
+      if (isWithin(fakeRadius[i], distance, doubt, fake, i, truth, j)) insideFake[j] = 1;
+    });
+  });
   return {
     precision: share(insideReal),
     recall: share(insideFake),
@@ -57,7 +61,13 @@ export function manifoldScores(generated: Features, real: Features, k = 3): Mani
   };
 }
 
-type Points = { readonly values: Float64Array; readonly dimensions: number; readonly count: number };
+type Points = {
+  readonly values: Float32Array | Float64Array;
+  readonly dimensions: number;
+  readonly count: number;
+  /** Sums of squares [N]. */
+  readonly norms: Float64Array;
+};
 
 function prepare({ values, dimensions }: Features, k: number, name: string): Points {
   const count = values.length / dimensions;
@@ -67,27 +77,95 @@ function prepare({ values, dimensions }: Features, k: number, name: string): Poi
   if (!Number.isInteger(k) || k < 1 || count <= k) {
     throw new RangeError(`manifoldScores: ${name} must have more than k = ${k} samples, got ${count}`);
   }
-  return { values: Float64Array.from(values), dimensions, count };
+  const typed = typedRows(values);
+  const norms = new Float64Array(count);
+  for (let i = 0; i < typed.length; i++) norms[Math.floor(i / dimensions)] += typed[i] * typed[i];
+  return { values: typed, dimensions, count, norms };
 }
+
+/** Squared distances of a tile's pairs, and by how much rounding may have changed each. */
+function forEachDistance(
+  { first, second, rows, columns, products }: ProductTile,
+  a: Points,
+  b: Points,
+  use: (i: number, j: number, distance: number, doubt: number) => void,
+): void {
+  const relative = relativeDoubt(a.dimensions);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const norms = a.norms[first + i] + b.norms[second + j];
+      use(first + i, second + j, norms - 2 * products[i * columns + j], relative * norms);
+    }
+  }
+}
+
+/** A sum of D products is right to D·ε/2 of the sum of their sizes (Higham, Accuracy and Stability, 3.1). */
+const relativeDoubt = (dimensions: number) => 4 * (dimensions + 4) * Number.EPSILON;
+
+function isWithin(
+  radius: number,
+  distance: number,
+  doubt: number,
+  a: Points,
+  i: number,
+  b: Points,
+  j: number,
+): boolean {
+  if (Math.abs(distance - radius) > doubt) return distance < radius;
+  return squaredDistance(a, i, b, j) <= radius;
+}
+
+/** So many neighbours beyond the k-th are kept, to settle their order exactly. */
+const SPARE = 4;
 
 /** Squared distance from each point to its k-th nearest other point. */
 function ballRadii(points: Points, k: number): Float64Array {
-  const nearest = new Float64Array(points.count * k).fill(Number.POSITIVE_INFINITY); // ascending per point
-  for (let i = 0; i < points.count; i++) {
-    for (let j = 0; j < i; j++) {
-      const distance = squaredDistance(points, i, points, j);
-      insert(nearest, i * k, k, distance);
-      insert(nearest, j * k, k, distance);
-    }
-  }
-  return Float64Array.from({ length: points.count }, (_, i) => nearest[i * k + k - 1]);
+  const kept = Math.min(k + SPARE, points.count - 1);
+  const nearest = createNeighbours(points.count, kept);
+  forEachProductTile(points.dimensions, points.values, undefined, (tile) => {
+    forEachDistance(tile, points, points, (i, j, distance) => {
+      if (j >= i) return;
+      insert(nearest, i, distance, j);
+      insert(nearest, j, distance, i);
+    });
+  });
+  return Float64Array.from({ length: points.count }, (_, i) => exactRadius(points, i, k, nearest));
 }
 
-function insert(sorted: Float64Array, offset: number, length: number, value: number): void {
-  let at = offset + length - 1;
-  if (value >= sorted[at]) return;
-  for (; at > offset && sorted[at - 1] > value; at--) sorted[at] = sorted[at - 1];
-  sorted[at] = value;
+/** For each point the nearest others found so far, in ascending order. */
+type Neighbours = { readonly kept: number; readonly distances: Float64Array; readonly indices: Int32Array };
+
+function createNeighbours(count: number, kept: number): Neighbours {
+  const distances = new Float64Array(count * kept).fill(Number.POSITIVE_INFINITY);
+  return { kept, distances, indices: new Int32Array(count * kept) };
+}
+
+function insert({ kept, distances, indices }: Neighbours, point: number, distance: number, index: number): void {
+  const offset = point * kept;
+  let at = offset + kept - 1;
+  if (distance >= distances[at]) return;
+  for (; at > offset && distances[at - 1] > distance; at--) {
+    distances[at] = distances[at - 1];
+    indices[at] = indices[at - 1];
+  }
+  distances[at] = distance;
+  indices[at] = index;
+}
+
+/** The k-th smallest exact distance: among those kept, unless one that was dropped could be as near. */
+function exactRadius(points: Points, i: number, k: number, { kept, distances, indices }: Neighbours): number {
+  const candidates = Array.from(indices.subarray(i * kept, (i + 1) * kept), (j) =>
+    squaredDistance(points, i, points, j),
+  );
+  const radius = candidates.sort((a, b) => a - b)[k - 1];
+  const furthest = distances[(i + 1) * kept - 1];
+  const norm = points.norms[i];
+  const largestNorm = (Math.sqrt(norm) + Math.sqrt(Math.max(furthest, 0))) ** 2; // of any point as near as the furthest
+  const doubt = relativeDoubt(points.dimensions) * (norm + largestNorm);
+  if (kept === points.count - 1 || radius < furthest - doubt) return radius;
+  const all: number[] = []; // so many equal distances: duplicates
+  for (let j = 0; j < points.count; j++) if (j !== i) all.push(squaredDistance(points, i, points, j));
+  return all.sort((a, b) => a - b)[k - 1];
 }
 
 function squaredDistance(a: Points, i: number, b: Points, j: number): number {

@@ -1,3 +1,4 @@
+import { createPanels } from './row-products.js';
 import type { SemidefiniteFactor } from './semidefinite-factor.js';
 
 /**
@@ -25,7 +26,7 @@ export function congruence({ rank, order, rows }: SemidefiniteFactor, matrix: Fl
 
 /**
  * Dot products of row a of the upper-triangular `left` with row b of `right`, for all a < leftRows, b < rightRows; the
- * sum starts at the diagonal of `left`. Four rows by two are kept in registers.
+ * sums leave out most of the zeros before the diagonal of `left`.
  */
 function triangularDots(
   left: Float64Array,
@@ -35,70 +36,18 @@ function triangularDots(
   rightRows: number,
   store: (a: number, b: number, value: number) => void,
 ): void {
-  // Rows past the end are computed from the last row again and not stored.
-  const clampRow = (row: number, count: number) => Math.min(row, count - 1) * n;
-  const sums = new Float64Array(8);
+  const panels = createPanels(n, leftRows, rightRows);
+  const copyRows = (from: Float64Array, count: number, to: Float64Array) => {
+    for (let i = 0; i < count; i++) to.set(from.subarray(i * n, (i + 1) * n), i * panels.stride);
+  };
+  copyRows(left, leftRows, panels.left);
+  copyRows(right, rightRows, panels.right);
   for (let a = 0; a < leftRows; a += 2) {
-    const p = clampRow(a, leftRows);
-    const q = clampRow(a + 1, leftRows);
     for (let b = 0; b < rightRows; b += 4) {
-      const offsets = [
-        clampRow(b, rightRows),
-        clampRow(b + 1, rightRows),
-        clampRow(b + 2, rightRows),
-        clampRow(b + 3, rightRows),
-      ];
-      dotsTwoByFour(left, p, q, right, offsets[0], offsets[1], offsets[2], offsets[3], a, n, sums);
+      panels.multiply(a, b, a - (a % 4));
       for (let i = 0; i < 2 && a + i < leftRows; i++) {
-        for (let j = 0; j < 4 && b + j < rightRows; j++) store(a + i, b + j, sums[i * 4 + j]);
+        for (let j = 0; j < 4 && b + j < rightRows; j++) store(a + i, b + j, panels.sums[i * 4 + j]);
       }
     }
   }
-}
-
-function dotsTwoByFour(
-  left: Float64Array,
-  p: number,
-  q: number,
-  right: Float64Array,
-  r: number,
-  s: number,
-  t: number,
-  u: number,
-  from: number,
-  to: number,
-  sums: Float64Array,
-): void {
-  let pr = 0;
-  let ps = 0;
-  let pt = 0;
-  let pu = 0;
-  let qr = 0;
-  let qs = 0;
-  let qt = 0;
-  let qu = 0;
-  for (let k = from; k < to; k++) {
-    const x = left[p + k];
-    const y = left[q + k];
-    const rk = right[r + k];
-    const sk = right[s + k];
-    const tk = right[t + k];
-    const uk = right[u + k];
-    pr += x * rk;
-    ps += x * sk;
-    pt += x * tk;
-    pu += x * uk;
-    qr += y * rk;
-    qs += y * sk;
-    qt += y * tk;
-    qu += y * uk;
-  }
-  sums[0] = pr;
-  sums[1] = ps;
-  sums[2] = pt;
-  sums[3] = pu;
-  sums[4] = qr;
-  sums[5] = qs;
-  sums[6] = qt;
-  sums[7] = qu;
 }
