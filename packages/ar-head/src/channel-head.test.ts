@@ -1,6 +1,6 @@
 import { countParameters, flattenShapes, flattenTree } from '@tb/nn';
 import { mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { classesToTokens, tokensToClasses } from './groups.js';
 import { channelLogits } from './logits.js';
 import { sampleChannels } from './sample.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 const small: ChannelHeadConfig = {
   kind: 'autoregressive',

@@ -1,6 +1,6 @@
 import { flattenShapes, flattenTree } from '@tb/nn';
 import { hostRandom, mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import type { BackboneConfig } from './config.js';
 import { type Masking, maskingOfOrders, positionLists, randomOrder } from './masking.js';
 import { gatherPositions, selectPositions } from './selection.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 const config: BackboneConfig = {
   positions: 9,

@@ -1,11 +1,12 @@
 import { useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { gelu, silu } from './activations.js';
 import { modulate } from './modulation.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('gelu', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch('gelu', (_, x: tf.Tensor1D) => gelu(x)));

@@ -1,5 +1,5 @@
 import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import {
   type KeyValueCache,
 } from './attention.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 const heads = 2;
 const attend = (params: Attention, x: tf.Tensor3D) => applyAttention(params, x, { heads });

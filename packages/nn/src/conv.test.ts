@@ -1,12 +1,12 @@
 import { randomKey, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyConv2d, type Conv2d, initConv2d } from './conv.js';
 import { applyLinear } from './linear.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyConv2d', () => {
   it('gives PyTorch’s values and gradients', () =>

@@ -1,11 +1,11 @@
 import { useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pytorchCase, tensorOf } from '../test/pytorch.js';
 import { crossEntropy } from './cross-entropy.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('crossEntropy', () => {
   it('gives PyTorch’s values and gradients', () => {

@@ -1,9 +1,10 @@
 import { randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dropout } from './dropout.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('dropout', () => {
   it('zeroes the share of values that the rate says and scales the others', () => {

@@ -1,11 +1,11 @@
 import { randomKey, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pytorchCase, tensorOf } from '../test/pytorch.js';
 import { applyEmbedding, embeddingShapes, initEmbedding } from './embedding.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyEmbedding', () => {
   it('gives PyTorch’s values and gradients, repeated indices included', () => {

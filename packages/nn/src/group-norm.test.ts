@@ -1,12 +1,12 @@
 import { randomKey, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyGroupNorm, type GroupNorm, initGroupNorm } from './group-norm.js';
 import { normal } from './initializers.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyGroupNorm', () => {
   it('gives PyTorch’s values and gradients', () =>

@@ -1,9 +1,10 @@
 import { randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import type * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fanInUniform, normal, xavierUniform } from './initializers.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 function statistics(tensor: tf.Tensor) {
   const values = Array.from(tensor.dataSync());

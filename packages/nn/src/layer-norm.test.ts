@@ -1,11 +1,11 @@
 import { randomKey, uniform, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyLayerNorm, initLayerNorm, type LayerNorm } from './layer-norm.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyLayerNorm', () => {
   it('gives PyTorch’s values and gradients', () =>

@@ -1,10 +1,11 @@
 import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyLinear, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyLinear', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Linear, tf.Tensor3D>('linear', applyLinear));

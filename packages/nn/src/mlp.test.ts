@@ -1,10 +1,11 @@
 import { randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyMlp, initMlp, type Mlp, mlpShapes } from './mlp.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyMlp', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Mlp, tf.Tensor3D>('mlp', applyMlp));

@@ -1,10 +1,11 @@
 import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { initLinear, type Linear, linearShapes } from './linear.js';
 import { countParameters, flattenShapes, initParameters, loadParameters, type ShapesOf } from './params.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 type Network = { blocks: Linear[]; extra: Linear[]; mask_token: tf.Tensor };
 const shapes: ShapesOf<Network> = {

@@ -1,10 +1,11 @@
 import { randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { applyDownsample, applyUpsample, initResample, type Resample } from './resample.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 describe('applyDownsample', () => {
   it.each(['downsample', 'downsampleOdd'])('gives PyTorch’s values and gradients: %s', (name) =>

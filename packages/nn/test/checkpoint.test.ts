@@ -1,5 +1,5 @@
 import { checkpoint, randomKey, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import {
@@ -12,7 +12,7 @@ import {
   normal,
 } from '../src/index.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 it('a block of layers has the same gradients when it is rematerialized', () => {
   const attention = initAttention(randomKey(1), { width: 8, heads: 2, qkNorm: true });

@@ -4,4 +4,7 @@
  */
 export const testBackends = (process.env.TB_TEST_BACKENDS || 'wasm').split(',') as TestBackend[];
 
+/** The backend of suites that run on one: the first of `testBackends`. */
+export const testBackend: TestBackend = testBackends[0];
+
 export type TestBackend = 'xla' | 'tensorflow' | 'wasm' | 'cpu';

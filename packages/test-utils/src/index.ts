@@ -1,3 +1,3 @@
-export { type TestBackend, testBackends } from './backends.js';
+export { type TestBackend, testBackend, testBackends } from './backends.js';
 export { expectClose, relativeError } from './closeness.js';
 export { type GoldenTensor, goldenJson, goldenPath, goldenTensors, toNumbers } from './golden.js';

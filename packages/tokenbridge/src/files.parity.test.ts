@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readSafetensors, readStateDict } from '@tb/io';
 import { countParameters, flattenShapes } from '@tb/nn';
 import { disposeTree, flattenTree, type Tree, useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenPath, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from '@tb/test-utils';
 import type * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenConfig, goldenModel } from '../test/golden-model.js';
@@ -17,7 +17,7 @@ const buffers: string[] = description.buffers;
 let folder: string;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   folder = await mkdtemp(join(tmpdir(), 'tokenbridge-'));
 });
 afterAll(() => rm(folder, { recursive: true }));

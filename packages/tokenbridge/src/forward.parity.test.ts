@@ -1,6 +1,6 @@
 import type { HostTensor } from '@tb/io';
 import { flattenTree, mapTree, type Tree, useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { caseInputs, goldenModel } from '../test/golden-model.js';
@@ -13,7 +13,7 @@ let model: { params: TokenBridge; config: TokenBridgeConfig };
 let golden: Record<string, HostTensor>;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   model = await goldenModel();
   golden = await goldenTensors('tokenbridge', 'forward.safetensors');
 });

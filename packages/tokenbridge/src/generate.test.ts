@@ -1,4 +1,5 @@
 import { randomKey, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { goldenModel } from '../test/golden-model.js';
@@ -9,7 +10,7 @@ import { initTokenBridge, type TokenBridge } from './parameters.js';
 let model: { params: TokenBridge; config: TokenBridgeConfig };
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   model = await goldenModel();
 });
 

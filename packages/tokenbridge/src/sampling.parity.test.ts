@@ -1,6 +1,6 @@
 import type { HostTensor } from '@tb/io';
 import { useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { goldenModel, rowOf } from '../test/golden-model.js';
@@ -11,7 +11,7 @@ let golden: Record<string, HostTensor>;
 let models: Record<'model' | 'model_ema', Awaited<ReturnType<typeof goldenModel>>>;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   golden = await goldenTensors('tokenbridge', 'sampling.safetensors');
   models = { model: await goldenModel(), model_ema: await goldenModel({ ema: true }) };
 });

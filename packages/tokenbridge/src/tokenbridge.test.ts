@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '@tb/io';
 import { countParameters, flattenTree } from '@tb/nn';
 import { disposeTree, hostRandom, jit, normal, randomKey, type Tree, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenConfig } from '../test/golden-model.js';
@@ -21,7 +21,7 @@ let params: TokenBridge;
 let folder: string;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   params = initTokenBridge(randomKey(1), config);
   folder = await mkdtemp(join(tmpdir(), 'tokenbridge-'));
 });

@@ -1,7 +1,7 @@
 import { maskingOfOrders } from '@tb/backbone';
 import { type HostTensor, openCheckpoint, toFloat32 } from '@tb/io';
 import { flattenTree, randomKey, type Tree, unflattenTree, useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenPath, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from '@tb/test-utils';
 import { configFromOfficial, type LossInputs, loadTokenBridge, loss, type TokenBridge } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ describe('one whole training step against the reference', () => {
   let forward: Record<string, HostTensor>;
 
   beforeAll(async () => {
-    await useBackend('wasm');
+    await useBackend(testBackend);
     golden = await goldenTensors('tokenbridge', 'train_step_C.safetensors');
     forward = await goldenTensors('tokenbridge', 'forward.safetensors');
   });

@@ -1,12 +1,12 @@
 import { applyDownsample, applyGroupNorm, applyUpsample } from '@tb/nn';
 import { type Tree, unflattenTree, useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { channelsFirst, tensorOf } from '../test/golden.js';
 import { applyAttentionBlock, applyResidualBlock } from './blocks.js';
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 const { blocks, config } = goldenJson('vae', 'config.json');
 const groups: number = config.norm_num_groups;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type HostTensor, readCheckpoint, writeSafetensors } from '@tb/io';
 import { flattenTree } from '@tb/nn';
 import { disposeTree, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kl16, type VaeConfig } from './config.js';
@@ -24,7 +25,7 @@ let folder: string;
 let weights: Record<string, HostTensor>;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   folder = await mkdtemp(join(tmpdir(), 'vae-'));
   const { state_dict } = (await readCheckpoint(checkpoint)) as { state_dict: Record<string, HostTensor> };
   weights = Object.fromEntries(Object.entries(state_dict).filter(([name]) => !name.startsWith('loss.')));

@@ -1,6 +1,6 @@
 import { applyConv2d, countParameters, flattenShapes, flattenTree } from '@tb/nn';
 import { disposeTree, useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenPath, goldenTensors } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelsFirst, goldenConfig, tensorOf } from '../test/golden.js';
@@ -17,7 +17,7 @@ let params: Vae;
 let io: Awaited<ReturnType<typeof goldenTensors>>;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   params = await loadVae(goldenPath('vae', 'vae.pth'), config);
   io = await goldenTensors('vae', 'io.safetensors');
 });

@@ -1,6 +1,6 @@
 import { countParameters, flattenTree, treeLeaves, unflattenTree } from '@tb/nn';
 import { disposeTree, randomKey, uniform, useBackend } from '@tb/runtime';
-import { expectClose } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo, downsamplingFactor, kl16, type VaeConfig } from './config.js';
@@ -25,7 +25,7 @@ let params: Vae;
 let images: tf.Tensor4D;
 
 beforeAll(async () => {
-  await useBackend('wasm');
+  await useBackend(testBackend);
   params = initVae(randomKey(1), tiny);
   images = tf.sub(tf.mul(uniform(randomKey(2), [3, 8, 12, 3]), 2), 1) as tf.Tensor4D;
 });

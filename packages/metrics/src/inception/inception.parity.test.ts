@@ -1,5 +1,5 @@
 import { useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenTensors, toNumbers } from '@tb/test-utils';
+import { expectClose, goldenJson, goldenTensors, testBackend, toNumbers } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { formulaWeights } from '../../test/formula-weights.js';
@@ -15,7 +15,7 @@ describe('Inception-v3 against the reference port', () => {
   let images: Tensors;
   let expected: Tensors;
   beforeAll(async () => {
-    await useBackend('wasm');
+    await useBackend(testBackend);
     weights = inceptionWeights(formulaWeights(recipe));
     images = await goldenTensors('inception', 'images.safetensors');
     expected = await goldenTensors('inception', 'expected.safetensors');

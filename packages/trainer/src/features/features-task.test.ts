@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hostRandom, useBackend } from '@tb/runtime';
+import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import { toyOptions } from '../../test/toy-task.js';
@@ -27,7 +28,7 @@ function striped(step: number): ImageBatch {
   return { images, labels, paths: [] };
 }
 
-beforeAll(() => useBackend('wasm'));
+beforeAll(() => useBackend(testBackend));
 
 it('learns to tell textures apart, on pictures that it has not seen', async () => {
   const before = tf.memory().numTensors;

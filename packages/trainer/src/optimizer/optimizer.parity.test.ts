@@ -1,6 +1,6 @@
 import { toFloat32 } from '@tb/io';
 import { disposeTree, flattenTree, jit, unflattenTree, useBackend } from '@tb/runtime';
-import { expectClose, type GoldenTensor, goldenJson, goldenTensors } from '@tb/test-utils';
+import { expectClose, type GoldenTensor, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type AdamWState, applyAdamW, initAdamW, isDecayed, type Parameters } from './adamw.js';
@@ -39,7 +39,7 @@ describe('optimizer against the reference', () => {
   };
 
   beforeAll(async () => {
-    await useBackend('wasm');
+    await useBackend(testBackend);
     golden = await goldenTensors('optim', 'adamw.safetensors');
   });
 
