@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { cacheCommand } from './commands/cache.js';
 import { demoCommand } from './commands/demo.js';
+import { doctorCommand } from './commands/doctor.js';
 import { featuresCommand } from './commands/features.js';
+import { linkTensorflowCommand } from './commands/link-tensorflow.js';
 import { modelCommand } from './commands/model.js';
 import { vaeCommand } from './commands/vae.js';
 
@@ -12,7 +14,9 @@ const program = new Command('tb-train')
   .addCommand(cacheCommand)
   .addCommand(modelCommand)
   .addCommand(featuresCommand)
-  .addCommand(demoCommand);
+  .addCommand(demoCommand)
+  .addCommand(doctorCommand)
+  .addCommand(linkTensorflowCommand);
 
 try {
   await program.parseAsync();

@@ -1,0 +1,15 @@
+import { tableCommand } from '../options/command.js';
+import { text } from '../options/spec.js';
+import { engineOptions } from '../options/tables.js';
+
+export const doctorOptions = {
+  device: engineOptions.device,
+  python: text('Python whose TensorFlow is looked at', 'command'),
+};
+
+export const doctorCommand = tableCommand('doctor', doctorOptions, { python: 'python3' }, async (flags) => {
+  const { runDoctor } = await import('../runs/run-doctor.js');
+  await runDoctor(flags);
+})
+  .description('Say which engines run here, why the others do not, and which command mends that')
+  .addHelpText('after', '\nExample:\n  tb-train doctor --device gpu');
