@@ -118,19 +118,27 @@ function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: Xla
       `${index}`,
     );
   });
+  // Objects with the same names in another order are the same argument.
+  leaves.sort((a, b) => (a.path < b.path ? -1 : 1));
   return { key: JSON.stringify(forms, distinct), leaves };
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const identities = new WeakMap<object, string>();
 let lastIdentity = 0;
 
-/** What JSON would lose or confuse. */
+/** What JSON would lose or confuse, and names in their own order. */
 function distinct(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return `bigint ${value}`;
   if (value === undefined) return 'undefined';
   if (typeof value === 'number' && !Number.isFinite(value)) return `number ${value}`;
   const isOpaque = typeof value === 'function' || value instanceof Map || value instanceof Set;
-  if (!isOpaque) return value;
+  if (!isOpaque) return isRecord(value) ? Object.fromEntries(Object.entries(value).sort(byName)) : value;
   if (!identities.has(value)) {
     lastIdentity += 1;
     identities.set(value, `object ${lastIdentity}`);

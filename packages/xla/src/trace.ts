@@ -103,12 +103,12 @@ function runTraced(
   const results: Traced['results'] = [];
   let outputs: Tree<Output> = [];
   tf.tidy(() => {
-    let next = 0;
-    const symbolic = mapTree(args as Tree<unknown>, (leaf) => {
+    const places = new Map(tensors.map(({ path }, index) => [path, index]));
+    const symbolic = mapTree(args as Tree<unknown>, (leaf, path) => {
       if (!(leaf instanceof tf.Tensor)) return leaf;
-      const { dtype } = tensors[next];
-      const dataId = backend.hold(parameters[next], dtype);
-      next += 1;
+      const index = places.get(path)!;
+      const { dtype } = tensors[index];
+      const dataId = backend.hold(parameters[index], dtype);
       return tf.engine().makeTensorFromTensorInfo({ dataId, shape: leaf.shape, dtype });
     }) as unknown[];
     outputs = mapTree(fn(...symbolic) as Tree<unknown>, (leaf, path): Output => {

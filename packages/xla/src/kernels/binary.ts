@@ -67,7 +67,7 @@ export const binaryKernels: KernelTable = {
   Atan2: ({ a, b }) => elementwise(float(a.node), float(b.node), (y, x) => ew.binary('atan2', y, x), false),
   BitwiseAnd: arithmetic(ew.and),
   Equal: comparison('EQ'),
-  FloorDiv: arithmetic(floorDivide),
+  FloorDiv: (inputs, attributes) => convert(arithmetic(floorDivide)(inputs, attributes) as Node, 'i32'),
   Greater: comparison('GT'),
   GreaterEqual: comparison('GE'),
   Less: comparison('LT'),

@@ -38,13 +38,13 @@ function threefry(key: readonly [Node, Node], counter: readonly [Node, Node]): [
   return [a, b];
 }
 
-/** The words of a key [2] or of N keys [N, 2], spread over `shape`; with N keys, one for each row of its first axis. */
-function keyWords(key: Node, shape: readonly number[]): [Node, Node] {
+/** The words of a key [2] or of N keys [N, 2], spread over `shape`; N keys are for the rows of axis `rowAxis`. */
+function keyWords(key: Node, shape: readonly number[], rowAxis = 0): [Node, Node] {
   const isPerRow = key.type.shape.length === 2;
   const half = (index: number) => {
     const axis = isPerRow ? 1 : 0;
     const one = bitcast(sliceAxis(key, axis, index, index + 1), 'ui32');
-    return broadcastInDim(reshape(one, isPerRow ? [key.type.shape[0]] : []), shape, isPerRow ? [0] : []);
+    return broadcastInDim(reshape(one, isPerRow ? [key.type.shape[0]] : []), shape, isPerRow ? [rowAxis] : []);
   };
   return [half(0), half(1)];
 }
@@ -67,10 +67,16 @@ function toUnit(words: Node): Node {
   return ew.multiply(whole, ew.like(whole, 2 ** -24));
 }
 
+/** Keys [...data, ...key]. */
 function foldIn(key: Node, data: Node): Node {
-  const shape = key.type.shape.slice(0, -1);
-  const value = broadcastInDim(bitcast(reshape(data, []), 'ui32'), shape, []);
-  const words = threefry(keyWords(key, shape), [word(value, 1), value]);
+  const count = data.type.shape;
+  const shape = [...count, ...key.type.shape.slice(0, -1)];
+  const value = broadcastInDim(
+    bitcast(data, 'ui32'),
+    shape,
+    count.map((_, axis) => axis),
+  );
+  const words = threefry(keyWords(key, shape, count.length), [word(value, 1), value]);
   return bitcast(
     concatenate(
       words.map((half) => reshape(half, [...shape, 1])),

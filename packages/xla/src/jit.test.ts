@@ -1,0 +1,161 @@
+import '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { createFakeExecutor, type FakeExecutor } from '../test/fake-executor.js';
+import { jit } from './jit.js';
+import { registerBackend } from './register.js';
+
+let executor: FakeExecutor;
+
+beforeEach(async () => {
+  executor = createFakeExecutor();
+  registerBackend(executor);
+  await tf.setBackend('xla');
+});
+
+const double = (x: tf.Tensor) => tf.mul(x, 2);
+
+describe('jit', () => {
+  it('compiles once for each shape and dtype', () => {
+    const program = jit(double);
+    for (const shape of [[2], [2], [3]]) program(tf.zeros(shape));
+    expect(executor.modules).toHaveLength(2);
+    program(tf.zeros([2], 'int32'));
+    expect(executor.modules).toHaveLength(3);
+  });
+
+  it('compiles once for each value of a static argument, and of a plain value in a tree', () => {
+    const scale = vi.fn((x: tf.Tensor, factor: number, { shift }: { shift: number }) =>
+      tf.add(tf.mul(x, factor), shift),
+    );
+    const program = jit(scale, { static: [1] });
+    for (const [factor, shift] of [
+      [2, 0],
+      [2, 0],
+      [3, 0],
+      [3, 1],
+      [Number.NaN, 1],
+    ]) {
+      program(tf.zeros([2]), factor, { shift });
+    }
+    expect(scale).toHaveBeenCalledTimes(4);
+  });
+
+  it('takes and gives trees, plain values included', () => {
+    const program = jit((tree: { a: tf.Tensor; list: tf.Tensor[] }) => ({
+      sum: tf.add(tree.a, tree.list[0]),
+      rest: [tree.list[1], 'label'],
+    }));
+    const result = program({ a: tf.zeros([2]), list: [tf.zeros([2]), tf.zeros([3])] });
+    expect(result.sum.shape).toEqual([2]);
+    expect((result.rest[0] as tf.Tensor).shape).toEqual([3]);
+    expect(result.rest[1]).toBe('label');
+  });
+
+  it('leaves nothing behind but its results', () => {
+    const x = tf.zeros([4]);
+    const program = jit((value: tf.Tensor) => tf.sum(tf.softmax(value)));
+    program(x).dispose();
+    const tensors = tf.memory().numTensors;
+    const buffers = executor.liveBuffers();
+    for (let i = 0; i < 5; i++) program(x).dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+    expect(executor.liveBuffers()).toBe(buffers);
+  });
+
+  it('names the line that reads a tensor inside', () => {
+    const program = jit((x: tf.Tensor) => tf.mul(x, x.dataSync()[0]));
+    expect(() => program(tf.zeros([2]))).toThrow(/must not be read inside a traced function.*jit\.test\.ts:\d+/);
+    const tensors = tf.memory().numTensors;
+    expect(() => program(tf.zeros([2]).clone())).toThrow('must not be read');
+    expect(tf.memory().numTensors).toBe(tensors + 2);
+    expect(jit(double)(tf.zeros([2])).shape).toEqual([2]);
+  });
+
+  it('says so when a traced tensor is used after its trace', () => {
+    let leaked: tf.Tensor | undefined;
+    jit((x: tf.Tensor) => {
+      leaked = tf.keep(tf.neg(x));
+      return x;
+    })(tf.zeros([2]));
+    expect(() => double(leaked!)).toThrow('after the trace ended');
+  });
+
+  it('warns when it bakes many numbers of the host into the program', () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    jit((x: tf.Tensor) => tf.add(x, tf.tensor1d(Float32Array.from({ length: 70_000 }, (_, i) => i))))(
+      tf.zeros([70_000]),
+    );
+    expect(warn.mock.calls[0][0]).toMatch(/70000 numbers from the host become part of the program.*jit\.test\.ts/);
+    warn.mockClear();
+    jit((x: tf.Tensor) => tf.add(x, tf.ones([70_000])))(tf.zeros([70_000]));
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  it('makes tensors from outside inputs of the program', () => {
+    const weight = tf.tensor1d([1, 2]);
+    const program = jit((x: tf.Tensor) => tf.mul(x, weight));
+    program(tf.zeros([2]));
+    expect(executor.modules[0]).toMatch(/@main\(%arg0: tensor<2xf32>, %arg1: tensor<2xf32>\)/);
+  });
+});
+
+describe('donation', () => {
+  const update = (state: { a: tf.Tensor; b: tf.Tensor }, x: tf.Tensor) => ({
+    b: tf.add(state.b, x),
+    a: tf.add(state.a, x),
+  });
+
+  it('consumes the argument and gives each result the memory of its namesake', () => {
+    const program = jit(update, { donate: [0] });
+    const state = { a: tf.tensor1d([1, 2]), b: tf.tensor1d([3, 4]) };
+    const next = program(state, tf.tensor1d([5, 6]));
+    expect(state.a.isDisposed && state.b.isDisposed).toBe(true);
+    const [signature] = /@main\(([^)]*)\)/.exec(executor.modules[0])!.slice(1);
+    const aliases = [...signature.matchAll(/aliasing_output = (\d)/g)].map((match) => Number(match[1]));
+    expect(aliases).toEqual([1, 0]);
+    program(next, tf.tensor1d([5, 6]));
+    expect(executor.modules).toHaveLength(1);
+  });
+
+  it('copies memory that another tensor shares', () => {
+    const program = jit(double, { donate: [0] });
+    const x = tf.neg(tf.zeros([2]));
+    const sharer = x.clone();
+    program(x);
+    expect(sharer.dataSync()).toHaveLength(2);
+  });
+
+  it('refuses one tensor in two places', () => {
+    const x = tf.zeros([2]);
+    expect(() => jit(update, { donate: [0] })({ a: x, b: x }, tf.zeros([2]))).toThrow('passed once');
+  });
+});
+
+describe('lazy operations', () => {
+  it('run together when a value is read', () => {
+    const x = tf.tensor1d([1, 2, 3]);
+    const y = tf.exp(tf.mul(tf.add(x, x), x));
+    expect(executor.executions()).toBe(0);
+    y.dataSync();
+    expect(executor.executions()).toBe(1);
+    y.dataSync();
+    expect(executor.executions()).toBe(1);
+  });
+
+  it('free their memory when disposed, in any order', () => {
+    const x = tf.tensor1d([1, 2, 3]);
+    const y = tf.exp(x);
+    x.dispose();
+    const z = tf.neg(y);
+    y.dispose();
+    z.dataSync();
+    z.dispose();
+    expect(executor.liveBuffers()).toBe(0);
+  });
+
+  it('name a kernel that is missing, and how to add it', () => {
+    expect(() => tf.spectral.fft(tf.complex([1], [0]))).toThrow(/kernel Complex is missing; add it with defineKernel/);
+  });
+});

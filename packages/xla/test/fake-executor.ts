@@ -1,0 +1,74 @@
+import {
+  type ArraySpec,
+  byteSize,
+  type DeviceBuffer,
+  type Executable,
+  type Executor,
+  elementCount,
+  type HostArray,
+  hostArray,
+} from '../src/executor.js';
+
+type FakeBuffer = DeviceBuffer & { data: HostArray; state: 'live' | 'freed' | 'donated' };
+
+export type FakeExecutor = Executor & {
+  /** Texts of all programs compiled, in order. */
+  readonly modules: string[];
+  /** Buffers that nobody freed. */
+  liveBuffers(): number;
+  /** How many programs ran. */
+  executions(): number;
+};
+
+/** Keeps the books of an executor and computes nothing: results are zeros. Using a dead buffer throws. */
+export function createFakeExecutor(): FakeExecutor {
+  const modules: string[] = [];
+  const live = new Set<FakeBuffer>();
+  let executions = 0;
+  const make = (spec: ArraySpec, data: HostArray, device = 0): FakeBuffer => {
+    const buffer: FakeBuffer = { spec, device, data, state: 'live' };
+    live.add(buffer);
+    return buffer;
+  };
+  const end = (buffer: FakeBuffer, state: 'freed' | 'donated') => {
+    buffer.state = state;
+    live.delete(buffer);
+  };
+  const usable = (buffer: DeviceBuffer) => {
+    const own = buffer as FakeBuffer;
+    if (own.state !== 'live') throw new Error(`fake executor: the buffer was ${own.state}`);
+    return own;
+  };
+  return {
+    platform: 'fake',
+    deviceKind: 'fake device',
+    deviceCount: 2,
+    modules,
+    liveBuffers: () => live.size,
+    executions: () => executions,
+    compile(module, { inputs, outputs, replicas = 1 }): Executable {
+      modules.push(module);
+      return { replicas, inputs, outputs, cached: false, compileSeconds: 0, memory: () => undefined, dispose() {} };
+    },
+    upload: (data, spec, device = 0) => make(spec, data, device),
+    execute(executable, inputs, donated = []) {
+      executions += 1;
+      for (const buffers of inputs) for (const buffer of buffers) usable(buffer);
+      for (const buffers of inputs) for (const index of donated) end(usable(buffers[index]), 'donated');
+      return inputs.map((_, device) =>
+        executable.outputs.map((spec) => make(spec, hostArray(spec, new ArrayBuffer(elementCount(spec) * 8)), device)),
+      );
+    },
+    download: async (buffer) => usable(buffer).data,
+    downloadSync: (buffer) => usable(buffer).data,
+    free: (buffer) => {
+      if ((buffer as FakeBuffer).state === 'live') end(buffer as FakeBuffer, 'freed');
+    },
+    memory: () => ({
+      bytesInUse: [...live].reduce((sum, { spec }) => sum + byteSize(spec), 0),
+      peakBytesInUse: 0,
+      bytesLimit: 0,
+    }),
+    dispose() {},
+  };
+}
