@@ -7,6 +7,7 @@ export type {
   Executor,
   ProgramMemory,
 } from './executor.js';
+export * as hlo from './hlo/index.js';
 export { compiledPrograms, jit, type ProgramReport, type XlaJitOptions } from './jit.js';
 export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } from './kernels/registry.js';
 export { PjrtError, type StatusCode } from './pjrt/errors.js';
