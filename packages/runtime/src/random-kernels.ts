@@ -6,11 +6,12 @@ import { threefry, threefryStream } from './threefry.js';
 //
 //   ThreefryBits     {key} {shape}                  → int32: element i of a key's row is word 0 of the counter (0, i)
 //   ThreefryUniform  {key} {shape}                  → float32 in [0, 1): (bits >>> 8) · 2^-24
-//   ThreefryFoldIn   {key, data}                    → key of the same shape: both words of the counter (1, data)
+//   ThreefryFoldIn   {key, data}                    → a key of the same shape for each element of data, [...data, ...key]:
+//                                                     both words of the counter (1, data)
 //   DropoutMask      {key} {shape, keepProbability} → float32: 1 / keepProbability with that probability, else 0;
 //                                                     which elements is the backend's choice
 //
-// A key is int32 [2], or [N, 2] for one key per row of a `shape` that starts with N. `data` is an int32 scalar.
+// A key is int32 [2], or [N, 2] for one key per row of a `shape` that starts with N. `data` is int32, [] or [M].
 
 type HostArray = Int32Array | Float32Array;
 type Inputs = { key: Int32Array; data: Int32Array };
@@ -19,7 +20,7 @@ type Attributes = { shape: number[]; keepProbability: number };
 const kernels: Record<string, (inputs: Inputs, attributes: Attributes) => HostArray> = {
   ThreefryBits: ({ key }, { shape }) => bits(key, shape),
   ThreefryUniform: ({ key }, { shape }) => mapWords(bits(key, shape), toUnit),
-  ThreefryFoldIn: ({ key, data }) => foldIn(key, data[0]),
+  ThreefryFoldIn: ({ key, data }) => foldIn(key, data),
   DropoutMask: ({ key }, { shape, keepProbability }) => dropoutMask(key, shape, keepProbability),
 };
 
@@ -34,7 +35,7 @@ export function registerRandomKernels(backendName: string): void {
         const storage = backend as tf.KernelBackend;
         const read = (tensor?: tf.TensorInfo) => tensor && (storage.readSync(tensor.dataId) as Int32Array);
         const { key, data } = inputs as Record<string, tf.TensorInfo>;
-        const attributes = { shape: key.shape, ...attrs } as unknown as Attributes;
+        const attributes = { shape: [...(data?.shape ?? []), ...key.shape], ...attrs } as unknown as Attributes;
         const values = compute({ key: read(key), data: read(data) } as Inputs, attributes);
         const dtype = values instanceof Int32Array ? 'int32' : 'float32';
         return { dataId: storage.write(values, attributes.shape, dtype), shape: attributes.shape, dtype };
@@ -85,9 +86,11 @@ function forEachRow<T extends HostArray>(
   }
 }
 
-function foldIn(key: Int32Array, data: number): Int32Array {
-  const folded = new Int32Array(key.length);
-  for (let i = 0; i < key.length; i += 2) folded.set(threefry(key[i], key[i + 1], 1, data), i);
+function foldIn(key: Int32Array, data: Int32Array): Int32Array {
+  const folded = new Int32Array(data.length * key.length);
+  data.forEach((number, copy) => {
+    for (let i = 0; i < key.length; i += 2) folded.set(threefry(key[i], key[i + 1], 1, number), copy * key.length + i);
+  });
   return folded;
 }
 

@@ -16,18 +16,23 @@ export function randomKey(seed: number | bigint): Key {
 
 /** `count` independent keys. `splitKey(key, n)[i]` is `foldIn(key, i)`, so use one or the other on a key. */
 export function splitKey(key: Key, count: number): Key[] {
-  return Array.from({ length: count }, (_, index) => foldIn(key, index));
+  if (count === 0) return [];
+  // All at once: a compiler would have to work through the cipher for every key.
+  return tf.tidy(() => tf.unstack(foldIn(key, tf.range(0, count, 1, 'int32'))));
 }
 
-/** A new key from a key and an integer, say the step: a JavaScript number, or an int32 scalar inside `jit`. */
+/**
+ * A new key from a key and an integer, say the step: a JavaScript number, or an int32 scalar inside `jit`. With integers
+ * int32 [M] one for each: [M, 2], or [M, N, 2] of keys [N, 2].
+ */
 export function foldIn(key: Key, data: number | tf.Tensor): Key {
   assertKey('foldIn', key);
   return tf.tidy(() => {
-    const number = typeof data === 'number' ? tf.scalar(data, 'int32') : data;
-    if (number.size !== 1 || number.dtype !== 'int32') {
-      throw new Error(`foldIn: data must be an int32 scalar, got ${number.dtype} [${number.shape}]`);
+    const numbers = typeof data === 'number' ? tf.scalar(data, 'int32') : data;
+    if (numbers.rank > 1 || numbers.dtype !== 'int32') {
+      throw new Error(`foldIn: data must be an int32 scalar or vector, got ${numbers.dtype} [${numbers.shape}]`);
     }
-    return runKernel('ThreefryFoldIn', { key, data: number });
+    return runKernel('ThreefryFoldIn', { key, data: numbers });
   });
 }
 

@@ -130,6 +130,18 @@ const cases: Record<string, Compute> = {
   'matMul broadcast': gradients((x, y) => tf.matMul(x, y), [3, 6, 4], [4, 5]),
   conv2d: gradients((x, w) => tf.conv2d(x, w, 1, 'same'), [2, 5, 6, 3], [3, 3, 3, 4]),
   'conv2d stride 2': gradients((x, w) => tf.conv2d(x, w, 2, 'valid'), [2, 7, 9, 3], [3, 3, 3, 4]),
+  'conv2d padded by 1': gradients((x, w) => tf.conv2d(x, w, 1, 1), [2, 5, 6, 3], [3, 3, 3, 4]),
+  'conv2d padded at two sides': gradients(
+    (x, w) => {
+      const [none, end]: [number, number][] = [
+        [0, 0],
+        [0, 1],
+      ];
+      return tf.conv2d(x, w, 2, [none, end, end, none], 'NHWC', 1, 'floor');
+    },
+    [2, 6, 9, 3],
+    [3, 3, 3, 4],
+  ),
   resizeNearestNeighbor: gradients((x) => tf.image.resizeNearestNeighbor(x, [6, 8]), [2, 3, 4, 5]),
   avgPool: gradients((x) => tf.avgPool(x, 2, 2, 'valid'), [2, 4, 4, 3]),
   'one-hot cross-entropy': gradients((x) => tf.mul(tf.oneHot(int([1, 2, 0]), 4), tf.logSoftmax(x)), [3, 4]),

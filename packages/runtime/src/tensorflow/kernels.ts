@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { composedKernel, replaceKernel } from '../composed-kernel.js';
 import { registerRandomKernels } from '../random-kernels.js';
+import { registerConvolutions } from './convolution.js';
 
 /** What of tfjs-node's backend is used here: it runs any TensorFlow operation by name. */
 type TensorflowBackend = {
@@ -8,8 +9,16 @@ type TensorflowBackend = {
   executeSingleOutput(name: string, attributes: object[], inputs: tf.Tensor[]): tf.Tensor;
 };
 
-/** Registers the random kernels for TensorFlow; dropout masks, which need no particular bits, are its own. */
+let registered = false;
+
+/**
+ * Registers what tfjs-node lacks, and the random kernels; dropout masks, which need no particular bits, are
+ * TensorFlow's own. Further calls do nothing.
+ */
 export function registerTensorflowKernels(): void {
+  if (registered) return;
+  registered = true;
+  registerConvolutions();
   registerRandomKernels('tensorflow');
   const onHost = tf.getKernel('DropoutMask', 'tensorflow').kernelFunc;
   const onDevice = composedKernel(({ key }, { shape, keepProbability }) => {
