@@ -43,7 +43,12 @@ describe('train', () => {
     const uninterrupted = await train(toyTask(), toyOptions(whole), logOf(whole));
     const out = newFolder();
     const abort = new AbortController();
-    const task = toyTask({ poisonedStep: (step) => step === 9 && (abort.abort(), false) }); // made two steps ahead
+    // Batch 9 is made ahead of time: the run stops a few steps before it.
+    const abortAtNine = (step: number) => {
+      if (step === 9) abort.abort();
+      return false;
+    };
+    const task = toyTask({ poisonedStep: abortAtNine });
     const first = await train(task, toyOptions(out), logOf(out), abort.signal);
     expect(first.stopped).toBe(true);
     expect(first.progress.step).toBeGreaterThan(4);

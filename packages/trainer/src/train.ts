@@ -149,7 +149,7 @@ async function saveProgress({ state, progress }: Run, { out, keepCheckpoints }: 
   await saveCheckpoint(join(out, 'checkpoints'), state, progress, keepCheckpoints);
 }
 
-/** Validation and pictures, where they are due. */
+/** Validation, pictures and the report, where they are due. */
 async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): Promise<void> {
   const { step } = run.progress;
   if (task.validate && isDue(step, options.validateEvery, options.steps)) {
@@ -158,6 +158,7 @@ async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): 
   if (task.draw && isDue(step, options.drawEvery, options.steps)) {
     await log.picture(step, await task.draw(run.state.ema));
   }
+  if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }
 
 type Pending<Batch> = { step: number; learningRate: number; metrics: Record<string, tf.Scalar>; batch: Batch };

@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
 import type { Progress } from '../checkpoint/checkpoint.js';
 import { encodePng } from '../data/encode-png.js';
 import type { BadImage } from '../data/image-source.js';
 import type { Pixels } from '../data/pixels.js';
-import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
+import { appendRecord, type LogRecord, readRecords, truncateRecords } from './json-lines.js';
 import { createLiveLine, type Terminal } from './live-line.js';
 import { type ReportPicture, renderReport } from './report.js';
 import { createEventFile, type EventFile } from './tensorboard.js';
@@ -38,7 +38,6 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
   mkdirSync(join(out, 'samples'), { recursive: true });
   const path = join(out, 'log.jsonl');
   const line = createLiveLine(terminal, now);
-  const pictures: ReportPicture[] = [];
   let events: EventFile | undefined;
   let clock = createClock(0, 0, 0, now);
   let badCount = 0;
@@ -67,34 +66,44 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
       clock.skip();
     },
     async picture(step, picture) {
+      const { width, height } = picture;
       const png = await encodePng(picture);
-      const file = join(out, 'samples', `step-${String(step).padStart(8, '0')}.png`);
-      await writeFileAtomic(file, png);
-      events?.image(step, 'samples', { png, width: picture.width, height: picture.height });
-      pictures.push({ title: `Step ${step}`, png });
+      const file = join('samples', `step-${String(step).padStart(8, '0')}.png`);
+      await writeFileAtomic(join(out, file), png);
+      events?.image(step, 'samples', { png, width, height });
       record('picture', step, { file });
       clock.skip();
     },
     badImage({ path: file, reason }) {
-      badCount++;
       record('bad-image', clock.step, { path: file, reason });
-      line.say(`skipped unreadable image ${badCount}: ${file}: ${reason}`);
+      line.say(`skipped unreadable image ${++badCount}: ${file}: ${reason}`);
     },
     say: line.say,
     pause: line.end,
-    async report(notes) {
-      const file = join(out, 'report.html');
-      await writeFileAtomic(
-        file,
-        renderReport({ title, config, records: readRecords(path), pictures: lastFew(pictures), notes }),
-      );
-      return file;
-    },
+    report: (notes) => writeReport(out, title, config, readRecords(path), notes),
   };
 }
 
-/** Pictures of the last steps, newest first, few enough to mail. */
-const lastFew = (pictures: readonly ReportPicture[]) => pictures.slice(-6).reverse();
+async function writeReport(
+  out: string,
+  title: string,
+  config: Record<string, unknown>,
+  records: readonly LogRecord[],
+  notes?: readonly string[],
+): Promise<string> {
+  const file = join(out, 'report.html');
+  await writeFileAtomic(file, renderReport({ title, config, records, pictures: lastPictures(out, records), notes }));
+  return file;
+}
+
+/** Pictures of the last steps, newest first, few enough to mail; those of earlier parts of a resumed run included. */
+function lastPictures(out: string, records: readonly LogRecord[]): ReportPicture[] {
+  return records
+    .filter(({ event, file }) => event === 'picture' && existsSync(join(out, String(file))))
+    .slice(-6)
+    .reverse()
+    .map(({ step, file }) => ({ title: `Step ${step}`, png: readFileSync(join(out, String(file))) }));
+}
 
 const prefixed = (prefix: string, values: Record<string, number>) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
