@@ -66,9 +66,24 @@ describe('tb-sample generate', () => {
     expect(await pixelsOf(first, files[2])).toEqual(before);
     expect(await readdir(first)).toHaveLength(6);
 
-    const different = await generate(...common, '--out', first, '--cfg', '4');
+    const different = await generate(
+      '--model',
+      weights.model,
+      '--count',
+      '9',
+      '--seed',
+      '5',
+      '--cfg',
+      '4',
+      '--out',
+      first,
+    );
     expect(different.code).toBe(1);
     expect(different.stderr).toMatch(/made with other settings: cfg \(2 there, 4 here\)/);
+    await writeFile(join(first, 'holiday.jpg'), '');
+    expect((await generate(...common, '--out', first)).stderr).toMatch(
+      /pictures that are not from tb-sample \(holiday/,
+    );
   });
 
   it('reads official checkpoints, averaged and raw weights', async () => {

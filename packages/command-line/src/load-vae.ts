@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { readWeightsInfo } from '@tb/trainer';
 import { loadVae, type Vae, type VaeConfig, vaePresets } from '@tb/vae';
+import { assertExists } from './input.js';
 import { UsageError } from './resolve.js';
 
 export type LoadedVae = { params: Vae; config: VaeConfig; sha256: string };
@@ -20,8 +20,4 @@ export async function loadVaeFile(
   const { vaeConfig: config = vaePresets[preset], modelConfig, sha256 } = await readWeightsInfo(path);
   if (modelConfig) throw new UsageError(`--vae ${path} holds a TokenBridge model, not an autoencoder`);
   return { params: await loadVae(path, config), config, sha256 };
-}
-
-export function assertExists(flag: string, path: string): void {
-  if (!existsSync(path)) throw new UsageError(`${flag} ${path} does not exist`);
 }

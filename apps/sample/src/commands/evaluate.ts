@@ -3,18 +3,11 @@ import {
   engineOptions,
   integer,
   mergeValues,
-  prepareFile,
-  startEngine,
   tableCommand,
   text,
   toggle,
   type ValuesOf,
 } from '@tb/command-line';
-import { writeFileAtomic } from '@tb/io';
-import { evaluatePaths, inceptionExtractor, loadInceptionWeights, reportText } from '@tb/metrics';
-import { hostRandom } from '@tb/runtime';
-import { comparePairs, pairsText } from '../reconstruction/pairs.js';
-import { version } from '../version.js';
 
 const evaluateOptions = {
   backend: engineOptions.backend,
@@ -32,7 +25,7 @@ const evaluateOptions = {
   json: text('write the report as JSON', 'file'),
 };
 
-type EvaluateValues = ValuesOf<typeof evaluateOptions>;
+export type EvaluateValues = ValuesOf<typeof evaluateOptions>;
 
 const evaluateDefaults = {
   backend: 'auto',
@@ -50,8 +43,10 @@ export const evaluateCommand = tableCommand(
   'evaluate',
   evaluateOptions,
   evaluateDefaults,
-  (flags, [samples, reference]) =>
-    evaluate(samples, reference, mergeValues<typeof evaluateOptions>(evaluateDefaults, flags)),
+  async (flags, [samples, reference]) => {
+    const { evaluate } = await import('../runs/evaluate.js');
+    await evaluate(samples, reference, mergeValues<typeof evaluateOptions>(evaluateDefaults, flags));
+  },
 )
   .argument('<samples>', 'folder of pictures, or .npz with arr_0')
   .argument('<reference>', 'folder of pictures, .npz of pictures or statistics, or a file of tb-metrics statistics')
@@ -64,41 +59,3 @@ Examples:
   tb-sample evaluate samples photographs --allow-lossy
   tb-sample evaluate reconstructions originals --pairs`,
   );
-
-async function evaluate(samples: string, reference: string, values: EvaluateValues): Promise<void> {
-  if (values.json !== undefined) await prepareFile('--json', values.json);
-  const { text: lines, report } = values.pairs
-    ? await evaluatePairs(samples, reference)
-    : await evaluateSets(samples, reference, values);
-  console.log(lines);
-  if (values.json === undefined) return;
-  await writeFileAtomic(values.json, `${JSON.stringify(report, null, 2)}\n`);
-  console.log(`report: ${values.json}`);
-}
-
-async function evaluatePairs(samples: string, reference: string) {
-  const report = await comparePairs(samples, reference);
-  return { text: pairsText(report), report };
-}
-
-async function evaluateSets(samples: string, reference: string, values: EvaluateValues) {
-  const { weights: path, allowOtherWeights: allowOther, preprocessing } = values;
-  await startEngine(values);
-  const { weights, hash } = await loadInceptionWeights({ path, allowOther });
-  const report = await evaluatePaths(samples, reference, inceptionExtractor(weights, hash, preprocessing), {
-    version,
-    batchSize: values.batch,
-    keep: values.keep,
-    resamples: values.resamples,
-    allowLossy: values.allowLossy,
-    workFolder: values.resume,
-    random: hostRandom(values.seed!).uniform,
-    onProgress: showProgress,
-  });
-  return { text: reportText(report), report };
-}
-
-/** One line that is rewritten on a terminal; silent elsewhere. */
-function showProgress(what: string, done: number, total: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${what}: ${done}/${total} pictures${done === total ? '\n' : ''}`);
-}

@@ -1,20 +1,4 @@
-import { open, stat } from 'node:fs/promises';
-import {
-  assertExists,
-  integer,
-  mergeValues,
-  number,
-  tableCommand,
-  toggle,
-  UsageError,
-  type ValuesOf,
-} from '@tb/command-line';
-import { inspectFolder } from '../inspection/folders.js';
-import type { CacheOptions } from '../inspection/latent-cache.js';
-import { elements, grouped, type Inspection, type TensorLine } from '../inspection/listing.js';
-import { inspectCodes, inspectNumpy, inspectPicture } from '../inspection/other-files.js';
-import { inspectCheckpoint, inspectSafetensors } from '../inspection/weights.js';
-import { textTable } from '../text-table.js';
+import { integer, mergeValues, number, tableCommand, toggle, type ValuesOf } from '@tb/command-line';
 
 const inspectOptions = {
   levels: integer('quantization levels B of the report on a latent cache', { min: 2, max: 65536 }),
@@ -24,7 +8,7 @@ const inspectOptions = {
   json: toggle('print JSON'),
 };
 
-type InspectValues = ValuesOf<typeof inspectOptions>;
+export type InspectValues = ValuesOf<typeof inspectOptions>;
 
 const inspectDefaults = {
   levels: 64,
@@ -34,9 +18,10 @@ const inspectDefaults = {
   json: false,
 } as const satisfies InspectValues;
 
-export const inspectCommand = tableCommand('inspect', inspectOptions, inspectDefaults, (flags, [path]) =>
-  inspect(path, mergeValues<typeof inspectOptions>(inspectDefaults, flags)),
-)
+export const inspectCommand = tableCommand('inspect', inspectOptions, inspectDefaults, async (flags, [path]) => {
+  const { inspect } = await import('../runs/inspect.js');
+  await inspect(path, mergeValues<typeof inspectOptions>(inspectDefaults, flags));
+})
   .argument(
     '<path>',
     'weights (.safetensors, .pth, .ckpt), run or checkpoint of tb-train, latent cache, code file, .npz, picture',
@@ -52,48 +37,3 @@ Examples:
   tb-sample inspect pictures/class-0207-000000.png
   tb-sample inspect runs/model --json | jq .facts`,
   );
-
-async function inspect(path: string, values: InspectValues): Promise<void> {
-  assertExists('path', path);
-  const inspection = await inspectPath(path, values as CacheOptions);
-  if (!values.tensors) delete inspection.tensors;
-  console.log(values.json ? JSON.stringify({ path, ...inspection }, null, 2) : inspectionText(path, inspection));
-}
-
-async function inspectPath(path: string, options: CacheOptions): Promise<Inspection> {
-  if ((await stat(path)).isDirectory()) return inspectFolder(path, options);
-  if (path.endsWith('.safetensors')) return inspectSafetensors(path);
-  if (/\.np[yz]$/.test(path)) return inspectNumpy(path);
-  const start = await firstBytes(path);
-  if (start.startsWith('TBQC')) return inspectCodes(path);
-  if (start.startsWith('\x89PNG')) return inspectPicture(path);
-  if (start.startsWith('PK') || /\.(pth?|ckpt|bin)$/.test(path)) return inspectCheckpoint(path);
-  throw new UsageError(
-    `${path} is of no kind that inspect knows: .safetensors, .pth, .ckpt, .npy, .npz, code files and pictures of tb-sample`,
-  );
-}
-
-async function firstBytes(path: string): Promise<string> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-    return buffer.toString('latin1', 0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
-function inspectionText(path: string, { kind, facts, tensors, tables = [], details }: Inspection): string {
-  const width = Math.max(...Object.keys(facts).map((name) => name.length));
-  const lines = Object.entries(facts).map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  const pieces = [`${path}: ${kind}`, lines.join('\n')];
-  if (tensors) pieces.push(tensorTable(tensors));
-  for (const { title, header, rows } of tables) pieces.push(`${title}\n${textTable(header, rows)}`);
-  if (details && Object.keys(details).length > 0) pieces.push(JSON.stringify(details, null, 2));
-  return pieces.join('\n\n');
-}
-
-function tensorTable(tensors: readonly TensorLine[]): string {
-  const row = ({ name, dtype, shape }: TensorLine) => [name, dtype, `[${shape.join(', ')}]`, grouped(elements(shape))];
-  return textTable(['tensor', 'type', 'shape', 'numbers'], tensors.map(row));
-}

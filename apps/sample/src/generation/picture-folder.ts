@@ -8,6 +8,7 @@ import type { Job } from './jobs.js';
 import { readSettings, withSettings } from './png-text.js';
 import { differences, pictureSettings, type Settings } from './settings.js';
 
+const ownName = /^class-\d+-\d+\.png$/;
 /** Files of a folder are examined this many at a time. */
 const atOnce = 32;
 
@@ -18,11 +19,16 @@ const atOnce = 32;
  */
 export async function missingJobs(folder: string, jobs: readonly Job[], settings: Settings): Promise<Job[]> {
   const present = new Set(await readdir(folder));
-  const foreign = [...present].find((name) => /\.(png|jpe?g|webp)$/i.test(name) && !/^class-\d+-\d+\.png$/.test(name));
+  const foreign = [...present].find((name) => /\.(png|jpe?g|webp)$/i.test(name) && !ownName.test(name));
   if (foreign !== undefined)
     throw new UsageError(
       `--out ${folder} holds pictures that are not from tb-sample (${foreign}); choose another folder`,
     );
+  await assertSameSettings(
+    folder,
+    [...present].find((name) => ownName.test(name)),
+    settings,
+  );
   const missing: Job[] = [];
   for (let start = 0; start < jobs.length; start += atOnce) {
     const some = jobs.slice(start, start + atOnce);
@@ -32,15 +38,22 @@ export async function missingJobs(folder: string, jobs: readonly Job[], settings
   return missing;
 }
 
+/**
+ * @param file - a picture of the folder, wanted now or not
+ * @returns what it says about itself, or undefined when it is damaged or there is none
+ */
+async function assertSameSettings(folder: string, file: string | undefined, settings: Settings) {
+  const found = file === undefined ? undefined : readSettings(await readFile(join(folder, file)));
+  const different = found === undefined ? [] : differences(found, settings);
+  if (different.length === 0) return found;
+  throw new UsageError(
+    `--out ${folder} holds pictures made with other settings: ${different.join(', ')}; choose another folder`,
+  );
+}
+
 async function isKept(folder: string, job: Job, settings: Settings): Promise<boolean> {
-  const found = readSettings(await readFile(join(folder, job.file)));
-  if (found === undefined) return false;
-  const different = differences(found, settings);
-  if (different.length > 0)
-    throw new UsageError(
-      `--out ${folder} holds pictures made with other settings: ${different.join(', ')}; choose another folder`,
-    );
-  return found.pictureSeed === String(job.seed);
+  const found = await assertSameSettings(folder, job.file, settings);
+  return found?.pictureSeed === String(job.seed);
 }
 
 /** Writes one picture with its settings, without loss. */

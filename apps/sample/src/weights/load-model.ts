@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { assertExists, type LoadedVae, loadVaeFile, UsageError } from '@tb/command-line';
+import { assertExists, UsageError } from '@tb/command-line';
+import { type LoadedVae, loadVaeFile } from '@tb/command-line/compute';
 import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { readWeightsInfo } from '@tb/trainer';
 import { downsamplingFactor, type vaePresets } from '@tb/vae';

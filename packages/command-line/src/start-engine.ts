@@ -1,16 +1,7 @@
 import { type BackendReport, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { choice, type ValuesOf } from './options.js';
+import type { EngineValues } from './engine-options.js';
 import { UsageError } from './resolve.js';
-
-/** Where computation runs. */
-export const engineOptions = {
-  backend: choice('engine that computes', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu']),
-  device: choice('refuse any other device (backends xla and tensorflow)', ['cpu', 'gpu']),
-  precision: choice('of matrix products and convolutions on xla', ['bf16', 'fp32']),
-};
-
-export type EngineValues = ValuesOf<typeof engineOptions>;
 
 /** Loads the backend, and says which one runs and why. */
 export async function startEngine({ backend = 'auto', device }: EngineValues): Promise<BackendReport> {

@@ -1,0 +1,10 @@
+import { choice, type ValuesOf } from './options.js';
+
+/** Where computation runs. */
+export const engineOptions = {
+  backend: choice('engine that computes', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu']),
+  device: choice('refuse any other device (backends xla and tensorflow)', ['cpu', 'gpu']),
+  precision: choice('of matrix products and convolutions on xla', ['bf16', 'fp32']),
+};
+
+export type EngineValues = ValuesOf<typeof engineOptions>;
