@@ -32,7 +32,7 @@ export async function buildAddon(options: BuildOptions): Promise<string> {
   const [command, args] = nodeGyp();
   const built = await runProgram(command, [...args, 'rebuild', '--directory', folder, ...nodeHeaders()], {
     env: { ...environment, PYTHON: wheel.python },
-    onLine: onProgress,
+    onLine: (line) => !line.startsWith('gyp info') && onProgress(line),
   });
   const addon = join(folder, 'build', 'Release', 'tfjs_binding.node');
   if (built.code !== 0 || !existsSync(addon)) {

@@ -110,7 +110,7 @@ function loadAddon(require: NodeJS.Require, addon: string): Addon {
     throw new TensorflowProblem(
       'addon-does-not-load',
       `${addon} does not load: ${(error as Error).message}`,
-      'tb-train doctor --backend tensorflow',
+      'tb-train doctor',
     );
   }
 }
