@@ -79,7 +79,7 @@ describe('tb-sample generate', () => {
       first,
     );
     expect(different.code).toBe(1);
-    expect(different.stderr).toMatch(/made with other settings: cfg \(2 there, 4 here\)/);
+    expect(different.stderr).toMatch(/made with other settings: cfg \(3 there, 4 here\)/);
     await writeFile(join(first, 'holiday.jpg'), '');
     expect((await generate(...common, '--out', first)).stderr).toMatch(
       /pictures that are not from tb-sample \(holiday/,
