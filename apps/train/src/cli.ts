@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { cacheCommand } from './commands/cache.js';
 import { demoCommand } from './commands/demo.js';
 import { doctorCommand } from './commands/doctor.js';
+import { evalCommand } from './commands/eval.js';
 import { featuresCommand } from './commands/features.js';
 import { linkTensorflowCommand } from './commands/link-tensorflow.js';
 import { modelCommand } from './commands/model.js';
@@ -14,6 +15,7 @@ const program = new Command('tb-train')
   .addCommand(cacheCommand)
   .addCommand(modelCommand)
   .addCommand(featuresCommand)
+  .addCommand(evalCommand)
   .addCommand(demoCommand)
   .addCommand(doctorCommand)
   .addCommand(linkTensorflowCommand);
