@@ -47,6 +47,8 @@ const drawNormal = jit(
   { static: [1] },
 );
 
+const drawKeys = jit(splitKey, { static: [1] });
+
 /**
  * Random parameters, drawn on the device by one small program per shape. Norms start at identity, biases at zero, matrices
  * at N(0, 0.02²) and token embeddings at N(0, 1). The modulations are not zero as in a new model: products with zeros run
@@ -55,7 +57,7 @@ const drawNormal = jit(
 export function drawParameters(seed: number, config: (typeof presets)[PresetName]): TokenBridge {
   const shapes = flattenShapes(tokenBridgeShapes(config));
   const key = randomKey(seed);
-  const keys = splitKey(key, Object.keys(shapes).length);
+  const keys = drawKeys(key, Object.keys(shapes).length);
   const drawn = Object.entries(shapes).map(([name, shape], index) => {
     const isNorm = /norm|_ln/.test(name) && name.endsWith('.weight');
     const deviation = name.startsWith('token_embeddings') ? 1 : 0.02;

@@ -13,7 +13,7 @@ import { drawParameters, median, open, rounded, seconds, settle } from './large-
 import { describe, report } from './results.js';
 
 const { values, config, precision } = await open({
-  batch: { type: 'string', default: '64' },
+  batches: { type: 'string', default: '1,64' },
   repeats: { type: 'string', default: '3' },
   'token-calls': { type: 'string', default: '200' },
 });
@@ -66,22 +66,20 @@ async function measureImages(images: number, repeats: number) {
   return { duration: median(durations), firstSeconds: rounded(firstSeconds) };
 }
 
-const token = await measureToken(Number(values['token-calls']));
-console.log(JSON.stringify(token));
-const repeats = Number(values.repeats);
-const one = await measureImages(1, repeats);
-console.log(JSON.stringify(one));
-const batch = Number(values.batch);
-const many = await measureImages(batch, repeats);
-const measured = {
-  preset: values.preset,
-  precision,
-  ...token,
-  imageSecondsBatch1: rounded(one.duration),
-  [`sampleImagesPerSecondBatch${batch}`]: rounded(batch / many.duration),
-  sampleFirstSeconds: { batch1: one.firstSeconds, [`batch${batch}`]: many.firstSeconds },
-  samplePrograms: compiledPrograms().filter(({ name }) => name.startsWith('predict')).length,
+const measured: Record<string, unknown> = { preset: values.preset, precision };
+const add = (found: Record<string, unknown>) => {
+  console.log(JSON.stringify(found));
+  Object.assign(measured, found);
 };
+const calls = Number(values['token-calls']);
+if (calls > 0) add(await measureToken(calls));
+for (const batch of values.batches.split(',').map(Number)) {
+  const { duration, firstSeconds } = await measureImages(batch, Number(values.repeats));
+  add({ [`sampleFirstSecondsBatch${batch}`]: firstSeconds });
+  if (batch === 1) add({ imageSecondsBatch1: rounded(duration) });
+  else add({ [`sampleImagesPerSecondBatch${batch}`]: rounded(batch / duration) });
+}
+add({ samplePrograms: compiledPrograms().filter(({ name }) => name.startsWith('predict')).length });
 disposeTree(params as unknown as Tree<tf.Tensor>);
 report(describe(measured), values.out);
 process.exit(0);

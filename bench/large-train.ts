@@ -3,6 +3,9 @@
  * random latents, 222 of 256 positions masked, padded to 224, dropout on; the deviation of its loss in bf16 from float32.
  *
  *     node --import tsx --conditions=@tb/source bench/large-train.ts --out bench/results/large.json
+ *
+ * `--parts` chooses among compile, speed and deviation; a program that the cache folder (TB_XLA_CACHE, here a new one by
+ * default) holds already is not compiled, and its loading is what `compileCachedSeconds` says.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +31,7 @@ import { describe, report } from './results.js';
 process.env.TB_XLA_CACHE ??= mkdtempSync(join(tmpdir(), 'bench-xla-'));
 
 const { values, config, precision } = await open({
+  parts: { type: 'string', default: 'compile,speed,deviation' },
   batch: { type: 'string', default: '64' },
   steps: { type: 'string', default: '20' },
   'deviation-batch': { type: 'string', default: '8' },
@@ -65,19 +69,26 @@ function startRun(trainStep: ReturnType<typeof newStep>, batches: readonly LossI
   };
 }
 
-/** Speed and memory of training steps, and how long the first call takes: with the compiler, and with its result on disk. */
-async function measureSpeed(batch: number, steps: number) {
-  const inputs = [drawBatch(3, config, batch), drawBatch(4, config, batch)];
-  const run = startRun(newStep(precision), inputs);
+/** How long the first call takes: with the compiler at work, or with its result on disk. Nothing is run twice. */
+async function measureCompile(batch: number) {
+  const run = startRun(newStep(precision), [drawBatch(3, config, batch)]);
   const start = performance.now();
   const first = run.step();
-  const compileSeconds = seconds(start);
-  const losses = [await settle(first)];
-  for (let i = 1; i < WARM_UP_STEPS; i++) losses.push(await settle(run.step()));
-  const timed = performance.now();
+  const took = rounded(seconds(start));
+  await settle(first);
+  run.end();
+  return compiledPrograms().at(-1)?.cached ? { compileCachedSeconds: took } : { compileSeconds: took };
+}
+
+/** Time and memory of training steps. */
+async function measureSpeed(batch: number, steps: number) {
+  const run = startRun(newStep(precision), [drawBatch(3, config, batch), drawBatch(4, config, batch)]);
+  const losses: number[] = [];
+  for (let i = 0; i < WARM_UP_STEPS; i++) losses.push(await settle(run.step()));
+  const start = performance.now();
   for (let i = 0; i < steps - 1; i++) run.step().dispose();
   losses.push(await settle(run.step()));
-  const secondsPerStep = seconds(timed) / steps;
+  const secondsPerStep = seconds(start) / steps;
   const { peakBytesInUse = 0 } = tf.memory() as { peakBytesInUse?: number };
   run.end();
   const program = compiledPrograms().at(-1)?.memory;
@@ -87,20 +98,8 @@ async function measureSpeed(batch: number, steps: number) {
     trainStepMs: rounded(secondsPerStep * 1000),
     trainPeakGiB: rounded(gibibytes(peakBytesInUse)),
     trainScratchGiB: program && rounded(gibibytes(program.temporaryBytes)),
-    compileSeconds: rounded(compileSeconds),
-    firstLosses: losses.map(rounded),
+    trainLosses: losses.map(rounded),
   };
-}
-
-/** The first call of the same program where the cache folder has it. */
-async function measureCachedCompile(batch: number): Promise<{ compileCachedSeconds: number; isCached?: boolean }> {
-  const run = startRun(newStep(precision), [drawBatch(3, config, batch)]);
-  const start = performance.now();
-  const first = run.step();
-  const compileCachedSeconds = rounded(seconds(start));
-  await settle(first);
-  run.end();
-  return { compileCachedSeconds, isCached: compiledPrograms().at(-1)?.cached };
 }
 
 async function lossesOf(kind: Precision, batch: number, steps: number): Promise<number[]> {
@@ -127,13 +126,18 @@ async function measureDeviation(batch: number, steps: number) {
   };
 }
 
-const [batch, steps] = [Number(values.batch), Number(values.steps)];
-const speed = await measureSpeed(batch, steps);
-console.log(JSON.stringify(speed));
-const cached = await measureCachedCompile(batch);
-console.log(JSON.stringify(cached));
-const deviationSteps = Number(values['deviation-steps']);
-const deviation =
-  deviationSteps > 0 ? await measureDeviation(Number(values['deviation-batch']), deviationSteps) : undefined;
-report(describe({ preset: values.preset, precision, ...speed, ...cached, ...deviation }), values.out);
+const batch = Number(values.batch);
+const parts = values.parts.split(',');
+const measured: Record<string, unknown> = { preset: values.preset, precision };
+const add = (found: Record<string, unknown>) => {
+  console.log(JSON.stringify(found));
+  Object.assign(measured, found);
+};
+if (parts.includes('compile')) add(await measureCompile(batch));
+// Again, now from the folder.
+if (parts.includes('compile') && measured.compileCachedSeconds === undefined) add(await measureCompile(batch));
+if (parts.includes('speed')) add(await measureSpeed(batch, Number(values.steps)));
+if (parts.includes('deviation'))
+  add(await measureDeviation(Number(values['deviation-batch']), Number(values['deviation-steps'])));
+report(describe(measured), values.out);
 process.exit(0);

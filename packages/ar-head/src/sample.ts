@@ -52,6 +52,7 @@ export function sampleChannels(
   return tf.tidy(() => {
     const rows = tf.reshape(features, [images * positions, config.featureWidth]) as tf.Tensor2D;
     const condition = conditionOn(params, config, rows, firstPosition);
+    const noise = draw === 'greedy' ? [] : groupNoise(draw.keys, groups, [images, positions, classCount(config)]);
     const logits: tf.Tensor2D[] = []; // per group [R, K]
     const classes: tf.Tensor1D[] = []; // per group [R]
     let walk = startHoistedWalk(params, condition);
@@ -64,7 +65,7 @@ export function sampleChannels(
       for (const each of tf.unstack(step.features, 1)) {
         const groupLogits = classify(params, classes.length, each as tf.Tensor2D);
         logits.push(groupLogits);
-        classes.push(drawClasses(groupLogits, draw, classes.length, images, positions));
+        classes.push(drawClasses(groupLogits, draw, noise[classes.length]));
       }
       walk = step.walk;
     }
@@ -89,9 +90,15 @@ function assemble(
   };
 }
 
+/** Gumbel noise of every group [R, K], drawn at once: the cipher behind it is compiled and run a single time. */
+function groupNoise(keys: Key, groups: number, [images, positions, classes]: [number, number, number]): tf.Tensor[] {
+  const groupKeys = tf.reshape(foldIn(keys, tf.range(0, groups, 1, 'int32')), [groups * images, 2]);
+  const noise = gumbel(groupKeys, [groups * images, positions, classes]);
+  return tf.unstack(tf.reshape(noise, [groups, images * positions, classes]));
+}
+
 /** Adding Gumbel noise and taking the largest draws from the softmax. */
-function drawClasses(logits: tf.Tensor2D, draw: Draw, group: number, images: number, positions: number): tf.Tensor1D {
+function drawClasses(logits: tf.Tensor2D, draw: Draw, noise: tf.Tensor): tf.Tensor1D {
   if (draw === 'greedy') return tf.argMax(logits, 1);
-  const noise = gumbel(foldIn(draw.keys, group), [images, positions, logits.shape[1]]);
-  return tf.argMax(tf.add(tf.div(logits, draw.temperature), tf.reshape(noise, logits.shape)), 1);
+  return tf.argMax(tf.add(tf.div(logits, draw.temperature), noise), 1);
 }

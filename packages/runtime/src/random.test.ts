@@ -61,6 +61,16 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     const keys = splitKey(key, 3);
     expect(new Set(keys.map((each) => values(each).join())).size).toBe(3);
     expect(values(keys[2])).toEqual(values(foldIn(key, tf.scalar(2, 'int32'))));
+    expect(splitKey(key, 0)).toEqual([]);
+  });
+
+  test('several numbers folded in at once give what each gives alone', () => {
+    const rows = tf.stack([key, foldIn(key, 1)]);
+    for (const own of [key, rows]) {
+      const both = foldIn(own, tf.tensor1d([5, -3], 'int32'));
+      expect(both.shape).toEqual([2, ...own.shape]);
+      expect(values(both)).toEqual([...values(foldIn(own, 5)), ...values(foldIn(own, -3))]);
+    }
   });
 
   test('with one key per row, a row does not depend on its place', () => {

@@ -139,7 +139,8 @@ function runStep(
 ): { tokens: Promise<tf.Tensor3D>; finished: Promise<void> } {
   const { positions } = state;
   const candidates = candidatePositions(state, order, masked, after);
-  const capacity = settings.staticShapes ? powerOfTwo(candidates[0].length) : candidates[0].length;
+  const count = candidates[0].length;
+  const capacity = settings.staticShapes ? Math.max(FEWEST_PREDICTED, powerOfTwo(count)) : count;
   const predicted = predict(settings, fixed, state, tokens, candidates, capacity, step, after);
   const all = candidates.map((list) => list.map((_, slot) => slot));
   const confidence = predicted.confidence.data<'float32'>();
@@ -259,6 +260,9 @@ async function resolveOrder({ order, labels }: Settings, keys: Key, positions: n
     );
   return order;
 }
+
+/** With static shapes: a few positions more cost nothing, another program would take half a minute to compile. */
+const FEWEST_PREDICTED = 8;
 
 function powerOfTwo(count: number): number {
   return 2 ** Math.ceil(Math.log2(count));

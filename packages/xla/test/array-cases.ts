@@ -211,6 +211,11 @@ export const arrayCases: Record<string, Case> = {
 
   'random numbers': of(
     () => [randomKey(7), tf.stack([randomKey(1), randomKey(2)])],
-    (key, keys) => [uniform(key, [3, 5]), uniform(keys, [2, 4]), foldIn(key, 3), foldIn(keys, 9)],
+    (key, keys) => [
+      uniform(key, [3, 5]),
+      uniform(keys, [2, 4]),
+      foldIn(key, 3),
+      foldIn(keys, tf.tensor1d([9, -1], 'int32')),
+    ],
   ),
 };
