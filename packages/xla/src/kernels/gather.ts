@@ -89,7 +89,8 @@ function countValues(x: Node, weights: Node, size: number, isBinary: boolean): N
 }
 
 export const gatherKernels: KernelTable = {
-  Bincount: ({ x, weights }, { size }) => countValues(x.node, weights.node, size, false),
+  Bincount: ({ x, weights }, { size }) =>
+    countValues(reshape(x.node, [sizeOf(x.node.type.shape)]), weights.node, size, false),
   DenseBincount: ({ x, weights }, { size, binaryOutput }) => countValues(x.node, weights.node, size, binaryOutput),
   GatherNd: ({ params, indices }) => {
     tf.backend_util.prepareAndValidate(tensorLike(params.node), tensorLike(indices.node));

@@ -157,11 +157,17 @@ function assertEquation(nodes: readonly Node[], equation: string, terms: string[
     const isFitting =
       term.length === shape.length &&
       [...term].every((label, axis) => (sizes.get(label) ?? shape[axis]) === shape[axis]);
-    if (!isFitting) throw new Error(`einsum: ${term} does not fit the shape [${shape}] in ${equation}`);
+    if (!isFitting) throw new Error(misfit(term, shape, sizes, equation));
     for (const [axis, label] of [...term].entries()) sizes.set(label, shape[axis]);
   }
   if ([...output!].some((label) => !sizes.has(label)))
     throw new Error(`einsum: the output has a label of its own in ${equation}`);
+}
+
+function misfit(term: string, shape: readonly number[], sizes: Map<string, number>, equation: string): string {
+  const axis = [...term].findIndex((label, i) => (sizes.get(label) ?? shape[i]) !== shape[i]);
+  const expected = axis === -1 ? `${term.length} axes` : `dimension ${sizes.get(term[axis])} at axis ${axis}`;
+  return `einsum: expected ${expected} of input shaped ${JSON.stringify(shape)} for ${term} in ${equation}`;
 }
 
 /** Einstein summation, two operands at a time from the left. */
