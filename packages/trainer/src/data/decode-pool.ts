@@ -19,7 +19,9 @@ type Waiting = { resolve: (pixels: Uint8Array) => void; reject: (error: Error) =
 export function createDecodePool(threads: number): DecodePool {
   const waiting = new Map<number, Waiting>();
   const workers: Worker[] = [];
+  let closing = false;
   const rest = () => {
+    if (closing) return; // the last answer may come while `close` still waits for its threads
     for (const worker of workers) worker.unref();
   };
   for (let i = 0; i < threads; i++) workers.push(startWorker(waiting, rest));
@@ -34,6 +36,8 @@ export function createDecodePool(threads: number): DecodePool {
       });
     },
     async close() {
+      closing = true;
+      for (const worker of workers) worker.ref();
       await Promise.all(workers.map((worker) => worker.terminate()));
       for (const { reject } of waiting.values()) reject(new Error('createDecodePool: the pool was closed'));
       waiting.clear();
