@@ -224,6 +224,8 @@ function withDefaults(options: GenerateOptions): Settings {
   }
   if (!Number.isInteger(numIter) || numIter < 1) fail('numIter must be a positive integer', numIter);
   if (!Number.isFinite(cfg)) fail('cfg must be a number', cfg);
+  if (!['linear', 'constant'].includes(settings.cfgSchedule))
+    fail("cfgSchedule must be 'linear' or 'constant'", settings.cfgSchedule);
   if (!(temperature >= 0 && temperature < Infinity)) fail('temperature must be 0 or positive', temperature);
   return settings;
 }
