@@ -1,8 +1,8 @@
-// The feature network of the demo: a classifier of crops of the ten photographs, 240 thousand parameters.
+// The feature network of the demo: a classifier of crops of the ten photographs, 187 thousand parameters.
 //
 //   command    tb-train features --config demo-features   (in the repository: pnpm tb-train features --config demo-features)
-//   hardware   two CPU cores (--backend wasm)
-//   result     runs/demo-features/features.safetensors, 1 MB
+//   hardware   two CPU cores (--backend wasm), some minutes
+//   result     runs/demo-features/features.safetensors, 0.75 MB; 80% of the crops of places that training did not see
 import type { FeaturesConfigFile } from '../src/options/tables.js';
 
 export default {

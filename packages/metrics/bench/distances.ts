@@ -43,27 +43,29 @@ function measure<T>(name: string, run: () => T): { value: T; time: Time } {
   return { value, time };
 }
 
-const [first, second] = [makeFeatures(1), makeFeatures(2)];
-const set = (values: Float32Array) => ({ values, dimensions });
-const covariance = measure('mean and covariance', () => gaussianStatistics(first, dimensions));
-const other = gaussianStatistics(second, dimensions);
-const frechet = measure('Fréchet distance', () => frechetDistance(covariance.value, other));
-const manifold = measure('precision, recall, density, coverage', () => manifoldScores(set(first), set(second)));
-const random = hostRandom(3).uniform;
-const kernel = measure('KID, 100 subsets of 1,000', () => kernelDistance(set(first), set(second), { random }));
-
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const result = {
+const result: Record<string, unknown> = {
   date: new Date().toISOString().slice(0, 10),
   hardware: `${cpus().length} × ${cpus()[0]?.model}, one core used`,
   versions: { node: process.versions.node, '@tb/metrics': version },
   command: `node --import tsx --conditions=@tb/source bench/distances.ts ${samples}`,
   samples,
   dimensions,
-  covariance: covariance.time,
-  frechetDistance: frechet.time,
-  manifoldScores: manifold.time,
-  kernelDistance: kernel.time,
-  values: { frechetDistance: frechet.value, ...manifold.value, kernelDistance: kernel.value },
 };
-if (target) writeFileSync(target, `${JSON.stringify(result, null, 2)}\n`);
+
+/** Measures, and writes what is known so far. */
+function record<T>(key: string, name: string, run: () => T): T {
+  const { value, time } = measure(name, run);
+  result[key] = time;
+  if (target) writeFileSync(target, `${JSON.stringify(result, null, 2)}\n`);
+  return value;
+}
+
+const [first, second] = [makeFeatures(1), makeFeatures(2)];
+const set = (values: Float32Array) => ({ values, dimensions });
+const statistics = record('covariance', 'mean and covariance', () => gaussianStatistics(first, dimensions));
+const other = gaussianStatistics(second, dimensions);
+record('frechetDistance', 'Fréchet distance', () => frechetDistance(statistics, other));
+record('manifoldScores', 'precision, recall, density, coverage', () => manifoldScores(set(first), set(second)));
+const random = hostRandom(3).uniform;
+record('kernelDistance', 'KID, 100 subsets of 1,000', () => kernelDistance(set(first), set(second), { random }));

@@ -37,7 +37,7 @@ export type SmallFeatures = {
   classifier: Linear; // D -> K
 };
 
-/** 240 thousand parameters; 64×64 pictures shrink to 8×8. */
+/** 187 thousand parameters for ten classes; 64×64 pictures shrink to 8×8. */
 export const smallFeatureWidths: readonly number[] = [32, 64, 96, 128];
 
 /** Halves height and width in so many stages, then keeps them. */
