@@ -32,9 +32,13 @@ export type OfficialArguments = {
  * The configuration of a model built with the official code's arguments. `use_quantized_value` and `grad_checkpointing` have
  * no counterpart: the official code ignores the first, and the second is an option of `loss`.
  *
+ * @param channelOrder - the order that the code holds as a constant; for latents of other than 16 channels it needs another
  * @throws Error if an argument is missing, or is not one the official sampler can work with
  */
-export function configFromOfficial(official: OfficialArguments): TokenBridgeConfig {
+export function configFromOfficial(
+  official: OfficialArguments,
+  channelOrder: readonly number[] = officialChannelOrder,
+): TokenBridgeConfig {
   const missing = argumentNames.filter((name) => typeof official[name] !== 'number');
   if (missing.length > 0) throw new Error(`configFromOfficial: arguments must be numbers: ${missing.join(', ')}`);
   if (official.patch_size !== 1)
@@ -51,7 +55,7 @@ export function configFromOfficial(official: OfficialArguments): TokenBridgeConf
       max: official.quant_max,
       range: official.std_range,
     },
-    channelOrder: officialChannelOrder,
+    channelOrder,
     backbone: {
       bufferSize: official.buffer_size,
       mlpRatio: official.mlp_ratio,

@@ -15,7 +15,7 @@ type OptimizerState = { state: Record<string, Record<'exp_avg' | 'exp_avg_sq' | 
 
 describe('one whole training step against the reference', () => {
   const { config: official, derived, forward_cases, checkpoint } = goldenJson('tokenbridge', 'config.json');
-  const config = { ...configFromOfficial(official), channelOrder: derived.channel_order as number[] };
+  const config = configFromOfficial(official, derived.channel_order);
   const { num_masked, label_dropped, loss: expectedLoss, train_step: step } = forward_cases.C;
   const path = goldenPath('tokenbridge', 'checkpoint-last.pth');
   let golden: Record<string, HostTensor>;

@@ -21,7 +21,7 @@ describe('Inception-v3 against the reference port', () => {
     expected = await goldenTensors('inception', 'expected.safetensors');
   });
 
-  const names = ['images_299', 'images_small'] as const;
+  const names = Object.keys(goldenJson('inception', 'expected.json').images);
   const load = (name: string) => {
     const { data, shape } = images[name];
     return tf.tidy(() =>
@@ -62,15 +62,19 @@ describe('Inception-v3 against the reference port', () => {
     ['tensorflow', 'resized_tf1', 128],
     ['pytorch-fid', 'resized_half_pixel', 127.5],
   ] as const)('resizes as %s does', (how, tag, half) => {
-    const reference = expected[`images_small.${tag}.every_13th_pixel`];
-    const resized = tf.tidy(() => {
-      const prepared = prepareForInception(load('images_small'), how);
-      const bytes = tf.add(tf.mul(prepared, half), half);
-      return tf.transpose(tf.stridedSlice(bytes, [0, 0, 0, 0], bytes.shape, [1, 13, 13, 1]), [0, 3, 1, 2]);
-    });
-    expect(resized.shape).toEqual(reference.shape);
-    expectClose(resized.dataSync(), toNumbers(reference), 1e-5);
-    resized.dispose();
+    const resizedNames = names.filter((name) => `${name}.${tag}.every_13th_pixel` in expected);
+    expect(resizedNames.length).toBeGreaterThan(0);
+    for (const name of resizedNames) {
+      const reference = expected[`${name}.${tag}.every_13th_pixel`];
+      const resized = tf.tidy(() => {
+        const prepared = prepareForInception(load(name), how);
+        const bytes = tf.add(tf.mul(prepared, half), half);
+        return tf.transpose(tf.stridedSlice(bytes, [0, 0, 0, 0], bytes.shape, [1, 13, 13, 1]), [0, 3, 1, 2]);
+      });
+      expect(resized.shape).toEqual(reference.shape);
+      expectClose(resized.dataSync(), toNumbers(reference), 1e-4, name); // float32 source positions, rounded twice
+      resized.dispose();
+    }
   });
 
   it('lists every tensor that does not fit', () => {
