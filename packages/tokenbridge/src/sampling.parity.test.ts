@@ -1,9 +1,11 @@
+import { channelLogits } from '@tb/ar-head';
 import type { HostTensor } from '@tb/io';
 import { useBackend } from '@tb/runtime';
 import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { goldenModel, rowOf } from '../test/golden-model.js';
+import { goldenModel, rowOf, tensorOf } from '../test/golden-model.js';
+import { channelHeadConfig } from './config.js';
 import { generate } from './generate.js';
 
 const { runs } = goldenJson('tokenbridge', 'sampling.json');
@@ -16,6 +18,8 @@ beforeAll(async () => {
   models = { model: await goldenModel(), model_ema: await goldenModel({ ema: true }) };
 });
 
+const modelOf = (run: { weights: string }) => models[run.weights.startsWith('model_ema') ? 'model_ema' : 'model'];
+
 describe.each(Object.keys(runs))('sampling run %s', (name) => {
   const run = runs[name];
 
@@ -27,7 +31,7 @@ describe.each(Object.keys(runs))('sampling run %s', (name) => {
     const before = tf.memory().numTensors;
     const orders = Array.from({ length: images }, (_, i) => rowOf(golden.orders.data as Int32Array, i, positions));
     const result = await generate({
-      ...models[run.weights.startsWith('model_ema') ? 'model_ema' : 'model'],
+      ...modelOf(run),
       labels: run.labels ?? orders.map(() => null),
       seeds: orders.map((_, i) => i),
       numIter: run.num_iter,
@@ -44,4 +48,27 @@ describe.each(Object.keys(runs))('sampling run %s', (name) => {
     tf.dispose([result.tokens, result.latents]);
     expect(tf.memory().numTensors).toBe(before);
   });
+});
+
+it('gives the logits that the reference samples from', async () => {
+  const detail = await goldenTensors('tokenbridge', 'sampling_detail.safetensors');
+  const names = Object.keys(runs).filter((name) => `${name}.logits` in detail);
+  expect(names.length).toBeGreaterThan(0);
+  for (const name of names) {
+    const { params, config } = modelOf(runs[name]);
+    const {
+      features,
+      logits,
+      tokens_ar_order: tokens,
+    } = Object.fromEntries(['features', 'logits', 'tokens_ar_order'].map((key) => [key, detail[`${name}.${key}`]]));
+    const rows = (tensor: HostTensor) => {
+      const whole = tensorOf(tensor);
+      return tf.reshape(whole, [-1, whole.shape[2]!]) as tf.Tensor2D;
+    };
+    const ours = tf.tidy(() =>
+      channelLogits(params, channelHeadConfig(config), rows(features), rows(tokens), { firstPosition: 'sampling' }),
+    );
+    expectClose(await ours.data(), logits.data as Float32Array, 1e-4, name);
+    ours.dispose();
+  }
 });
