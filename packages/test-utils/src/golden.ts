@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type HostTensor, readSafetensors } from '@tb/io';
@@ -7,9 +7,15 @@ export type GoldenTensor = HostTensor;
 
 const shipped = fileURLToPath(new URL('../golden', import.meta.url));
 
-/** Path inside the golden set: the folder that `TB_GOLDEN` names, or the set shipped with the project. */
+const workspace = fileURLToPath(new URL('../../..', import.meta.url));
+
+/**
+ * Path inside the golden set: the folder that `TB_GOLDEN` names, or the set shipped with the project. A relative name
+ * counts from the working folder or, since each package's tests run in its own, from the workspace's root.
+ */
 export function goldenPath(...parts: string[]): string {
-  return resolve(process.env.TB_GOLDEN || shipped, ...parts);
+  const folder = process.env.TB_GOLDEN || shipped;
+  return resolve(existsSync(folder) ? folder : resolve(workspace, folder), ...parts);
 }
 
 /** A JSON file of the golden set; the strings "Infinity" and "-Infinity" become numbers. */
