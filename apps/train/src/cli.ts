@@ -1,3 +1,4 @@
+import { runProgram } from '@tb/command-line';
 import { Command } from 'commander';
 import { cacheCommand } from './commands/cache.js';
 import { demoCommand } from './commands/demo.js';
@@ -20,10 +21,4 @@ const program = new Command('tb-train')
   .addCommand(doctorCommand)
   .addCommand(linkTensorflowCommand);
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  const { message, stack } = error as Error;
-  console.error(`tb-train: ${process.env.TB_DEBUG ? stack : message}`);
-  process.exitCode = 1;
-}
+await runProgram(program);

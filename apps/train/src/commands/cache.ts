@@ -1,4 +1,4 @@
-import { tableCommand } from '../options/command.js';
+import { tableCommand } from '@tb/command-line';
 import { cacheDefaults } from '../options/defaults.js';
 import { cacheOptions } from '../options/tables.js';
 

@@ -1,7 +1,4 @@
-import { tableCommand } from '../options/command.js';
-import { mergeValues } from '../options/resolve.js';
-import { integer, number, text, type ValuesOf } from '../options/spec.js';
-import { engineOptions } from '../options/tables.js';
+import { engineOptions, integer, mergeValues, number, tableCommand, text, type ValuesOf } from '@tb/command-line';
 
 const demoOptions = {
   ...engineOptions,

@@ -1,6 +1,4 @@
-import { tableCommand } from '../options/command.js';
-import { text } from '../options/spec.js';
-import { engineOptions } from '../options/tables.js';
+import { engineOptions, tableCommand, text } from '@tb/command-line';
 
 export const doctorOptions = {
   device: engineOptions.device,

@@ -1,7 +1,5 @@
-import { tableCommand } from '../options/command.js';
-import { mergeValues } from '../options/resolve.js';
-import { integer, number, text, type ValuesOf } from '../options/spec.js';
-import { dataOptions, engineOptions } from '../options/tables.js';
+import { engineOptions, integer, mergeValues, number, tableCommand, text, type ValuesOf } from '@tb/command-line';
+import { dataOptions } from '../options/tables.js';
 
 const evalOptions = {
   ...engineOptions,

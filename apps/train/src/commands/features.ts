@@ -1,4 +1,4 @@
-import { tableCommand } from '../options/command.js';
+import { tableCommand } from '@tb/command-line';
 import { featuresDefaults } from '../options/defaults.js';
 import { featuresOptions } from '../options/tables.js';
 

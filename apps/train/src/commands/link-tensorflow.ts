@@ -1,6 +1,4 @@
-import { tableCommand } from '../options/command.js';
-import { UsageError } from '../options/resolve.js';
-import { text, toggle } from '../options/spec.js';
+import { tableCommand, text, toggle, UsageError } from '@tb/command-line';
 
 export const linkOptions = {
   python: text('Python whose TensorFlow is linked', 'command'),

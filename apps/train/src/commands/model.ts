@@ -1,4 +1,4 @@
-import { tableCommand } from '../options/command.js';
+import { tableCommand } from '@tb/command-line';
 import { modelPresets } from '../options/defaults.js';
 import { modelOptions } from '../options/tables.js';
 

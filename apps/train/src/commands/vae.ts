@@ -1,4 +1,4 @@
-import { tableCommand } from '../options/command.js';
+import { tableCommand } from '@tb/command-line';
 import { vaeDefaults } from '../options/defaults.js';
 import { vaeOptions } from '../options/tables.js';
 

@@ -1,7 +1,6 @@
+import { assertExists, UsageError } from '@tb/command-line';
 import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { readWeightsInfo } from '@tb/trainer';
-import { UsageError } from '../options/resolve.js';
-import { assertExists } from './load-vae.js';
 
 export type LoadedModel = {
   params: TokenBridge;

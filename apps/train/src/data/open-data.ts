@@ -1,3 +1,4 @@
+import { UsageError } from '@tb/command-line';
 import {
   type BadImage,
   type BatchSource,
@@ -7,7 +8,6 @@ import {
   openImageFolder,
   openPhotographCrops,
 } from '@tb/trainer';
-import { UsageError } from '../options/resolve.js';
 import type { DataValues } from '../options/tables.js';
 
 export type Data = {

@@ -1,8 +1,8 @@
+import type { LoadedVae } from '@tb/command-line/compute';
 import { generate } from '@tb/tokenbridge';
 import { createDecoder, tensorToImages } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../data/load-model.js';
-import type { LoadedVae } from '../data/load-vae.js';
 
 // N = images, S = side in pixels
 

@@ -1,13 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type {
-  CacheValues,
-  DataValues,
-  EngineValues,
-  FeaturesValues,
-  ModelValues,
-  RunValues,
-  VaeValues,
-} from './tables.js';
+import type { EngineValues } from '@tb/command-line';
+import type { CacheValues, DataValues, FeaturesValues, ModelValues, RunValues, VaeValues } from './tables.js';
 
 const engine = { backend: 'auto', precision: 'bf16' } as const satisfies EngineValues;
 

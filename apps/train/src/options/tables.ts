@@ -1,11 +1,4 @@
-import { choice, integer, number, text, toggle, type ValuesOf } from './spec.js';
-
-/** Where computation runs. */
-export const engineOptions = {
-  backend: choice('engine that computes', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu']),
-  device: choice('refuse any other device (backends xla and tensorflow)', ['cpu', 'gpu']),
-  precision: choice('of matrix products and convolutions on xla', ['bf16', 'fp32']),
-};
+import { choice, engineOptions, integer, number, text, toggle, type ValuesOf } from '@tb/command-line';
 
 /** Which pictures. */
 export const dataOptions = {
@@ -102,7 +95,6 @@ export const cacheOptions = {
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
 };
 
-export type EngineValues = ValuesOf<typeof engineOptions>;
 export type DataValues = ValuesOf<typeof dataOptions>;
 export type RunValues = ValuesOf<typeof runOptions>;
 export type VaeValues = ValuesOf<typeof vaeOptions>;

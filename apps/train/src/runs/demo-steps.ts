@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { parse } from 'node:path';
+import type { LoadedVae } from '@tb/command-line/compute';
 import { mapTree } from '@tb/runtime';
 import { generate } from '@tb/tokenbridge';
 import {
@@ -21,7 +22,6 @@ import {
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../data/load-model.js';
-import type { LoadedVae } from '../data/load-vae.js';
 import { batchesOf, openData } from '../data/open-data.js';
 
 export type DemoWeights = { vae: LoadedVae; model: LoadedModel; photographs: string };

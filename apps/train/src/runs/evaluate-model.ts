@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { assertExists, UsageError } from '@tb/command-line';
+import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
 import {
   type ClassAgreement,
@@ -20,12 +22,9 @@ import {
 import { hostRandom } from '@tb/runtime';
 import type { EvalValues } from '../commands/eval.js';
 import { loadModelFile } from '../data/load-model.js';
-import { assertExists, loadVaeFile } from '../data/load-vae.js';
 import { openData } from '../data/open-data.js';
 import { generateImages, type LabelledPictures } from '../evaluation/generated-images.js';
 import { readImages } from '../evaluation/real-images.js';
-import { UsageError } from '../options/resolve.js';
-import { startEngine } from './start-engine.js';
 
 /** `tb-train eval`. */
 export async function evaluateModel(values: EvalValues): Promise<void> {

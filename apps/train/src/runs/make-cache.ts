@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { mergeValues, prepareFolder, UsageError } from '@tb/command-line';
+import { type LoadedVae, loadVaeFile, startEngine } from '@tb/command-line/compute';
 import {
   type CacheSample,
   createDecodePool,
@@ -10,24 +10,17 @@ import {
   writeLatentCache,
 } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
-import { type LoadedVae, loadVaeFile } from '../data/load-vae.js';
 import { openData } from '../data/open-data.js';
 import { cacheDefaults } from '../options/defaults.js';
-import { mergeValues, readConfig, UsageError } from '../options/resolve.js';
+import { readConfig } from '../options/read-config.js';
 import { type CacheValues, cacheOptions } from '../options/tables.js';
-import { startEngine } from './start-engine.js';
 
 /** `tb-train cache` with the flags that were given. */
 export async function makeCache(flags: CacheValues): Promise<void> {
   const file = flags.config === undefined ? {} : await readConfig(cacheOptions, flags.config, 'cache');
   const values = mergeValues<typeof cacheOptions>(cacheDefaults, file, flags);
   const { out = 'runs/cache', batch = 32, samplesPerShard = 4096, threads = 1 } = values;
-  try {
-    await mkdir(out, { recursive: true });
-    await access(out, constants.W_OK);
-  } catch (error) {
-    throw new UsageError(`--out ${out} cannot be written: ${(error as Error).message}`);
-  }
+  await prepareFolder('--out', out);
   const { training: source } = await openData(values);
   await startEngine(values);
   const vae = await loadVaeFile(values.vae, values.vaePreset);

@@ -1,14 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
+import { assertExists } from '@tb/command-line';
+import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
 import { readRecords, renderReport } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DemoValues } from '../commands/demo.js';
 import { loadModelFile } from '../data/load-model.js';
-import { assertExists, loadVaeFile } from '../data/load-vae.js';
 import { type DemoPicture, type DemoWeights, drawGenerated, drawReconstructions, fineTune } from './demo-steps.js';
 import { packageFolder } from './package-folder.js';
-import { startEngine } from './start-engine.js';
 
 /** `tb-train demo`. */
 export async function runDemo(values: DemoValues): Promise<void> {

@@ -1,8 +1,8 @@
+import { UsageError } from '@tb/command-line';
 import { useBackend } from '@tb/runtime';
 import { tensorflowDoctor } from '@tb/runtime/tensorflow';
 import { formatXlaInfo, xlaInfo } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
-import { UsageError } from '../options/resolve.js';
 
 /** `tb-train doctor`. Fails when the device that was asked for cannot be used by any engine. */
 export async function runDoctor({ device, python }: { device?: 'cpu' | 'gpu'; python?: string }): Promise<void> {

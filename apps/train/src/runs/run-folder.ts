@@ -1,9 +1,8 @@
-import { constants } from 'node:fs';
-import { access, mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkValues, mergeValues, type Options, prepareFolder, UsageError, type ValuesOf } from '@tb/command-line';
 import { readLatestProgress } from '@tb/trainer';
-import { checkValues, mergeValues, readConfig, UsageError } from '../options/resolve.js';
-import type { Options, ValuesOf } from '../options/spec.js';
+import { readConfig } from '../options/read-config.js';
 
 /**
  * The values of a run, from the weakest source to the strongest: defaults (of a preset), the configuration that a run to
@@ -31,13 +30,8 @@ async function storedValues<Table extends Options>(table: Table, out: string): P
 }
 
 /** Makes the folder of a run, or says why it cannot be used. */
-export async function prepareFolder(out: string, resume: boolean): Promise<void> {
-  try {
-    await mkdir(out, { recursive: true });
-    await access(out, constants.W_OK);
-  } catch (error) {
-    throw new UsageError(`--out ${out} cannot be written: ${(error as Error).message}`);
-  }
+export async function prepareRunFolder(out: string, resume: boolean): Promise<void> {
+  await prepareFolder('--out', out);
   const checkpoints = await readdir(join(out, 'checkpoints')).catch(() => []);
   if (!resume && checkpoints.some((name) => name.startsWith('step-'))) {
     throw new UsageError(`--out ${out} holds a run already: continue it with --resume, or choose another folder`);

@@ -1,6 +1,6 @@
+import { type EngineValues, UsageError } from '@tb/command-line';
 import type { TrainOptions } from '@tb/trainer';
-import { UsageError } from '../options/resolve.js';
-import type { EngineValues, RunValues } from '../options/tables.js';
+import type { RunValues } from '../options/tables.js';
 
 /** Steps on an accelerator whose losses may still be on their way. */
 const acceleratorDelay = 8;

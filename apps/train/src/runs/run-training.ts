@@ -1,6 +1,6 @@
+import { listenForStop } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
 import { disposeState, type RunLog, type Task, type TrainOptions, type TrainState, train } from '@tb/trainer';
-import { listenForStop } from './stop-signal.js';
 
 /**
  * Trains to the end and hands the state to `finish`; or, stopped by a signal, leaves a checkpoint and the exit code that

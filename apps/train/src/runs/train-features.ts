@@ -1,19 +1,19 @@
 import { join } from 'node:path';
+import { startEngine } from '@tb/command-line/compute';
 import { type SmallFeatures, saveSmallFeatures, smallFeatureWidths } from '@tb/metrics';
 import { createFeaturesTask, createRunLog } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { featuresDefaults } from '../options/defaults.js';
 import { type FeaturesValues, featuresOptions } from '../options/tables.js';
-import { prepareFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
-import { startEngine } from './start-engine.js';
 
 /** `tb-train features` with the flags that were given. */
 export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const values = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
   const out = values.out!;
-  await prepareFolder(out, values.resume ?? false);
+  await prepareRunFolder(out, values.resume ?? false);
   const data = await openData(values);
   const engine = await startEngine(values);
   const size = data.training.size;

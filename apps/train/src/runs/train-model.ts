@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { assertExists, UsageError } from '@tb/command-line';
+import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { loadTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import {
   cachedMoments,
@@ -15,15 +17,12 @@ import {
 } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import { assertExists, loadVaeFile } from '../data/load-vae.js';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { modelPresets } from '../options/defaults.js';
-import { UsageError } from '../options/resolve.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
-import { prepareFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
-import { startEngine } from './start-engine.js';
 
 /** What differs between training on pictures and on a cache. */
 type Source<Batch extends { labels: Int32Array }> = {
@@ -39,7 +38,7 @@ export async function trainModel(flags: ModelValues): Promise<void> {
   const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
   const values = await resolveRun('model', modelOptions, flags, defaults);
   const out = values.out!;
-  await prepareFolder(out, values.resume ?? false);
+  await prepareRunFolder(out, values.resume ?? false);
   if (values.initial !== undefined) assertExists('--initial', values.initial);
   const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
   if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log);

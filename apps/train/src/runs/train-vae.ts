@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { startEngine } from '@tb/command-line/compute';
 import {
   calibrateVae,
   createAutoencoder,
@@ -13,10 +14,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { vaeDefaults } from '../options/defaults.js';
 import { type VaeValues, vaeOptions } from '../options/tables.js';
-import { prepareFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
-import { startEngine } from './start-engine.js';
 
 /** Pictures that the scale of the latents is measured on. */
 const calibrationImages = 256;
@@ -25,7 +25,7 @@ const calibrationImages = 256;
 export async function trainVae(flags: VaeValues): Promise<void> {
   const values = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);
   const out = values.out!;
-  await prepareFolder(out, values.resume ?? false);
+  await prepareRunFolder(out, values.resume ?? false);
   const data = await openData(values);
   const engine = await startEngine(values);
   const config = vaePresets[values.preset ?? 'demo'];
