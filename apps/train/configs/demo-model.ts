@@ -5,7 +5,7 @@
 //   needs      apps/train/demo/vae.safetensors, made with --config demo-vae
 //   result     runs/demo-model/model.safetensors, 9 MB
 //
-// The weights that come along are a first, short run on a CPU (500 steps of 8 crops from a latent cache, 40 minutes; loss 3.2):
+// The weights that come along are a first, short run on a CPU (500 steps of 8 crops from a latent cache, 26 minutes; loss 3.2):
 //   tb-train cache --data apps/train/demo/photos --crops --crops-per-photograph 240 --crop-scale-min 0.35
 //     --crop-scale-max 0.7 --image-size 64 --vae apps/train/demo/vae.safetensors --out runs/cache
 //   tb-train model --config demo-model --cache runs/cache --backend tensorflow --batch 8 --steps 500

@@ -2,7 +2,7 @@
 //
 //   command    tb-train vae --config demo-vae          (in the repository: pnpm tb-train vae --config demo-vae)
 //   hardware   one NVIDIA GPU (--backend xla)
-//   result     runs/demo-vae/vae.safetensors, 8 MB. The weights that come along (--steps 6000, four minutes on an H200):
+//   result     runs/demo-vae/vae.safetensors, 8 MB. The weights that come along (--steps 6000, about five minutes on an H200):
 //              PSNR on held-out parts of the photographs 28.43 dB, through 64 levels 28.38 dB, through 8 levels 26.30 dB
 //
 // The crops are shown larger than life and smaller, so that the autoencoder learns edges and textures at every scale.
