@@ -5,6 +5,7 @@ import {
   applyLinear,
   applyMlp,
   attentionShapes,
+  type BlockDropout,
   initAttention,
   initLayerNorm,
   initMlp,
@@ -36,9 +37,6 @@ export type ChannelBlock = {
   mlp: Mlp;
   adaLN_modulation: AdaptiveModulation; // D -> 6D: shift, scale and gate of the attention, then of the MLP
 };
-
-/** Dropout of a training step: rates in [0, 1) and the key that decides what is dropped. */
-export type Dropout = { attention: number; projection: number; key: Key };
 
 /** Shapes of a block's parameters. */
 export function channelBlockShapes({ width, heads, mlpRatio }: ChannelHeadConfig): ShapesOf<ChannelBlock> {
@@ -88,20 +86,19 @@ export function applyChannelBlock(
   x: tf.Tensor3D,
   modulation: tf.Tensor3D,
   cache: KeyValueCache | null,
-  { heads, causal, dropout }: { heads: number; causal: boolean; dropout?: Dropout },
+  { heads, causal, dropout }: { heads: number; causal: boolean; dropout?: BlockDropout },
 ): { output: tf.Tensor3D; cache: KeyValueCache } {
   return tf.tidy(() => {
-    const [attentionKey, mlpKey] = dropout ? splitKey(dropout.key, 2) : [];
     const [shift1, scale1, gate1, shift2, scale2, gate2] = tf.split(modulation, 6, 2);
     const attended = applyCachedAttention(
       params.attn,
       modulate(applyLayerNorm(params.norm1, x), shift1, scale1),
       cache,
-      { heads, causal, dropout: dropout && { ...dropout, key: attentionKey } },
+      { heads, causal, dropout: dropout?.attention },
     );
     const middle = tf.add(x, tf.mul(gate1, attended.output)) as tf.Tensor3D;
     const fed = applyMlp(params.mlp, modulate(applyLayerNorm(params.norm2, middle), shift2, scale2), {
-      dropout: dropout && { rate: dropout.projection, key: mlpKey },
+      dropout: dropout?.mlp,
     });
     return { output: tf.add(middle, tf.mul(gate2, fed)) as tf.Tensor3D, cache: attended.cache };
   });

@@ -3,13 +3,16 @@ import {
   applyLayerNorm,
   applyLinear,
   assertLastAxis,
+  type BlockDropout,
+  type Dropout,
+  dropoutOfBlocks,
   type KeyValueCache,
   modulate,
   silu,
 } from '@tb/nn';
-import { checkpoint, splitKey } from '@tb/runtime';
+import { checkpoint } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { applyChannelBlock, blockModulation, type ChannelBlock, type Dropout } from './channel-block.js';
+import { applyChannelBlock, blockModulation, type ChannelBlock } from './channel-block.js';
 import type { ChannelHead } from './channel-head.js';
 import type { ChannelHeadConfig } from './config.js';
 
@@ -119,13 +122,13 @@ export function forward(
   walk: Walk,
   { dropout, rematerialize = false, observe }: ForwardOptions = {},
 ): { features: tf.Tensor3D; walk: Walk } {
-  const keys = dropout ? splitKey(dropout.key, config.depth) : [];
+  const drops = dropoutOfBlocks(dropout, config.depth);
   const count = inputs.shape[1];
   const here = (all: tf.Tensor3D) =>
     all.shape[1] === count ? all : tf.slice(all, [0, walk.group, 0], [-1, count, -1]);
   const caches: (KeyValueCache | null)[] = [];
-  // All tensors come as arguments, the dropout's key included: rematerialization runs this again later.
-  const runBlock = (block: ChannelBlock, x: tf.Tensor3D, source: tf.Tensor3D, index: number, drop?: Dropout) => {
+  // All tensors come as arguments, the dropout's keys included: rematerialization runs this again later.
+  const runBlock = (block: ChannelBlock, x: tf.Tensor3D, source: tf.Tensor3D, index: number, drop?: BlockDropout) => {
     const modulation = walk.modulations ? source : blockModulation(block, source);
     const step = applyChannelBlock(block, x, modulation, walk.caches[index], {
       heads: config.heads,
@@ -138,7 +141,7 @@ export function forward(
   const apply = rematerialize ? (checkpoint(runBlock) as typeof runBlock) : runBlock;
   const hidden = params.channel_blocks.reduce((x, parameters, index) => {
     const source = here(walk.modulations?.[index] ?? condition.activated);
-    const output = apply(parameters, x, source, index, dropout && { ...dropout, key: keys[index] });
+    const output = apply(parameters, x, source, index, drops[index]);
     observe?.(`channel_blocks.${index}`, output);
     return output;
   }, inputs);

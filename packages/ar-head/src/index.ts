@@ -1,4 +1,4 @@
-export type { AdaptiveModulation, ChannelBlock, Dropout } from './channel-block.js';
+export type { AdaptiveModulation, ChannelBlock } from './channel-block.js';
 export { type ChannelHead, channelHeadShapes, initChannelHead } from './channel-head.js';
 export { assertChannelHeadConfig, type ChannelHeadConfig, channelHeadSizes, classCount, groupCount } from './config.js';
 export type { FirstPosition, ForwardOptions } from './forward.js';

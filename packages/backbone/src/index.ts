@@ -19,7 +19,6 @@ export { guidanceScale, maskedAfterStep } from './schedule.js';
 export { gatherPositions, selectionMatrix, selectPositions } from './selection.js';
 export {
   applyTransformerBlock,
-  type Dropout,
   type StackOptions,
   type TransformerBlock,
 } from './transformer-block.js';

@@ -4,6 +4,9 @@ import {
   applyLayerNorm,
   applyMlp,
   attentionShapes,
+  type BlockDropout,
+  type Dropout,
+  dropoutOfBlocks,
   initAttention,
   initLayerNorm,
   initMlp,
@@ -25,15 +28,6 @@ export type TransformerBlock = {
   attn: Attention;
   norm2: LayerNorm;
   mlp: Mlp;
-};
-
-/** Dropout of a training step: rates in [0, 1) and the key that decides what is dropped. */
-export type Dropout = {
-  /** Rate for the attention weights. */
-  attention: number;
-  /** Rate for the attention's output and inside the MLP. */
-  projection: number;
-  key: Key;
 };
 
 export type StackOptions = {
@@ -79,18 +73,17 @@ export function applyTransformerBlock(
   x: tf.Tensor3D,
   heads: number,
   keyMask?: tf.Tensor2D,
-  dropout?: Dropout,
+  dropout?: BlockDropout,
 ): tf.Tensor3D {
   return tf.tidy(() => {
-    const [attentionKey, mlpKey] = dropout ? splitKey(dropout.key, 2) : [];
     const attended = applyAttention(params.attn, applyLayerNorm(params.norm1, x), {
       heads,
       keyMask,
-      dropout: dropout && { ...dropout, key: attentionKey },
+      dropout: dropout?.attention,
     });
     const middle = tf.add(x, attended);
     const fed = applyMlp(params.mlp, applyLayerNorm(params.norm2, middle), {
-      dropout: dropout && { rate: dropout.projection, key: mlpKey },
+      dropout: dropout?.mlp,
     });
     return tf.add(middle, fed);
   });
@@ -104,12 +97,12 @@ export function applyTransformerStack(
   { dropout, rematerialize = false, observe }: StackOptions,
 ): tf.Tensor3D {
   return tf.tidy(() => {
-    const keys = dropout ? splitKey(dropout.key, blocks.length) : [];
+    const drops = dropoutOfBlocks(dropout, blocks.length);
     const apply = rematerialize
       ? (checkpoint(applyTransformerBlock) as typeof applyTransformerBlock)
       : applyTransformerBlock;
     return blocks.reduce((hidden, block, index) => {
-      const output = apply(block, hidden, stack.heads, stack.keyMask, dropout && { ...dropout, key: keys[index] });
+      const output = apply(block, hidden, stack.heads, stack.keyMask, drops[index]);
       observe?.(`${stack.name}.${index}`, output);
       return output;
     }, x);

@@ -64,7 +64,10 @@ describe('applyAttention', () => {
     const x = tf.randomNormal<tf.Rank.R3>([2, 5, 8]);
     const run = (seed: number, attention: number, projection: number) =>
       Array.from(
-        applyAttention(params, x, { heads, dropout: { attention, projection, key: randomKey(seed) } }).dataSync(),
+        applyAttention(params, x, {
+          heads,
+          dropout: { attention, projection, keys: [randomKey(seed), randomKey(seed + 100)] },
+        }).dataSync(),
       );
     expect(run(1, 0.5, 0.5)).toEqual(run(1, 0.5, 0.5));
     expect(run(1, 0.5, 0)).not.toEqual(run(2, 0.5, 0));

@@ -31,8 +31,8 @@ export type AttentionOptions = {
   keyMask?: tf.Tensor2D;
   /** Position i attends to the cached positions and to positions 0 … i of x. */
   causal?: boolean;
-  /** Rates for the attention weights and for the output, in training only. */
-  dropout?: { attention: number; projection: number; key: Key };
+  /** Rates for the attention weights and for the output, and a key for either; in training only. */
+  dropout?: { attention: number; projection: number; keys: readonly [Key, Key] };
 };
 
 /** Shapes of an attention layer's parameters. */
@@ -98,11 +98,11 @@ function attend(params: Attention, x: tf.Tensor3D, past: KeyValueCache | null, o
   if (keyMask) scores = tf.add(scores, tf.reshape(penaltyWhereZero(keyMask), [sequences, 1, 1, -1]));
   if (causal && positions > 1) scores = tf.add(scores, penaltyWhereZero(causalMask(positions, cache.keys.shape[2])));
   let weights = tf.softmax(scores) as tf.Tensor4D;
-  const [attentionKey, projectionKey] = options.dropout ? splitKey(options.dropout.key, 2) : [];
-  if (options.dropout) weights = dropout(weights, options.dropout.attention, attentionKey);
+  const drop = options.dropout;
+  if (drop) weights = dropout(weights, drop.attention, drop.keys[0]);
   const mixed = tf.reshape(tf.transpose(tf.matMul(weights, cache.values), [0, 2, 1, 3]), [sequences, positions, width]);
   const output = applyLinear(params.proj, mixed) as tf.Tensor3D;
-  return { output: options.dropout ? dropout(output, options.dropout.projection, projectionKey) : output, cache };
+  return { output: drop ? dropout(output, drop.projection, drop.keys[1]) : output, cache };
 }
 
 /**

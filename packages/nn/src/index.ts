@@ -18,6 +18,7 @@ export {
   initAttention,
   type KeyValueCache,
 } from './attention.js';
+export { type BlockDropout, type Dropout, dropoutOfBlocks } from './block-dropout.js';
 export {
   applyConv2d,
   type Conv2d,

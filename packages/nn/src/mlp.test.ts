@@ -14,7 +14,7 @@ describe('applyMlp', () => {
     const layer = initMlp(randomKey(1), 8, 32);
     const x = tf.ones([4, 8]);
     const run = (rate: number, seed: number) =>
-      applyMlp(layer, x, { dropout: { rate, key: randomKey(seed) } }).dataSync();
+      applyMlp(layer, x, { dropout: { rate, keys: [randomKey(seed), randomKey(seed + 100)] } }).dataSync();
     expect(run(0.3, 1)).toEqual(run(0.3, 1));
     expect(run(0.3, 1)).not.toEqual(run(0.3, 2));
     expect(run(0, 1)).toEqual(applyMlp(layer, x).dataSync());

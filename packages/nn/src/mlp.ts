@@ -27,8 +27,8 @@ export function initMlp(key: Key, width: number, hiddenWidth: number): Mlp {
 }
 
 export type MlpOptions = {
-  /** Dropout after the activation and after the output, in training only. */
-  dropout?: { rate: number; key: Key };
+  /** Dropout after the activation and after the output, with a key for either; in training only. */
+  dropout?: { rate: number; keys: readonly [Key, Key] };
 };
 
 /**
@@ -41,8 +41,7 @@ export function applyMlp<X extends tf.Tensor>(params: Mlp, x: X, options: MlpOpt
   return tf.tidy(() => {
     const hidden = gelu(applyLinear(params.fc1, x)); // [..., M]
     if (!options.dropout) return applyLinear(params.fc2, hidden);
-    const { rate, key } = options.dropout;
-    const [hiddenKey, outputKey] = splitKey(key, 2);
-    return dropout(applyLinear(params.fc2, dropout(hidden, rate, hiddenKey)), rate, outputKey);
+    const { rate, keys } = options.dropout;
+    return dropout(applyLinear(params.fc2, dropout(hidden, rate, keys[0])), rate, keys[1]);
   });
 }

@@ -1,10 +1,11 @@
-import { disposeTree, donatedTensors, type JitOptions, mapTree, type Tree } from '@tb/runtime';
+import { disposeTree, donatedTensors, type JitOptions, mapTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { type Call, type Leaf, readArguments } from './arguments.js';
 import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
 import { replicaBuffer } from './replicas.js';
-import { type Argument, type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
+import { type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
 
 export type XlaJitOptions = JitOptions & {
   /**
@@ -48,19 +49,19 @@ export function compiledPrograms(): ProgramReport[] {
  *   another argument holds too
  */
 export function jit<F extends TracedFunction>(fn: F, options: XlaJitOptions = {}): F {
-  const { donate = [], precision = 'fp32', replicas = 1 } = options;
+  const { donate = [], static: fixed = [], precision = 'fp32', replicas = 1 } = options;
   const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
   const call = (...args: unknown[]): unknown => {
     if (activeTrace()) return inlined(fn, args, donate);
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
     const perReplica = replicas === 1 ? [args] : splitReplicas(args, replicas);
-    const calls = perReplica.map((own) => argumentsOf(backend, own, options));
+    const calls = perReplica.map((own) => readArguments(backend, own, fixed));
     const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
     programs.set(backend, known);
     let program = known.get(calls[0].key);
     if (!program) {
-      program = compile(backend, fn, perReplica[0], calls[0].leaves, { precision, replicas });
+      program = compile(backend, fn, perReplica[0], calls[0].leaves, { donate, precision, replicas });
       known.set(calls[0].key, program);
     }
     const results = run(backend, program, calls, donatedLeaves);
@@ -74,9 +75,10 @@ function compile(
   fn: TracedFunction,
   args: readonly unknown[],
   leaves: readonly Leaf[],
-  options: { precision: Precision; replicas: number },
+  { donate, ...options }: { donate: readonly number[]; precision: Precision; replicas: number },
 ): CompiledProgram {
-  const program = compileFunction(backend, fn, args, leaves, options);
+  const tensors = leaves.map((leaf) => ({ ...leaf, isDonated: donate.includes(Number.parseInt(leaf.path, 10)) }));
+  const program = compileFunction(backend, fn, args, tensors, options);
   reports.push({ name: fn.name, program });
   return program;
 }
@@ -96,54 +98,6 @@ function splitReplicas(args: readonly unknown[], replicas: number): unknown[][] 
     }
   }
   return Array.from({ length: replicas }, (_, replica) => args.map((arg) => (arg as unknown[])[replica]));
-}
-
-type Leaf = Argument & { tensor: tf.Tensor };
-type Call = { key: string; leaves: Leaf[] };
-
-/** The tensors of all arguments in order, and what decides which program fits. */
-function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: XlaJitOptions): Call {
-  const { donate = [], static: fixed = [] } = options;
-  const leaves: Leaf[] = [];
-  const forms = args.map((arg, index) => {
-    if (fixed.includes(index)) return arg;
-    return mapTree(
-      arg as Tree<unknown>,
-      (leaf, path) => {
-        if (!(leaf instanceof tf.Tensor)) return leaf;
-        const spec = backend.nodeOf(leaf).type;
-        leaves.push({ tensor: leaf, path, dtype: leaf.dtype, spec, isDonated: donate.includes(index) });
-        return `${leaf.dtype} ${spec.type}[${leaf.shape}]`;
-      },
-      `${index}`,
-    );
-  });
-  // Objects with the same names in another order are the same argument.
-  leaves.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { key: JSON.stringify(forms, distinct), leaves };
-}
-
-const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-const identities = new WeakMap<object, string>();
-let lastIdentity = 0;
-
-/** What JSON would lose or confuse, and names in their own order. */
-function distinct(_name: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return `bigint ${value}`;
-  if (value === undefined) return 'undefined';
-  if (typeof value === 'number' && !Number.isFinite(value)) return `number ${value}`;
-  const isOpaque = typeof value === 'function' || value instanceof Map || value instanceof Set;
-  if (!isOpaque) return isRecord(value) ? Object.fromEntries(Object.entries(value).sort(byName)) : value;
-  if (!identities.has(value)) {
-    lastIdentity += 1;
-    identities.set(value, `object ${lastIdentity}`);
-  }
-  return identities.get(value);
 }
 
 /** Runs a program on one set of arguments for each replica; gives the trees of results. */

@@ -9,7 +9,7 @@ import {
   hostArray,
 } from '../src/executor.js';
 
-type FakeBuffer = DeviceBuffer & { data: HostArray; state: 'live' | 'freed' | 'donated' };
+type FakeBuffer = DeviceBuffer & { data?: HostArray; state: 'live' | 'freed' | 'donated' };
 
 export type FakeExecutor = Executor & {
   /** Texts of all programs compiled, in order. */
@@ -25,7 +25,7 @@ export function createFakeExecutor(): FakeExecutor {
   const modules: string[] = [];
   const live = new Set<FakeBuffer>();
   let executions = 0;
-  const make = (spec: ArraySpec, data: HostArray, device = 0): FakeBuffer => {
+  const make = (spec: ArraySpec, device: number, data?: HostArray): FakeBuffer => {
     const buffer: FakeBuffer = { spec, device, data, state: 'live' };
     live.add(buffer);
     return buffer;
@@ -39,6 +39,7 @@ export function createFakeExecutor(): FakeExecutor {
     if (own.state !== 'live') throw new Error(`fake executor: the buffer was ${own.state}`);
     return own;
   };
+  const dataOf = ({ spec, data }: FakeBuffer) => data ?? hostArray(spec, new ArrayBuffer(elementCount(spec) * 8));
   return {
     platform: 'fake',
     deviceKind: 'fake device',
@@ -50,17 +51,15 @@ export function createFakeExecutor(): FakeExecutor {
       modules.push(module);
       return { replicas, inputs, outputs, cached: false, compileSeconds: 0, memory: () => undefined, dispose() {} };
     },
-    upload: (data, spec, device = 0) => make(spec, data, device),
+    upload: (data, spec, device = 0) => make(spec, device, data),
     execute(executable, inputs, donated = []) {
       executions += 1;
       for (const buffers of inputs) for (const buffer of buffers) usable(buffer);
       for (const buffers of inputs) for (const index of donated) end(usable(buffers[index]), 'donated');
-      return inputs.map((_, device) =>
-        executable.outputs.map((spec) => make(spec, hostArray(spec, new ArrayBuffer(elementCount(spec) * 8)), device)),
-      );
+      return inputs.map((_, device) => executable.outputs.map((spec) => make(spec, device)));
     },
-    download: async (buffer) => usable(buffer).data,
-    downloadSync: (buffer) => usable(buffer).data,
+    download: async (buffer) => dataOf(usable(buffer)),
+    downloadSync: (buffer) => dataOf(usable(buffer)),
     free: (buffer) => {
       if ((buffer as FakeBuffer).state === 'live') end(buffer as FakeBuffer, 'freed');
     },
