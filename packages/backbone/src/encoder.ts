@@ -29,9 +29,9 @@ export function applyEncoder(
     const embedded = embed(params, config, inputs, options);
     const [buffer, tokens] = tf.split(embedded, [bufferSize, positions], 1) as tf.Tensor3D[];
     const sequence = tf.concat([buffer, selectPositions(tokens, visible)], 1) as tf.Tensor3D; // [N, L + V, D]
-    const valid = tf.cast(tf.greaterEqual(visible, tf.scalar(0, 'int32')), 'float32');
-    const keyMask = tf.concat([tf.ones([images, bufferSize]), valid], 1) as tf.Tensor2D;
-    const stack = { name: 'encoder_blocks', heads: encoder.heads, keyMask };
+    const valid = tf.cast(tf.greaterEqual(visible, tf.scalar(0, 'int32')), 'int32');
+    const keyCounts = tf.add(tf.sum(valid, 1), tf.scalar(bufferSize, 'int32')) as tf.Tensor1D;
+    const stack = { name: 'encoder_blocks', heads: encoder.heads, keyCounts };
     const encoded = applyLayerNorm(
       params.encoder_norm,
       applyTransformerStack(params.encoder_blocks, sequence, stack, options),

@@ -66,19 +66,19 @@ export function initTransformerBlock(key: Key, { width, heads }: StackConfig, ml
  * x + attention(norm(x)), then the same with the MLP.
  *
  * @param x - [N, S, D]
- * @param keyMask - 1 for tokens that may be attended, 0 for padding [N, S]; left out, all may be
+ * @param keyCounts - how many tokens of each sequence may be attended, the others being padding; int32 [N]
  */
 export function applyTransformerBlock(
   params: TransformerBlock,
   x: tf.Tensor3D,
   heads: number,
-  keyMask?: tf.Tensor2D,
+  keyCounts?: tf.Tensor1D,
   dropout?: BlockDropout,
 ): tf.Tensor3D {
   return tf.tidy(() => {
     const attended = applyAttention(params.attn, applyLayerNorm(params.norm1, x), {
       heads,
-      keyMask,
+      keyCounts,
       dropout: dropout?.attention,
     });
     const middle = tf.add(x, attended);
@@ -93,7 +93,7 @@ export function applyTransformerBlock(
 export function applyTransformerStack(
   blocks: readonly TransformerBlock[],
   x: tf.Tensor3D,
-  stack: { name: string; heads: number; keyMask?: tf.Tensor2D },
+  stack: { name: string; heads: number; keyCounts?: tf.Tensor1D },
   { dropout, rematerialize = false, observe }: StackOptions,
 ): tf.Tensor3D {
   return tf.tidy(() => {
@@ -102,7 +102,7 @@ export function applyTransformerStack(
       ? (checkpoint(applyTransformerBlock) as typeof applyTransformerBlock)
       : applyTransformerBlock;
     return blocks.reduce((hidden, block, index) => {
-      const output = apply(block, hidden, stack.heads, stack.keyMask, drops[index]);
+      const output = apply(block, hidden, stack.heads, stack.keyCounts, drops[index]);
       observe?.(`${stack.name}.${index}`, output);
       return output;
     }, x);

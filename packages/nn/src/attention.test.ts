@@ -26,12 +26,13 @@ describe('applyAttention', () => {
     expectLikePyTorch('attentionCausal', (params: Attention, x: tf.Tensor3D) =>
       applyAttention(params, x, { heads, causal: true }),
     ));
-  it('gives PyTorch’s values and gradients with a key mask', () => {
-    const keyMask = tensorOf<tf.Tensor2D>(
-      pytorchCase<{ keyMask: { shape: number[]; data: number[] } }>('attentionKeyMask').keyMask,
+  it('gives PyTorch’s values and gradients with padding', () => {
+    const keyCounts = tensorOf<tf.Tensor1D>(
+      pytorchCase<{ keyCounts: { shape: number[]; data: number[] } }>('attentionKeyCounts').keyCounts,
+      'int32',
     );
-    expectLikePyTorch('attentionKeyMask', (params: Attention, x: tf.Tensor3D) =>
-      applyAttention(params, x, { heads, keyMask }),
+    expectLikePyTorch('attentionKeyCounts', (params: Attention, x: tf.Tensor3D) =>
+      applyAttention(params, x, { heads, keyCounts }),
     );
   });
 
@@ -42,8 +43,8 @@ describe('applyAttention', () => {
         tf.tidy(() => {
           const x = tf.randomNormal<tf.Rank.R3>([2, valid, 8]);
           const garbage = tf.randomNormal<tf.Rank.R3>([2, padding, 8], 0, 100);
-          const keyMask = tf.concat([tf.ones([2, valid]), tf.zeros([2, padding])], 1) as tf.Tensor2D;
-          const padded = applyAttention(params, tf.concat([x, garbage], 1), { heads, keyMask });
+          const keyCounts = tf.fill([2], valid, 'int32') as tf.Tensor1D;
+          const padded = applyAttention(params, tf.concat([x, garbage], 1), { heads, keyCounts });
           const plain = applyAttention(params, x, { heads });
           expectClose(tf.slice(padded, [0, 0, 0], [2, valid, 8]).dataSync(), plain.dataSync(), 1e-6);
         });
@@ -51,12 +52,6 @@ describe('applyAttention', () => {
       { numRuns: 20 },
     );
     disposeTree(params);
-  });
-
-  it('stays finite where a sequence has no valid key', () => {
-    const params = initAttention(randomKey(3), { width: 8, heads });
-    const output = applyAttention(params, tf.ones([1, 3, 8]), { heads, keyMask: tf.zeros([1, 3]) });
-    expect(output.dataSync().every(Number.isFinite)).toBe(true);
   });
 
   it('drops attention weights and outputs by the key', () => {
@@ -75,13 +70,13 @@ describe('applyAttention', () => {
     expect(run(1, 0, 0.5).some((value) => value === 0)).toBe(true);
   });
 
-  it('refuses a width that the heads do not divide, and a mask of the wrong shape', () => {
+  it('refuses a width that the heads do not divide, and counts of the wrong shape', () => {
     expect(() => initAttention(randomKey(0), { width: 8, heads: 3 })).toThrow('got 8 and 3');
     const params = initAttention(randomKey(0), { width: 8, heads });
     const x = tf.ones<tf.Rank.R3>([2, 3, 8]);
     expect(() => applyAttention(params, x, { heads: 3 })).toThrow('width must be a multiple of heads, got 8 and 3');
-    expect(() => applyAttention(params, x, { heads, keyMask: tf.ones([2, 4]) })).toThrow(
-      'keyMask must be [2, 3], got [2, 4]',
+    expect(() => applyAttention(params, x, { heads, keyCounts: tf.ones([3], 'int32') })).toThrow(
+      'keyCounts must be [2], got [3]',
     );
   });
 });

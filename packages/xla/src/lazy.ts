@@ -1,7 +1,7 @@
 /** Runs what is pending outside `jit`. */
-import type { DeviceBuffer, Executable, Executor } from './executor.js';
+import { type ArraySpec, type DeviceBuffer, type Executable, type Executor, tensorType } from './executor.js';
 import { isPending, type Node, release } from './graph/node.js';
-import { inOrder, printProgram } from './graph/print.js';
+import { inOrder, type Program, printProgram } from './graph/print.js';
 
 /** Programs kept for reuse outside `jit`; the oldest go first. */
 const PROGRAMS_KEPT = 2048;
@@ -34,15 +34,10 @@ function createLazyRunner(executor: Executor): LazyRunner {
   // Programs outside `jit` are small and many: the search for the fastest kernels would cost more than it saves.
   const flags = executor.platform === 'cuda' ? { xla_gpu_autotune_level: 0 } : undefined;
 
-  function compile(parameters: readonly Node[], outputs: readonly Node[]): Executable {
-    const {
-      text,
-      inputs,
-      outputs: results,
-    } = printProgram(parameters, outputs, { isLeaf: (node) => !isPending(node) });
+  function compile({ text, inputs, outputs }: Program): Executable {
     const known = programs.get(text);
     if (known) return known;
-    const program = executor.compile(text, { inputs, outputs: results, flags });
+    const program = executor.compile(text, { inputs, outputs, flags });
     programs.set(text, program);
     if (programs.size > PROGRAMS_KEPT) {
       const [oldest, stale] = programs.entries().next().value!;
@@ -67,7 +62,8 @@ function createLazyRunner(executor: Executor): LazyRunner {
     const leaves = new Set<Node>();
     for (const node of ordered) for (const operand of node.operands) if (!isPending(operand)) leaves.add(operand);
     const parameters = [...leaves];
-    const [buffers] = executor.execute(compile(parameters, outputs), [parameters.map(leafBuffer)]);
+    const program = compile(printProgram(parameters, outputs, { isLeaf: (node) => !isPending(node) }));
+    const [buffers] = executor.execute(program, [parameters.map(leafBuffer)]);
     outputs.forEach((node, index) => {
       node.buffer = buffers[index];
     });
@@ -84,16 +80,12 @@ function createLazyRunner(executor: Executor): LazyRunner {
       if (wanted.length > 0) run(wanted);
       return nodes.map(leafBuffer);
     },
-    copy(buffer) {
-      const { spec } = buffer;
-      const type = `tensor<${[...spec.shape, spec.type].join('x')}>`;
-      const text = `module @copy {\n func.func public @main(%x: ${type}) -> ${type} {\n  "func.return"(%x) : (${type}) -> ()\n }\n}\n`;
-      let program = programs.get(text);
-      if (!program) {
-        program = executor.compile(text, { inputs: [spec], outputs: [spec], flags });
-        programs.set(text, program);
-      }
-      return executor.execute(program, [[buffer]])[0][0];
-    },
+    copy: (buffer) => executor.execute(compile(copyProgram(buffer.spec)), [[buffer]])[0][0],
   };
+}
+
+function copyProgram(spec: ArraySpec): Program {
+  const type = tensorType(spec);
+  const text = `module @copy {\n func.func public @main(%x: ${type}) -> ${type} {\n  "func.return"(%x) : (${type}) -> ()\n }\n}\n`;
+  return { text, inputs: [spec], outputs: [spec] };
 }

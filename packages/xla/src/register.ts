@@ -5,6 +5,7 @@ import { xlaInfo } from './doctor.js';
 import type { Executor } from './executor.js';
 import { registerGradients } from './gradients.js';
 import { jit } from './jit.js';
+import { attentionKernels } from './kernels/attention.js';
 import { binaryKernels } from './kernels/binary.js';
 import { controlKernels } from './kernels/control.js';
 import { convolutionKernels } from './kernels/convolution.js';
@@ -31,6 +32,7 @@ const tables = [
   gatherKernels,
   imageKernels,
   normalizationKernels,
+  attentionKernels,
   randomKernels,
   controlKernels,
 ];

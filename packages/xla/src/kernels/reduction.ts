@@ -42,7 +42,7 @@ export function softmaxParts(logits: Node, axis: number) {
   return { shifted, weights, total: along(weights, 'add', at) };
 }
 
-function softmax(logits: Node, axis: number): Node {
+export function softmax(logits: Node, axis: number): Node {
   const { weights, total } = softmaxParts(logits, axis);
   return ew.divide(weights, broadcastTo(total, weights.type.shape));
 }
