@@ -42,8 +42,15 @@ export function unflattenTree<T>(record: Readonly<Record<string, T>>): Tree<T> {
 /** All leaves in the tree's order. */
 export function treeLeaves<T>(tree: Tree<T>): T[] {
   const leaves: T[] = [];
-  mapTree(tree, (leaf) => leaves.push(leaf));
+  collectLeaves(tree, leaves);
   return leaves;
+}
+
+// Every call of a compiled function looks for its tensors, so this takes no names along.
+function collectLeaves<T>(tree: Tree<T>, leaves: T[]): void {
+  if (Array.isArray(tree)) for (const child of tree) collectLeaves(child, leaves);
+  else if (isRecord(tree)) for (const name of Object.keys(tree)) collectLeaves(tree[name] as Tree<T>, leaves);
+  else leaves.push(tree as T);
 }
 
 /** Disposes every tensor of a tree. */

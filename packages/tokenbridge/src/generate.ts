@@ -1,22 +1,29 @@
 import type { FirstPosition } from '@tb/ar-head';
-import { guidanceScale, maskedAfterStep, positionLists, roundUp } from '@tb/backbone';
+import { roundUp } from '@tb/backbone';
 import { disposeTree, foldIn, type Key, permutation, randomKey, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { positionCount, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
 import { dequantize } from './quantization.js';
-import { commitTokens, samplingPrograms, storedForProducts } from './sampling-programs.js';
 import {
-  candidatePositions,
-  initialState,
+  markAll,
   mostConfident,
-  type PositionOrder,
+  type PlannedStep,
+  planOfAllMasked,
+  planOfOrders,
+  planTensors,
   rasterOrders,
-  recordStep,
-  type SamplingState,
   sourcesOf,
-  visiblePositions,
-} from './sampling-state.js';
+  stepCounts,
+} from './sampling-plan.js';
+import {
+  commitTokens,
+  initialState,
+  type SamplingInputs,
+  type SamplingState,
+  samplingPrograms,
+  storedForProducts,
+} from './sampling-programs.js';
 
 // N = images, S = positions, h, w = height and width of the latent grid, C = channels
 
@@ -76,128 +83,142 @@ export type Generated = {
  */
 export async function generate(options: GenerateOptions): Promise<Generated> {
   const settings = withDefaults(options);
-  const { config, labels, numIter, precision } = settings;
-  const positions = positionCount(config);
-  const state = initialState(labels.length, positions);
+  const { config, labels, precision } = settings;
   const { height, width, channels } = config.latent;
-  const fixed = startTensors(settings);
-  const params = precision === 'bf16' ? storedForProducts(settings.params) : undefined;
-  let tokens: tf.Tensor3D = tf.zeros([labels.length, positions, channels], 'int32');
-  let pending = Promise.resolve();
+  const positions = positionCount(config);
+  const { orderKeys, ...inputs } = startTensors(settings);
+  const stored = precision === 'bf16' ? storedForProducts(settings.params) : undefined;
+  const run: Run = {
+    ...settings,
+    params: stored ?? settings.params,
+    positions,
+    inputs,
+    state: initialState(labels.length, positions, channels),
+    stepOfPosition: new Int32Array(labels.length * positions),
+  };
   try {
-    const order = await resolveOrder(settings, fixed.orderKeys, positions);
-    for (let step = 0, masked = positions; masked > 0; step++) {
-      settings.signal?.throwIfAborted();
-      const after = maskedAfterStep(step, numIter, positions, masked);
-      if (after === masked) continue;
-      const run = runStep({ ...settings, params: params ?? settings.params }, fixed, state, tokens, {
-        step,
-        masked,
-        after,
-        order,
-      });
-      tokens = await run.tokens;
-      // Reading the step before this one keeps the device busy while the host waits.
-      await (settings.onProgress ? run.finished : pending);
-      pending = run.finished;
-      masked = after;
-      settings.onProgress?.({ step, numIter, known: positions - masked });
-      if (settings.onProgress || settings.signal) await new Promise((resolve) => setTimeout(resolve)); // let events in
-    }
-    await pending;
+    const order = await resolveOrder(settings, orderKeys, positions);
+    await (order === 'confidence' ? fillByConfidence(run) : fillInOrder(run, order));
+    const { tokens, confidence } = run.state;
     const shape: [number, number, number, number] = [labels.length, height, width, channels];
-    const latents = tf.tidy(() => tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape));
     return {
+      confidence: Float32Array.from(await confidence.data()),
+      stepOfPosition: run.stepOfPosition,
       tokens: tf.reshape(tokens, shape),
-      latents,
-      confidence: state.confidence,
-      stepOfPosition: state.stepOfPosition,
+      latents: tf.tidy(() => tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape)),
     };
   } finally {
-    await pending.catch(() => undefined); // told above
-    tf.dispose([tokens, fixed]);
-    if (params) disposeTree(params as unknown as Tree<tf.Tensor>);
+    tf.dispose([orderKeys, inputs, run.state] as tf.TensorContainer);
+    if (stored) disposeTree(stored as unknown as Tree<tf.Tensor>);
   }
 }
 
 type Settings = Required<Omit<GenerateOptions, 'onProgress' | 'signal'>> &
   Pick<GenerateOptions, 'onProgress' | 'signal'>;
-type StartTensors = ReturnType<typeof startTensors>;
-type Step = { step: number; masked: number; after: number; order: PositionOrder };
 
-/**
- * One step. The new tokens come at once when the order is known beforehand; by confidence they wait for the device.
- *
- * @returns the tokens, and when the state's confidences are up to date
- */
-function runStep(
-  settings: Settings,
-  fixed: StartTensors,
-  state: SamplingState,
-  tokens: tf.Tensor3D,
-  { step, masked, after, order }: Step,
-): { tokens: Promise<tf.Tensor3D>; finished: Promise<void> } {
-  const { positions } = state;
-  const candidates = candidatePositions(state, order, masked, after);
-  const count = candidates[0].length;
-  const capacity = settings.staticShapes ? Math.max(FEWEST_PREDICTED, powerOfTwo(count)) : count;
-  const predicted = predict(settings, fixed, state, tokens, candidates, capacity, step, after);
-  const all = candidates.map((list) => list.map((_, slot) => slot));
-  const confidence = predicted.confidence.data<'float32'>();
+/** A run under way. */
+type Run = Settings & {
+  positions: number;
+  inputs: Omit<SamplingInputs, 'plan'>;
+  /** Replaced by every step. */
+  state: SamplingState;
+  stepOfPosition: Int32Array;
+};
 
-  const commit = (kept: number[][]) => {
-    recordStep(state, step, candidates, kept);
-    const sources = tf.tensor2d(sourcesOf(state, candidates, kept), [state.images, positions], 'int32');
-    const next = commitTokens(tokens, predicted.tokens, sources);
-    tf.dispose([sources, predicted.tokens]);
-    return next;
-  };
-  const keep = (values: Float32Array) =>
-    order === 'confidence' ? mostConfident(candidates, masked - after, values, capacity) : all;
-  const committed =
-    order === 'confidence' ? confidence.then((values) => commit(keep(values))) : Promise.resolve(commit(all));
-  const finished = confidence.then((values) => {
-    predicted.confidence.dispose();
-    keep(values).forEach((slots, image) => {
-      for (const slot of slots)
-        state.confidence[image * positions + candidates[image][slot]] = values[image * capacity + slot];
-    });
-  });
-  return { tokens: committed, finished };
+/** Everything is known beforehand, so the device gets it once and the host only starts the steps. */
+async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Promise<void> {
+  const steps = planOfOrders(orders, stepCounts(run.numIter, run.positions));
+  const longest = Math.max(...steps.map(({ before, after }) => before - after));
+  const plan = planTensors(steps, run.positions, capacityFor(longest, run), run);
+  const unread: tf.Scalar[] = [];
+  try {
+    for (const planned of steps) {
+      run.signal?.throwIfAborted();
+      recordStep(run, planned);
+      const features = runFeatures(run, { plan, ...run.inputs }, planned);
+      const options = { ...tokenOptions(run), predictedCapacity: capacityFor(planned.before - planned.after, run) };
+      const { fillPositions } = samplingPrograms[run.precision];
+      const filled = fillPositions(run.state, run.params, options, features, { plan, ...run.inputs });
+      features.dispose();
+      run.state = filled.state;
+      unread.push(filled.done);
+      // Told of a step behind, so that the device has the next one while the host waits.
+      while (unread.length > (run.onProgress ? 1 : STEPS_AHEAD)) await settle(unread.shift()!);
+      await tellProgress(run, planned);
+    }
+  } finally {
+    tf.dispose([plan, unread] as tf.TensorContainer);
+  }
 }
 
-/** The model's part of a step. */
-function predict(
-  { params, config, cfg, cfgSchedule, temperature, firstPosition, precision, staticShapes }: Settings,
-  { labels, unlabelled, noiseKeys }: StartTensors,
-  state: SamplingState,
-  tokens: tf.Tensor3D,
-  candidates: number[][],
-  capacity: number,
-  step: number,
-  after: number,
-): { tokens: tf.Tensor3D; confidence: tf.Tensor2D } {
-  return tf.tidy(() => {
-    const { positions } = state;
-    const known = visiblePositions(state);
-    const room = Math.max(1, known[0].length); // no tensor without elements
-    const visible = positionLists(known, staticShapes ? roundUp(room, Math.ceil(positions / 4)) : room);
-    const scale = tf.scalar(guidanceScale(cfgSchedule, cfg, positions, after));
-    const inputs = { tokens, visible, labels, unlabelled, scale };
-    const { predictFeatures, predictTokens } = samplingPrograms[precision];
-    const features = predictFeatures(params, { config, guided: cfg !== 1 }, inputs);
-    return predictTokens(
-      params,
-      { config, greedy: temperature === 0, firstPosition },
-      {
-        features,
-        positions: positionLists(candidates, capacity),
-        keys: noiseKeys,
-        step: tf.scalar(step, 'int32'),
-        temperature: tf.scalar(temperature),
-      },
-    );
+/** Predicts all that is masked, and keeps the most confident (Fig. 8): the host chooses after every step. */
+async function fillByConfidence(run: Run): Promise<void> {
+  const known = run.labels.map(() => new Uint8Array(run.positions));
+  for (const counts of stepCounts(run.numIter, run.positions)) {
+    run.signal?.throwIfAborted();
+    const planned = planOfAllMasked(known, counts);
+    const capacity = capacityFor(counts.before, run);
+    const plan = planTensors([planned], run.positions, capacity, run);
+    const firstRow = tf.scalar(0, 'int32');
+    const state = { ...run.state, row: firstRow };
+    const inputs = { plan, ...run.inputs };
+    const features = runFeatures({ ...run, state }, inputs, planned);
+    const options = { ...tokenOptions(run), predictedCapacity: capacity };
+    const predicted = samplingPrograms[run.precision].predictTokens(run.params, options, features, state, inputs);
+    const confidence = (await predicted.confidence.data()) as Float32Array;
+    const kept = mostConfident(planned.predicted, counts.before - counts.after, confidence, capacity);
+    const chosen = planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
+    markAll(known, chosen);
+    recordStep(run, { ...planned, predicted: chosen });
+    const sources = tf.tensor2d(sourcesOf(planned.predicted, kept, run.positions), undefined, 'int32');
+    run.state = commitTokens(run.state, predicted, sources);
+    tf.dispose([plan, firstRow, features, predicted, sources] as tf.TensorContainer);
+    await tellProgress(run, planned);
+  }
+}
+
+/** The backbone's part of a step. */
+function runFeatures(run: Run, inputs: SamplingInputs, { visible }: PlannedStep): tf.Tensor3D {
+  const { config, positions, cfg, staticShapes, state, params, precision } = run;
+  const room = Math.max(1, visible[0].length); // no tensor without elements
+  const visibleCapacity = staticShapes ? Math.min(positions, roundUp(room, Math.ceil(positions / 4))) : room;
+  return samplingPrograms[precision].predictFeatures(
+    params,
+    { config, guided: cfg !== 1, visibleCapacity },
+    state,
+    inputs,
+  );
+}
+
+function tokenOptions({ config, temperature, firstPosition }: Run) {
+  return { config, greedy: temperature === 0, firstPosition };
+}
+
+/** Room for so many predictions: with static shapes powers of two, since every size is a program of its own. */
+function capacityFor(count: number, { staticShapes }: Settings): number {
+  return staticShapes ? Math.max(FEWEST_PREDICTED, 2 ** Math.ceil(Math.log2(count))) : count;
+}
+
+/** A few positions more cost nothing, another program would take half a minute to compile. */
+const FEWEST_PREDICTED = 8;
+
+/** Steps that the host starts before it waits for one of them, while nobody asks how far they are. */
+const STEPS_AHEAD = 8;
+
+async function settle(done: tf.Scalar): Promise<void> {
+  await done.data();
+  done.dispose();
+}
+
+function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: PlannedStep): void {
+  predicted.forEach((list, image) => {
+    for (const position of list) stepOfPosition[image * positions + position] = step;
   });
+}
+
+async function tellProgress({ onProgress, signal, numIter, positions }: Run, { step, after }: PlannedStep) {
+  onProgress?.({ step, numIter, known: positions - after });
+  if (onProgress || signal) await new Promise((resolve) => setTimeout(resolve)); // let events in
 }
 
 function withDefaults(options: GenerateOptions): Settings {
@@ -230,7 +251,7 @@ function withDefaults(options: GenerateOptions): Settings {
   return settings;
 }
 
-function startTensors({ labels, seeds }: Settings) {
+function startTensors({ labels, seeds, temperature }: Settings) {
   return tf.tidy(() => {
     const keys: Key = tf.stack(seeds.map((seed) => randomKey(seed)));
     return {
@@ -239,13 +260,18 @@ function startTensors({ labels, seeds }: Settings) {
         'int32',
       ),
       unlabelled: tf.tensor1d(labels.map((label) => (label === null ? 1 : 0))),
+      temperature: tf.scalar(temperature),
       orderKeys: foldIn(keys, 0),
       noiseKeys: foldIn(keys, 1),
     };
   });
 }
 
-async function resolveOrder({ order, labels }: Settings, keys: Key, positions: number): Promise<PositionOrder> {
+async function resolveOrder(
+  { order, labels }: Settings,
+  keys: Key,
+  positions: number,
+): Promise<readonly ArrayLike<number>[] | 'confidence'> {
   if (order === 'confidence') return order;
   if (order === 'raster') return rasterOrders(labels.length, positions);
   if (order === 'random') {
@@ -261,11 +287,4 @@ async function resolveOrder({ order, labels }: Settings, keys: Key, positions: n
       `generate: order must hold a permutation of 0 … ${positions - 1} for each of ${labels.length} images`,
     );
   return order;
-}
-
-/** With static shapes: a few positions more cost nothing, another program would take half a minute to compile. */
-const FEWEST_PREDICTED = 8;
-
-function powerOfTwo(count: number): number {
-  return 2 ** Math.ceil(Math.log2(count));
 }

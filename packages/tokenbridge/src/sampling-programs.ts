@@ -5,38 +5,71 @@ import * as tf from '@tensorflow/tfjs-core';
 import { backboneConfig, channelHeadConfig, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
 import { dequantize } from './quantization.js';
+import type { Plan } from './sampling-plan.js';
 
 // N = images, S = positions, V / P = capacities for visible and predicted positions, C = channels, E = feature width
 //
-// One step of sampling as three compiled functions. Their shapes vary independently (V of the first, P of the others), so
-// there are as many programs as capacities, not as pairs of them.
+// One step of sampling as two compiled functions. Their shapes vary independently (V of the first, P of the second), so
+// there are as many programs as capacities, not as pairs of them. What changes from step to step stays on the device, in
+// memory that each step hands on to the next: GPUs replay a recorded program at once only if its addresses are the same.
+
+/** Where sampling stands. */
+export type SamplingState = {
+  /** In the latents' order of channels, int32 [N, S, C]; 0 where masked. */
+  tokens: tf.Tensor3D;
+  /** The probability that the model gave to a channel's token, as the geometric mean over the channels; [N, S], 0 where masked. */
+  confidence: tf.Tensor2D;
+  /** The plan's row that comes next, int32 scalar. */
+  row: tf.Scalar;
+};
+
+/** What all steps of a run share. */
+export type SamplingInputs = {
+  plan: Plan;
+  /** int32 [N]. */
+  labels: tf.Tensor1D;
+  /** float32 [N], 1 for images without a label. */
+  unlabelled: tf.Tensor1D;
+  /** One key per image [N, 2]. */
+  noiseKeys: Key;
+  /** Not read when greedy; scalar. */
+  temperature: tf.Scalar;
+};
 
 export type FeatureOptions = {
   config: TokenBridgeConfig;
   /** Mix the features with and without labels. */
   guided: boolean;
+  /** V, at least the number of known positions and 1. */
+  visibleCapacity: number;
 };
 
-export type FeatureInputs = {
-  /** In the latents' order of channels, int32 [N, S, C]; read at visible positions only. */
-  tokens: tf.Tensor3D;
-  /** int32 [N, V], −1 for padding. */
-  visible: tf.Tensor2D;
-  /** int32 [N]. */
-  labels: tf.Tensor1D;
-  /** float32 [N], 1 for images without a label. */
-  unlabelled: tf.Tensor1D;
-  /** Guidance scale of this step; scalar. */
-  scale: tf.Scalar;
+export type TokenOptions = {
+  config: TokenBridgeConfig;
+  greedy: boolean;
+  firstPosition: FirstPosition;
+  /** P, at least the number of positions to predict. */
+  predictedCapacity: number;
 };
+
+/** The first `length` entries of a plan's row, for every image: [N, length]. */
+function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): tf.Tensor2D {
+  const all = tf.gather<tf.Tensor>(lists, row) as tf.Tensor2D;
+  return tf.slice(all, [0, 0], [-1, length]);
+}
 
 /**
  * Context features of all positions [N, S, E]. With guidance the images go through the backbone twice, with and without
  * their labels, in one batch, and the two features (not the logits) are mixed, as in the reference.
  */
-function predictFeatures(params: TokenBridge, { config, guided }: FeatureOptions, inputs: FeatureInputs): tf.Tensor3D {
-  const { visible, labels, unlabelled, scale } = inputs;
-  const values = dequantize(config.quantizer, inputs.tokens);
+function predictFeatures(
+  params: TokenBridge,
+  { config, guided, visibleCapacity }: FeatureOptions,
+  { tokens, row }: SamplingState,
+  { plan, labels, unlabelled }: SamplingInputs,
+): tf.Tensor3D {
+  const values = dequantize(config.quantizer, tokens);
+  const visible = listsOf(plan.visible, row, visibleCapacity);
   const backbone = backboneConfig(config);
   if (!guided) return applyBackbone(params, backbone, { values, visible, labels, unlabelled });
   const both = applyBackbone(params, backbone, {
@@ -46,33 +79,23 @@ function predictFeatures(params: TokenBridge, { config, guided }: FeatureOptions
     unlabelled: tf.concat([unlabelled, tf.onesLike(unlabelled)], 0),
   });
   const [labelled, free] = tf.split(both, 2, 0);
-  return tf.add(free, tf.mul(scale, tf.sub(labelled, free))) as tf.Tensor3D;
+  return tf.add(free, tf.mul(tf.gather(plan.scales, row), tf.sub(labelled, free))) as tf.Tensor3D;
 }
 
-export type TokenInputs = {
-  features: tf.Tensor3D; // [N, S, E]
-  /** int32 [N, P], −1 for padding. */
-  positions: tf.Tensor2D;
-  /** One key per image [N, 2]. */
-  keys: Key;
-  /** int32 scalar: another step draws other noise. */
-  step: tf.Scalar;
-  /** Not read when greedy; scalar. */
-  temperature: tf.Scalar;
-};
+/** Tokens int32 [N, P, C] in the latents' order of channels, and confidence [N, P]. */
+export type Predicted = { tokens: tf.Tensor3D; confidence: tf.Tensor2D };
 
-export type TokenOptions = { config: TokenBridgeConfig; greedy: boolean; firstPosition: FirstPosition };
-
-/**
- * Draws the tokens of the given positions.
- *
- * @returns tokens int32 [N, P, C] in the latents' order of channels, and confidence float32 [N, P]: the probability that the
- *   model gives to a channel's token, as the geometric mean over the channels
- */
-function predictTokens(params: TokenBridge, { config, greedy, firstPosition }: TokenOptions, inputs: TokenInputs) {
-  const { features, positions, keys, step, temperature } = inputs;
-  const selected = selectPositions(features, positions); // [N, P, E]
-  const draw = greedy ? 'greedy' : { temperature, keys: foldIn(keys, step) };
+/** Draws the tokens of the positions that are next. */
+function predictTokens(
+  params: TokenBridge,
+  { config, greedy, firstPosition, predictedCapacity }: TokenOptions,
+  features: tf.Tensor3D,
+  { row }: SamplingState,
+  { plan, noiseKeys, temperature }: SamplingInputs,
+): Predicted {
+  const selected = selectPositions(features, listsOf(plan.predicted, row, predictedCapacity)); // [N, P, E]
+  const keys = foldIn(noiseKeys, tf.gather(plan.steps, row));
+  const draw = greedy ? 'greedy' : { temperature, keys };
   const sample = sampleChannels(params, channelHeadConfig(config), selected, { draw, firstPosition });
   const { channelOrder } = config;
   const inverseOrder = channelOrder.map((_, channel) => channelOrder.indexOf(channel));
@@ -82,13 +105,56 @@ function predictTokens(params: TokenBridge, { config, greedy, firstPosition }: T
   };
 }
 
-/** Both programs; where the engine has no choice of precision the same for either. */
+/** @param sources - for every position its prediction, −1 to stay as it is; int32 [N, S] */
+function commit({ tokens, confidence, row }: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
+  const isTaken = tf.cast(tf.greaterEqual(sources, tf.scalar(0, 'int32')), 'int32');
+  const taken = tf.expandDims(isTaken, 2);
+  const kept = tf.sub(tf.scalar(1, 'int32'), taken);
+  const probabilities = gatherPositions(tf.expandDims(predicted.confidence, 2) as tf.Tensor3D, sources);
+  return {
+    tokens: tf.add(tf.mul(taken, gatherPositions(predicted.tokens, sources)), tf.mul(kept, tokens)),
+    confidence: tf.add(confidence, tf.mul(tf.cast(isTaken, 'float32'), tf.squeeze(probabilities, [2]))),
+    row: tf.add(row, tf.scalar(1, 'int32')),
+  };
+}
+
+/**
+ * `predictTokens`, and `commit` of all that it predicts. Consumes the state.
+ *
+ * @returns the next state, and the number of rows done in a tensor of its own, which may be read while the state goes on
+ */
+function fillPositions(
+  state: SamplingState,
+  params: TokenBridge,
+  options: TokenOptions,
+  features: tf.Tensor3D,
+  inputs: SamplingInputs,
+): { state: SamplingState; done: tf.Scalar } {
+  const predicted = predictTokens(params, options, features, state, inputs);
+  const next = commit(state, predicted, listsOf(inputs.plan.sources, state.row));
+  return { state: next, done: tf.clone(next.row) };
+}
+
+/** All programs of one precision; where the engine has no choice of it the same for either. */
 const programsOf = (precision: JitOptions['precision']) => ({
   predictFeatures: jit(predictFeatures, { static: [1], precision }),
   predictTokens: jit(predictTokens, { static: [1], precision }),
+  fillPositions: jit(fillPositions, { donate: [0], static: [2], precision }),
 });
 
 export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp32') };
+
+/** `commit` by itself, for predictions of which the host keeps some. Consumes the state. */
+export const commitTokens = jit(commit, { donate: [0] });
+
+/** Nothing known yet, the plan at its first row. */
+export function initialState(images: number, positions: number, channels: number): SamplingState {
+  return {
+    tokens: tf.zeros([images, positions, channels], 'int32'),
+    confidence: tf.zeros([images, positions]),
+    row: tf.scalar(0, 'int32'),
+  };
+}
 
 /**
  * The parameters with what only products read stored in bfloat16, where the engine does so: a batch of one image is bound by
@@ -102,19 +168,3 @@ export function storedForProducts(params: TokenBridge): TokenBridge {
   );
   return stored as unknown as TokenBridge;
 }
-
-/**
- * Writes predictions into the tokens, which it consumes.
- *
- * @param tokens - int32 [N, S, C]
- * @param predicted - int32 [N, P, C]
- * @param sources - for every position the row of `predicted` that it takes, −1 to stay as it is; int32 [N, S]
- */
-export const commitTokens = jit(
-  (tokens: tf.Tensor3D, predicted: tf.Tensor3D, sources: tf.Tensor2D) => {
-    const taken = tf.expandDims(tf.cast(tf.greaterEqual(sources, tf.scalar(0, 'int32')), 'int32'), 2);
-    const kept = tf.sub(tf.scalar(1, 'int32'), taken);
-    return tf.add(tf.mul(taken, gatherPositions(predicted, sources)), tf.mul(kept, tokens)) as tf.Tensor3D;
-  },
-  { donate: [0] },
-);

@@ -1,0 +1,140 @@
+import { guidanceScale, maskedAfterStep, rasterOrder } from '@tb/backbone';
+import * as tf from '@tensorflow/tfjs-core';
+
+// N = images, S = positions, T = steps, M = most positions that a step predicts. The host's side of sampling: which
+// positions are known, which come next.
+
+/** How many positions a step leaves masked, of how many. */
+export type StepCounts = { step: number; before: number; after: number };
+
+/** The steps that predict something: all but the last where one position is left before it. */
+export function stepCounts(numIter: number, positions: number): StepCounts[] {
+  const counts: StepCounts[] = [];
+  for (let step = 0, before = positions; before > 0; step++) {
+    const after = maskedAfterStep(step, numIter, positions, before);
+    if (after < before) counts.push({ step, before, after });
+    before = after;
+  }
+  return counts;
+}
+
+/** What one step does to every image. */
+export type PlannedStep = StepCounts & {
+  /** The known positions of every image, ascending. */
+  visible: number[][];
+  /** The positions to predict; all images have as many. */
+  predicted: number[][];
+};
+
+/** Fills every image in an order of its own, from the order's end. */
+export function planOfOrders(orders: readonly ArrayLike<number>[], counts: readonly StepCounts[]): PlannedStep[] {
+  const known = orders.map(({ length }) => new Uint8Array(length));
+  return counts.map(({ step, before, after }) => {
+    const visible = known.map(positionsWhereSet);
+    const predicted = orders.map((order) => Array.from(order).slice(after, before));
+    markAll(known, predicted);
+    return { step, before, after, visible, predicted };
+  });
+}
+
+/** Predicts every masked position (Fig. 8: the most confident of them are then kept). */
+export function planOfAllMasked(known: readonly Uint8Array[], counts: StepCounts): PlannedStep {
+  const masked = known.map((flags) => positionsWhereSet(flags.map((flag) => 1 - flag)));
+  return { ...counts, visible: known.map(positionsWhereSet), predicted: masked };
+}
+
+/** Sets the flags of the listed positions of every image. */
+export function markAll(known: readonly Uint8Array[], lists: readonly number[][]): void {
+  lists.forEach((list, image) => {
+    for (const position of list) known[image][position] = 1;
+  });
+}
+
+function positionsWhereSet(flags: Uint8Array): number[] {
+  const positions: number[] = [];
+  for (let position = 0; position < flags.length; position++) if (flags[position]) positions.push(position);
+  return positions;
+}
+
+/**
+ * Which predictions to keep: the `count` most confident of each image.
+ *
+ * @param confidence - of prediction k of image n at n · stride + k
+ * @returns places in each image's list of predictions
+ */
+export function mostConfident(
+  predicted: readonly number[][],
+  count: number,
+  confidence: Float32Array,
+  stride: number,
+): number[][] {
+  return predicted.map((list, image) => {
+    const value = (slot: number) => confidence[image * stride + slot];
+    return [...list.keys()].sort((a, b) => value(b) - value(a) || a - b).slice(0, count);
+  });
+}
+
+/** A plan on the device, where each step reads its row: nothing has to be sent between steps. */
+export type Plan = {
+  /** The steps' numbers, which decide their noise; int32 [T]. */
+  steps: tf.Tensor1D;
+  /** Guidance scales [T]. */
+  scales: tf.Tensor1D;
+  /** Known positions, −1 to fill up; int32 [T, N, S]. */
+  visible: tf.Tensor3D;
+  /** Positions to predict, −1 to fill up; int32 [T, N, M]. */
+  predicted: tf.Tensor3D;
+  /** For every position the place of its prediction in the step's list, −1 for none; int32 [T, N, S]. */
+  sources: tf.Tensor3D;
+};
+
+export type Guidance = { cfg: number; cfgSchedule: 'linear' | 'constant' };
+
+/** @param capacity - length of the lists of predictions, at least that of the longest */
+export function planTensors(
+  steps: readonly PlannedStep[],
+  positions: number,
+  capacity: number,
+  { cfg, cfgSchedule }: Guidance,
+): Plan {
+  const images = steps[0].visible.length;
+  const lists = (pick: (step: PlannedStep) => number[][], length: number) => {
+    const data = new Int32Array(steps.length * images * length).fill(-1);
+    steps.forEach((step, row) => {
+      for (const [image, list] of pick(step).entries()) data.set(list, (row * images + image) * length);
+    });
+    return tf.tensor3d(data, [steps.length, images, length], 'int32');
+  };
+  return {
+    steps: tf.tensor1d(
+      steps.map(({ step }) => step),
+      'int32',
+    ),
+    scales: tf.tensor1d(steps.map(({ after }) => guidanceScale(cfgSchedule, cfg, positions, after))),
+    visible: lists(({ visible }) => visible, positions),
+    predicted: lists(({ predicted }) => predicted, capacity),
+    sources: lists(
+      ({ predicted }) =>
+        sourcesOf(
+          predicted,
+          predicted.map((list) => [...list.keys()]),
+          positions,
+        ),
+      positions,
+    ),
+  };
+}
+
+/** For every position of every image the place in `predicted` that it takes, −1 for none. */
+export function sourcesOf(predicted: readonly number[][], kept: readonly number[][], positions: number): number[][] {
+  return predicted.map((list, image) => {
+    const sources = Array<number>(positions).fill(-1);
+    for (const slot of kept[image]) sources[list[slot]] = slot;
+    return sources;
+  });
+}
+
+/** The order that `raster` stands for, for every image. */
+export function rasterOrders(images: number, positions: number): Int32Array[] {
+  return Array.from({ length: images }, () => rasterOrder(positions));
+}
