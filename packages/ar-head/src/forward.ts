@@ -1,7 +1,8 @@
 import {
-  applyEmbedding,
+  applyEmbeddings,
   applyLayerNorm,
   applyLinear,
+  applyLinears,
   assertLastAxis,
   type BlockDropout,
   type Dropout,
@@ -67,24 +68,25 @@ export function conditionOn(
 }
 
 /**
- * The input of one group: the class of the group before it, or the start of the sequence; in a parallel head the start
- * for every group.
+ * The inputs of the next groups: of each the class of the group before it, and of group 0 the start of the sequence; in a
+ * parallel head the start for every group.
  *
- * @param previous - class of group − 1, int32 [R]; not read for group 0 or in a parallel head
- * @returns [R, 1, D]
+ * @param first - the first of these groups
+ * @param previous - classes of the groups before each of them but group 0, int32 [R, T or T − 1]; `null` where there are none
+ * @returns [R, T, D]
  */
-export function groupInput(
+export function groupInputs(
   params: ChannelHead,
   config: ChannelHeadConfig,
-  condition: Condition,
-  group: number,
-  previous: tf.Tensor | null,
+  { start }: Condition,
+  [first, count]: [first: number, count: number],
+  previous: tf.Tensor2D | null,
 ): tf.Tensor3D {
-  const isStart = group === 0 || config.kind === 'parallel';
-  const token = isStart
-    ? condition.start
-    : tf.expandDims(applyEmbedding(params.token_embeddings[group - 1], previous!), 1);
-  return tf.add(token, tf.slice(params.channel_embed as tf.Tensor3D, [0, group, 0], [1, 1, -1]));
+  const positions = tf.slice(params.channel_embed as tf.Tensor3D, [0, first, 0], [1, count, -1]);
+  if (config.kind === 'parallel' || !previous) return tf.add(start, positions);
+  const tables = params.token_embeddings.slice(Math.max(0, first - 1), first + count - 1);
+  const tokens = applyEmbeddings(tables, previous);
+  return tf.add(first === 0 ? tf.concat([start, tokens], 1) : tokens, positions);
 }
 
 /** How far along the sequence of groups a call stands, and what it may reuse from the calls before. */
@@ -149,9 +151,9 @@ export function forward(
   return { features, walk: { ...walk, group: walk.group + count, caches } };
 }
 
-/** Logits of one group: features [R, D] to [R, K]. */
-export function classify(params: ChannelHead, group: number, features: tf.Tensor2D): tf.Tensor2D {
-  return applyLinear(params.channel_heads[group], features);
+/** Logits of the groups from `first` on: features [R, T, D] to [R, T, K]. */
+export function classify(params: ChannelHead, first: number, features: tf.Tensor3D): tf.Tensor3D {
+  return applyLinears(params.channel_heads.slice(first, first + features.shape[1]), features);
 }
 
 /** The affine norm, then the norm without parameters that the condition modulates; its chunks are scale, then shift. */

@@ -8,7 +8,7 @@ import {
   type FirstPosition,
   type ForwardOptions,
   forward,
-  groupInput,
+  groupInputs,
   startWalk,
 } from './forward.js';
 import { tokensToClasses } from './groups.js';
@@ -38,12 +38,11 @@ export function channelLogits(
   assertShape('channelLogits', 'tokens', tokens, [features.shape[0], config.channels]);
   return tf.tidy(() => {
     const condition = conditionOn(params, config, features, options.firstPosition ?? 'training', options);
-    const classes = tf.unstack(tokensToClasses(tokens, config.levels, config.groupSize), 1);
-    const inputs = Array.from({ length: groupCount(config) }, (_, group) =>
-      groupInput(params, config, condition, group, classes[group - 1]),
-    );
-    const run = forward(params, config, condition, tf.concat(inputs, 1), startWalk(params), options);
-    const logits = tf.unstack(run.features, 1).map((each, group) => classify(params, group, each as tf.Tensor2D));
-    return tf.stack(logits, 1) as tf.Tensor3D;
+    const classes = tokensToClasses(tokens, config.levels, config.groupSize) as tf.Tensor2D;
+    const groups = groupCount(config);
+    const known = groups > 1 ? tf.slice(classes, [0, 0], [-1, groups - 1]) : null;
+    const inputs = groupInputs(params, config, condition, [0, groups], known);
+    const { features: hidden } = forward(params, config, condition, inputs, startWalk(params), options);
+    return classify(params, 0, hidden);
   });
 }

@@ -3,7 +3,7 @@ import { foldIn, gumbel, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ChannelHead } from './channel-head.js';
 import { type ChannelHeadConfig, classCount, groupCount } from './config.js';
-import { classify, conditionOn, type FirstPosition, forward, groupInput, startHoistedWalk } from './forward.js';
+import { classify, conditionOn, type FirstPosition, forward, groupInputs, startHoistedWalk } from './forward.js';
 import { classesToTokens } from './groups.js';
 
 // N = images, P = positions, R = N·P rows, C = channels, G = groups, K = classes, Z = feature width
@@ -53,40 +53,35 @@ export function sampleChannels(
     const rows = tf.reshape(features, [images * positions, config.featureWidth]) as tf.Tensor2D;
     const condition = conditionOn(params, config, rows, firstPosition);
     const noise = draw === 'greedy' ? [] : groupNoise(draw.keys, groups, [images, positions, classCount(config)]);
-    const logits: tf.Tensor2D[] = []; // per group [R, K]
-    const classes: tf.Tensor1D[] = []; // per group [R]
+    const logits: tf.Tensor3D[] = []; // per call [R, T, K]
+    const classes: tf.Tensor2D[] = []; // per call [R, T]
     let walk = startHoistedWalk(params, condition);
     while (walk.group < groups) {
-      const last = config.kind === 'parallel' ? groups : walk.group + 1;
-      const inputs: tf.Tensor3D[] = [];
-      for (let group = walk.group; group < last; group++)
-        inputs.push(groupInput(params, config, condition, group, classes[group - 1] ?? null));
-      const step = forward(params, config, condition, tf.concat(inputs, 1), walk);
-      for (const each of tf.unstack(step.features, 1)) {
-        const groupLogits = classify(params, classes.length, each as tf.Tensor2D);
-        logits.push(groupLogits);
-        classes.push(drawClasses(groupLogits, draw, noise[classes.length]));
-      }
+      const { group } = walk;
+      const count = config.kind === 'parallel' ? groups : 1;
+      const inputs = groupInputs(params, config, condition, [group, count], classes.at(-1) ?? null);
+      const step = forward(params, config, condition, inputs, walk);
+      const callLogits = classify(params, group, step.features);
+      logits.push(callLogits);
+      classes.push(drawClasses(callLogits, draw, noise.slice(group, group + count)));
       walk = step.walk;
     }
-    return assemble(config, logits, classes, [images, positions]);
+    return assemble(config, tf.concat(logits, 1), tf.concat(classes, 1), [images, positions]);
   });
 }
 
 function assemble(
   config: ChannelHeadConfig,
-  logits: tf.Tensor2D[],
-  classes: tf.Tensor1D[],
+  logits: tf.Tensor3D, // [R, G, K]
+  drawn: tf.Tensor2D, // [R, G]
   [images, positions]: [number, number],
 ): ChannelSample {
-  const stacked = tf.stack(logits, 1); // [R, G, K]
-  const drawn = tf.stack(classes, 1); // [R, G]
   const tokens = classesToTokens(drawn, config.levels, config.groupSize); // [R, G, g]
-  const surprise = tf.sum(crossEntropy(stacked, drawn), 1);
+  const surprise = tf.sum(crossEntropy(logits, drawn), 1);
   return {
     tokens: tf.reshape(tokens, [images, positions, config.channels]),
     logProbability: tf.reshape(tf.neg(surprise), [images, positions]),
-    logits: tf.reshape(stacked, [images, positions, groupCount(config), classCount(config)]),
+    logits: tf.reshape(logits, [images, positions, groupCount(config), classCount(config)]),
   };
 }
 
@@ -97,8 +92,8 @@ function groupNoise(keys: Key, groups: number, [images, positions, classes]: [nu
   return tf.unstack(tf.reshape(noise, [groups, images * positions, classes]));
 }
 
-/** Adding Gumbel noise and taking the largest draws from the softmax. */
-function drawClasses(logits: tf.Tensor2D, draw: Draw, noise: tf.Tensor): tf.Tensor1D {
-  if (draw === 'greedy') return tf.argMax(logits, 1);
-  return tf.argMax(tf.add(tf.div(logits, draw.temperature), noise), 1);
+/** Adding Gumbel noise [R, K] of each group and taking the largest draws from the softmax: [R, T, K] to [R, T]. */
+function drawClasses(logits: tf.Tensor3D, draw: Draw, noise: tf.Tensor[]): tf.Tensor2D {
+  if (draw === 'greedy') return tf.argMax(logits, 2);
+  return tf.argMax(tf.add(tf.div(logits, draw.temperature), tf.stack(noise, 1)), 2);
 }

@@ -1,4 +1,4 @@
-import { dropoutMask, type Key } from '@tb/runtime';
+import { dropElements, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { assertRate } from './assert.js';
 
@@ -11,5 +11,5 @@ import { assertRate } from './assert.js';
  */
 export function dropout<X extends tf.Tensor>(x: X, rate: number, key: Key): X {
   assertRate('dropout', 'rate', rate);
-  return tf.tidy(() => (rate === 0 ? tf.clone(x) : tf.mul(x, dropoutMask(key, x.shape, 1 - rate)))) as X;
+  return rate === 0 ? tf.clone(x) : dropElements(x, key, 1 - rate);
 }

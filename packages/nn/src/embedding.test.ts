@@ -3,7 +3,7 @@ import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pytorchCase, tensorOf } from '../test/pytorch.js';
-import { applyEmbedding, embeddingShapes, initEmbedding } from './embedding.js';
+import { applyEmbedding, applyEmbeddings, embeddingShapes, initEmbedding } from './embedding.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -48,6 +48,41 @@ describe('applyEmbedding', () => {
   it('refuses indices that are not int32', () => {
     const table = initEmbedding(randomKey(1), 4, 2, 1);
     expect(() => applyEmbedding(table, tf.tensor1d([0.5]))).toThrow('indices must be int32, got float32');
+  });
+});
+
+describe('applyEmbeddings', () => {
+  it.each([7, 5000])('is each table on its own column, with its gradients, at %s entries', (entries) => {
+    const before = tf.memory().numTensors;
+    tf.tidy(() => {
+      const tables = [1, 2].map((seed) => initEmbedding(randomKey(seed), entries, 3, 1).weight);
+      const indices = tf.tensor2d(
+        [
+          [0, 6],
+          [5, 6],
+          [0, 1],
+        ],
+        undefined,
+        'int32',
+      );
+      const apart = (...weights: tf.Tensor[]) =>
+        tf.stack(
+          tf.unstack(indices, 1).map((each, t) => applyEmbedding({ weight: weights[t] }, each)),
+          1,
+        );
+      const together = (...weights: tf.Tensor[]) =>
+        applyEmbeddings(
+          weights.map((weight) => ({ weight })),
+          indices,
+        );
+      const [expected, actual] = [apart, together].map((apply) => [
+        apply(...tables),
+        ...tf.grads((...weights) => tf.sum(tf.square(apply(...weights))))(tables),
+      ]);
+      for (const [i, tensor] of actual.entries()) expectClose(tensor.dataSync(), expected[i].dataSync(), 1e-6);
+      expect(() => applyEmbeddings([{ weight: tables[0] }], indices)).toThrow('indices must be [*, 1], got [3, 2]');
+    });
+    expect(tf.memory().numTensors).toBe(before);
   });
 });
 

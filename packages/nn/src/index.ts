@@ -29,11 +29,11 @@ export {
 } from './conv.js';
 export { crossEntropy } from './cross-entropy.js';
 export { dropout } from './dropout.js';
-export { applyEmbedding, type Embedding, embeddingShapes, initEmbedding } from './embedding.js';
+export { applyEmbedding, applyEmbeddings, type Embedding, embeddingShapes, initEmbedding } from './embedding.js';
 export { applyGroupNorm, type GroupNorm, type GroupNormOptions, groupNormShapes, initGroupNorm } from './group-norm.js';
 export { fanInUniform, normal, xavierUniform } from './initializers.js';
 export { applyLayerNorm, initLayerNorm, type LayerNorm, layerNormShapes } from './layer-norm.js';
-export { applyLinear, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
+export { applyLinear, applyLinears, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
 export { applyMlp, initMlp, type Mlp, type MlpOptions, mlpShapes } from './mlp.js';
 export { modulate } from './modulation.js';
 export { countParameters, flattenShapes, initParameters, loadParameters, type Shape, type ShapesOf } from './params.js';

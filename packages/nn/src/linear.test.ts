@@ -1,9 +1,9 @@
 import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
-import { testBackend } from '@tb/test-utils';
+import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
-import { applyLinear, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
+import { applyLinear, applyLinears, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -25,6 +25,36 @@ describe('applyLinear', () => {
   it('names the argument when the width is wrong', () => {
     const layer = initZeroLinear(3, 2);
     expect(() => applyLinear(layer, tf.ones([5, 4]))).toThrow('applyLinear: x must have a last axis of 3, got [5, 4]');
+  });
+});
+
+describe('applyLinears', () => {
+  it('is each layer on its own place, with its gradients', () => {
+    const before = tf.memory().numTensors;
+    tf.tidy(() => {
+      const layers = [1, 2, 3].map((seed) => initLinear(randomKey(seed), 4, 2));
+      const x = tf.randomNormal<tf.Rank.R3>([5, 3, 4]);
+      const apart = (input: tf.Tensor, ...weights: tf.Tensor[]) =>
+        tf.stack(
+          tf.unstack(input, 1).map((each, t) => applyLinear({ ...layers[t], weight: weights[t] }, each)),
+          1,
+        );
+      const together = (input: tf.Tensor, ...weights: tf.Tensor[]) =>
+        applyLinears(
+          layers.map((layer, t) => ({ ...layer, weight: weights[t] })),
+          input as tf.Tensor3D,
+        );
+      const inputs = [x, ...layers.map(({ weight }) => weight)];
+      const [expected, actual] = [apart, together].map((apply) => [
+        apply(x, ...inputs.slice(1)),
+        ...tf.grads((...each) => tf.sum(tf.square(apply(each[0], ...each.slice(1)))))(inputs),
+      ]);
+      for (const [i, tensor] of actual.entries()) expectClose(tensor.dataSync(), expected[i].dataSync(), 1e-5);
+      expect(() => applyLinears(layers, tf.ones([5, 2, 4]))).toThrow(
+        'applyLinears: x must be [*, 3, 4], got [5, 2, 4]',
+      );
+    });
+    expect(tf.memory().numTensors).toBe(before);
   });
 });
 

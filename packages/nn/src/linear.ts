@@ -1,10 +1,10 @@
 import type { Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { assertLastAxis } from './assert.js';
+import { assertLastAxis, assertShape } from './assert.js';
 import { xavierUniform } from './initializers.js';
 import type { ShapesOf } from './params.js';
 
-// I = inputs, O = outputs
+// I = inputs, O = outputs, R = rows, T = layers
 
 /** y = x·weightᵀ + bias, in PyTorch's layout. */
 export type Linear = {
@@ -40,5 +40,23 @@ export function applyLinear<X extends tf.Tensor>(params: Linear, x: X): X {
     const rows = tf.reshape(x, [-1, inputs]);
     const product = tf.matMul(rows, params.weight, false, true);
     return tf.reshape(tf.add(product, params.bias), [...x.shape.slice(0, -1), outputs]) as X;
+  });
+}
+
+/**
+ * Several layers at once, layer t on place t: one product of batches.
+ *
+ * @param layers - T of them, all of the same shape
+ * @param x - [R, T, I]
+ * @returns [R, T, O]
+ * @throws Error if `x` is not [R, T, I]
+ */
+export function applyLinears(layers: readonly Linear[], x: tf.Tensor3D): tf.Tensor3D {
+  assertShape('applyLinears', 'x', x, [null, layers.length, layers[0].weight.shape[1]!]);
+  return tf.tidy(() => {
+    const weights = tf.stack(layers.map(({ weight }) => weight)); // [T, O, I]
+    const product = tf.matMul(tf.transpose(x, [1, 0, 2]), weights, false, true); // [T, R, O]
+    const biases = tf.stack(layers.map(({ bias }) => bias)); // [T, O]
+    return tf.add(tf.transpose(product, [1, 0, 2]), biases) as tf.Tensor3D;
   });
 }

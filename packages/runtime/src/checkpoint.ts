@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { optimizationBarrier } from './optimization-barrier.js';
 import { mapTree, type Tree, treeLeaves } from './tree.js';
 
 /**
@@ -52,14 +53,4 @@ function recomputedGradients(run: (...inputs: tf.Tensor[]) => tf.Tensor, inputs:
   );
   engine.state.activeTape = outerTape;
   return inputs.map((input, index) => grads[floats.indexOf(index)] ?? tf.zeros(input.shape));
-}
-
-/**
- * Tells a compiler not to merge what follows with equal work done before, which would undo the rematerialization.
- * Backends that run operation by operation have no such kernel and need none.
- */
-function optimizationBarrier(tensors: tf.Tensor[]): tf.Tensor[] {
-  if (!tf.getKernel('OptimizationBarrier', tf.getBackend())) return tensors;
-  const inputs = Object.fromEntries(tensors.map((tensor, index) => [index, tensor]));
-  return tf.engine().runKernel('OptimizationBarrier', inputs) as tf.Tensor[];
 }

@@ -6,6 +6,7 @@ export {
   useBackend,
 } from './backend.js';
 export { checkpoint } from './checkpoint.js';
+export { dropElements } from './drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
 export { type HostRandom, hostRandom } from './host-random.js';
 export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';

@@ -48,11 +48,10 @@ export function softmax(logits: Node, axis: number): Node {
 }
 
 /**
- * y · (dy − Σ y · dy). In bf16 programs y is read as bf16, the array that the product after a softmax reads anyway, so
- * that the float32 one is never stored.
+ * y · (dy − Σ y · dy), in float32.
  */
 function softmaxGradient(dy: Node, y: Node, axis: number): Node {
-  const kept = float(convert(y, productType()));
+  const kept = float(y);
   const slope = float(dy);
   const total = along(ew.multiply(kept, slope), 'add', { axis, keepDims: true });
   return ew.multiply(kept, ew.subtract(slope, broadcastTo(total, slope.type.shape)));
@@ -127,7 +126,8 @@ export const reductionKernels: KernelTable = {
   Prod: reduction('multiply', summand),
   SearchSorted: ({ sortedSequence, values }, { side }) =>
     searchSorted(sortedSequence.node, values.node, side === 'right'),
-  Softmax: ({ logits }, { dim }) => softmax(logits.node, dim),
+  // Probabilities are for a product to read, and for the gradient: in bf16 programs no float32 ones are stored.
+  Softmax: ({ logits }, { dim }) => convert(softmax(logits.node, dim), productType()),
   SoftmaxGrad: ({ dy, y }, { dim }) => softmaxGradient(dy.node, y.node, dim),
   Sum: reduction('add', summand),
   TopK: ({ x }, { k }) => largest(x.node, k),
