@@ -32,8 +32,5 @@ export function initLayerNorm(width: number): LayerNorm {
  */
 export function applyLayerNorm<X extends tf.Tensor>(params: LayerNorm | null, x: X, epsilon = 1e-6): X {
   if (params) assertLastAxis('applyLayerNorm', 'x', x, params.weight.size);
-  return tf.tidy(() => {
-    const normalized = normalize(x, (values) => tf.mean(values, -1, true), epsilon);
-    return params ? tf.add(tf.mul(normalized, params.weight), params.bias) : normalized;
-  }) as X;
+  return normalize(params, x, { mean: (values) => tf.mean(values, -1, true), epsilon });
 }

@@ -10,6 +10,7 @@ export { dropElements } from './drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
 export { type HostRandom, hostRandom } from './host-random.js';
 export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';
+export { mergesEqualWork, optimizationBarrier } from './optimization-barrier.js';
 export {
   dropoutMask,
   foldIn,
@@ -25,5 +26,5 @@ export {
   uniform,
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
-export { storeBfloat16 } from './storage.js';
+export { storeActivation, storeBfloat16 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';
