@@ -45,7 +45,8 @@ export function applyGroupNorm(params: GroupNorm, x: tf.Tensor4D, options: Group
   return tf.tidy(() => {
     const flat = tf.reshape(x, [images, height * width, channels]);
     const mean = (values: tf.Tensor) => groupMean(tf.reshape(values, x.shape), groups);
-    return tf.reshape(normalize(params, flat, { mean, epsilon }), x.shape);
+    const normalized = tf.reshape(normalize(flat, mean, epsilon), x.shape);
+    return tf.add(tf.mul(normalized, params.weight), params.bias);
   });
 }
 

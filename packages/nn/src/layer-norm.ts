@@ -32,5 +32,8 @@ export function initLayerNorm(width: number): LayerNorm {
  */
 export function applyLayerNorm<X extends tf.Tensor>(params: LayerNorm | null, x: X, epsilon = 1e-6): X {
   if (params) assertLastAxis('applyLayerNorm', 'x', x, params.weight.size);
-  return normalize(params, x, { mean: (values) => tf.mean(values, -1, true), epsilon });
+  return tf.tidy(() => {
+    const normalized = normalize(x, (values) => tf.mean(values, -1, true), epsilon);
+    return params ? tf.add(tf.mul(normalized, params.weight), params.bias) : normalized;
+  }) as X;
 }

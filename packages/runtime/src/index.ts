@@ -10,7 +10,6 @@ export { dropElements } from './drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
 export { type HostRandom, hostRandom } from './host-random.js';
 export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';
-export { mergesEqualWork, optimizationBarrier } from './optimization-barrier.js';
 export {
   dropoutMask,
   foldIn,
@@ -26,5 +25,5 @@ export {
   uniform,
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
-export { storeActivation, storeBfloat16 } from './storage.js';
+export { storeBfloat16 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';

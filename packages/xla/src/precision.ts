@@ -3,8 +3,8 @@
  * `bf16`
  *
  * - products and convolutions read and write bf16 (accumulating in float32);
- * - transcendental functions, reductions and losses compute and give float32;
- * - softmax and the norms of @tb/nn compute in float32 and give bf16, for the products that read them;
+ * - transcendental functions, reductions, norms and losses compute and give float32;
+ * - softmax computes in float32 and gives bf16, for the product that reads it;
  * - a sum of two values of equal shape, one of each kind, is computed in float32 and stored as bf16, so that a residual
  *   stream is bf16 whatever started it;
  * - a smaller float32 operand follows the bf16 one if it is a parameter or a constant (a bias), and raises the result

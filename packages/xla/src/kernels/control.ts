@@ -3,7 +3,6 @@ import { activeTrace } from '../graph/node.js';
 import * as ew from '../hlo/elementwise.js';
 import { allReduceSum, optimizationBarrier } from '../hlo/reduce.js';
 import { convert } from '../hlo/shape.js';
-import { productType } from '../precision.js';
 import type { KernelTable } from './registry.js';
 import { float } from './unary.js';
 
@@ -18,6 +17,5 @@ function replicaMean(x: Node): Node {
 export const controlKernels: KernelTable = {
   AllReduceMean: ({ x }) => replicaMean(x.node),
   OptimizationBarrier: (inputs) => optimizationBarrier(Object.values(inputs).map(({ node }) => node)),
-  StorageActivation: ({ x }) => convert(x.node, productType()),
   StorageBfloat16: ({ x }) => (x.node.type.type === 'f32' ? convert(x.node, 'bf16') : x.node),
 };
