@@ -6,7 +6,7 @@
  */
 import { sampleChannels } from '@tb/ar-head';
 import { disposeTree, foldIn, jit, type Key, normal, randomKey, type Tree } from '@tb/runtime';
-import { channelHeadConfig, generate, type TokenBridge } from '@tb/tokenbridge';
+import { channelHeadConfig, generate, storeForSampling, type TokenBridge } from '@tb/tokenbridge';
 import { compiledPrograms } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { drawParameters, median, open, rounded, seconds, settle } from './large-model.js';
@@ -19,7 +19,9 @@ const { values, config, precision } = await open({
 });
 const STEPS = 64;
 const GUIDANCE = 3.1;
-const params = drawParameters(1, config);
+const drawn = drawParameters(1, config);
+const params = precision === 'bf16' ? storeForSampling(drawn) : drawn;
+disposeTree(drawn as unknown as Tree<tf.Tensor>);
 
 /** Milliseconds for the channels of one position, calls enqueued one after another. */
 async function measureToken(calls: number) {

@@ -19,10 +19,11 @@ import {
 import {
   commitTokens,
   initialState,
+  isStoredForSampling,
   type SamplingInputs,
   type SamplingState,
   samplingPrograms,
-  storedForProducts,
+  storeForSampling,
 } from './sampling-programs.js';
 
 // N = images, S = positions, h, w = height and width of the latent grid, C = channels
@@ -87,13 +88,14 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
   const { height, width, channels } = config.latent;
   const positions = positionCount(config);
   const { orderKeys, ...inputs } = startTensors(settings);
-  const stored = precision === 'bf16' ? storedForProducts(settings.params) : undefined;
+  const isStored = precision === 'fp32' || isStoredForSampling(settings.params);
+  const stored = isStored ? undefined : storeForSampling(settings.params);
   const run: Run = {
     ...settings,
     params: stored ?? settings.params,
     positions,
     inputs,
-    state: initialState(labels.length, positions, channels),
+    state: initialState(labels.length, config),
     stepOfPosition: new Int32Array(labels.length * positions),
   };
   try {
@@ -130,20 +132,24 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
   const steps = planOfOrders(orders, stepCounts(run.numIter, run.positions));
   const longest = Math.max(...steps.map(({ before, after }) => before - after));
   const plan = planTensors(steps, run.positions, capacityFor(longest, run), run);
-  const unread: tf.Scalar[] = [];
+  const inputs = { plan, ...run.inputs };
+  const stepsAhead = run.onProgress || run.signal ? 1 : STEPS_AHEAD;
+  let unread: tf.Scalar | undefined;
   try {
-    for (const planned of steps) {
+    for (const [index, planned] of steps.entries()) {
       run.signal?.throwIfAborted();
       recordStep(run, planned);
-      const features = runFeatures(run, { plan, ...run.inputs }, planned);
+      run.state = runFeatures(run, inputs, planned);
       const options = { ...tokenOptions(run), predictedCapacity: capacityFor(planned.before - planned.after, run) };
-      const { fillPositions } = samplingPrograms[run.precision];
-      const filled = fillPositions(run.state, run.params, options, features, { plan, ...run.inputs });
-      features.dispose();
+      const filled = samplingPrograms[run.precision].fillPositions(run.state, run.params, options, inputs);
       run.state = filled.state;
-      unread.push(filled.done);
-      // Told of a step behind, so that the device has the next one while the host waits.
-      while (unread.length > (run.onProgress ? 1 : STEPS_AHEAD)) await settle(unread.shift()!);
+      if (index % stepsAhead > 0) filled.done.dispose();
+      else {
+        // The step that was marked before this one, so that the device has work while the host waits.
+        await unread?.data();
+        unread?.dispose();
+        unread = filled.done;
+      }
       await tellProgress(run, planned);
     }
   } finally {
@@ -159,12 +165,11 @@ async function fillByConfidence(run: Run): Promise<void> {
     const planned = planOfAllMasked(known, counts);
     const capacity = capacityFor(counts.before, run);
     const plan = planTensors([planned], run.positions, capacity, run);
-    const firstRow = tf.scalar(0, 'int32');
-    const state = { ...run.state, row: firstRow };
     const inputs = { plan, ...run.inputs };
-    const features = runFeatures({ ...run, state }, inputs, planned);
+    run.state.row.dispose();
+    run.state = runFeatures({ ...run, state: { ...run.state, row: tf.scalar(0, 'int32') } }, inputs, planned);
     const options = { ...tokenOptions(run), predictedCapacity: capacity };
-    const predicted = samplingPrograms[run.precision].predictTokens(run.params, options, features, state, inputs);
+    const predicted = samplingPrograms[run.precision].predictTokens(run.state, run.params, options, inputs);
     const confidence = (await predicted.confidence.data()) as Float32Array;
     const kept = mostConfident(planned.predicted, counts.before - counts.after, confidence, capacity);
     const chosen = planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
@@ -172,22 +177,18 @@ async function fillByConfidence(run: Run): Promise<void> {
     recordStep(run, { ...planned, predicted: chosen });
     const sources = tf.tensor2d(sourcesOf(planned.predicted, kept, run.positions), undefined, 'int32');
     run.state = commitTokens(run.state, predicted, sources);
-    tf.dispose([plan, firstRow, features, predicted, sources] as tf.TensorContainer);
+    tf.dispose([plan, predicted, sources] as tf.TensorContainer);
     await tellProgress(run, planned);
   }
 }
 
-/** The backbone's part of a step. */
-function runFeatures(run: Run, inputs: SamplingInputs, { visible }: PlannedStep): tf.Tensor3D {
+/** The backbone's part of a step; gives the next state. */
+function runFeatures(run: Run, inputs: SamplingInputs, { visible }: PlannedStep): SamplingState {
   const { config, positions, cfg, staticShapes, state, params, precision } = run;
   const room = Math.max(1, visible[0].length); // no tensor without elements
   const visibleCapacity = staticShapes ? Math.min(positions, roundUp(room, Math.ceil(positions / 4))) : room;
-  return samplingPrograms[precision].predictFeatures(
-    params,
-    { config, guided: cfg !== 1, visibleCapacity },
-    state,
-    inputs,
-  );
+  const options = { config, guided: cfg !== 1, visibleCapacity };
+  return samplingPrograms[precision].predictFeatures(state, params, options, inputs);
 }
 
 function tokenOptions({ config, temperature, firstPosition }: Run) {
@@ -202,13 +203,8 @@ function capacityFor(count: number, { staticShapes }: Settings): number {
 /** A few positions more cost nothing, another program would take half a minute to compile. */
 const FEWEST_PREDICTED = 8;
 
-/** Steps that the host starts before it waits for one of them, while nobody asks how far they are. */
-const STEPS_AHEAD = 8;
-
-async function settle(done: tf.Scalar): Promise<void> {
-  await done.data();
-  done.dispose();
-}
+/** Steps that the host starts before it waits for one, while nobody asks how far they are or may stop them. */
+const STEPS_AHEAD = 16;
 
 function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: PlannedStep): void {
   predicted.forEach((list, image) => {

@@ -21,3 +21,4 @@ export { configFromOfficial, type OfficialArguments } from './official-config.js
 export { initTokenBridge, type TokenBridge, tokenBridgeShapes } from './parameters.js';
 export { presets } from './presets.js';
 export { dequantize, type QuantizerConfig, quantize, quantizerOf } from './quantization.js';
+export { storeForSampling } from './sampling-programs.js';

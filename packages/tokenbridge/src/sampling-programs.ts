@@ -2,7 +2,7 @@ import { type FirstPosition, sampleChannels } from '@tb/ar-head';
 import { applyBackbone, gatherPositions, selectPositions } from '@tb/backbone';
 import { foldIn, type JitOptions, jit, type Key, mapTree, storeBfloat16, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { backboneConfig, channelHeadConfig, type TokenBridgeConfig } from './config.js';
+import { backboneConfig, channelHeadConfig, positionCount, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
 import { dequantize } from './quantization.js';
 import type { Plan } from './sampling-plan.js';
@@ -15,6 +15,8 @@ import type { Plan } from './sampling-plan.js';
 
 /** Where sampling stands. */
 export type SamplingState = {
+  /** Of the step under way; float32 [N, S, E]. */
+  features: tf.Tensor3D;
   /** In the latents' order of channels, int32 [N, S, C]; 0 where masked. */
   tokens: tf.Tensor3D;
   /** The probability that the model gave to a channel's token, as the geometric mean over the channels; [N, S], 0 where masked. */
@@ -59,19 +61,21 @@ function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): t
 }
 
 /**
- * Context features of all positions [N, S, E]. With guidance the images go through the backbone twice, with and without
- * their labels, in one batch, and the two features (not the logits) are mixed, as in the reference.
+ * The state with context features of all positions. With guidance the images go through the backbone twice, with and
+ * without their labels, in one batch, and the two features (not the logits) are mixed, as in the reference. Consumes the
+ * state.
  */
 function predictFeatures(
+  state: SamplingState,
   params: TokenBridge,
   { config, guided, visibleCapacity }: FeatureOptions,
-  { tokens, row }: SamplingState,
   { plan, labels, unlabelled }: SamplingInputs,
-): tf.Tensor3D {
+): SamplingState {
+  const { tokens, row } = state;
   const values = dequantize(config.quantizer, tokens);
   const visible = listsOf(plan.visible, row, visibleCapacity);
   const backbone = backboneConfig(config);
-  if (!guided) return applyBackbone(params, backbone, { values, visible, labels, unlabelled });
+  if (!guided) return { ...state, features: applyBackbone(params, backbone, { values, visible, labels, unlabelled }) };
   const both = applyBackbone(params, backbone, {
     values: tf.concat([values, values], 0),
     visible: tf.concat([visible, visible], 0),
@@ -79,7 +83,8 @@ function predictFeatures(
     unlabelled: tf.concat([unlabelled, tf.onesLike(unlabelled)], 0),
   });
   const [labelled, free] = tf.split(both, 2, 0);
-  return tf.add(free, tf.mul(tf.gather(plan.scales, row), tf.sub(labelled, free))) as tf.Tensor3D;
+  const features = tf.add(free, tf.mul(tf.gather(plan.scales, row), tf.sub(labelled, free))) as tf.Tensor3D;
+  return { ...state, features };
 }
 
 /** Tokens int32 [N, P, C] in the latents' order of channels, and confidence [N, P]. */
@@ -87,10 +92,9 @@ export type Predicted = { tokens: tf.Tensor3D; confidence: tf.Tensor2D };
 
 /** Draws the tokens of the positions that are next. */
 function predictTokens(
+  { features, row }: SamplingState,
   params: TokenBridge,
   { config, greedy, firstPosition, predictedCapacity }: TokenOptions,
-  features: tf.Tensor3D,
-  { row }: SamplingState,
   { plan, noiseKeys, temperature }: SamplingInputs,
 ): Predicted {
   const selected = selectPositions(features, listsOf(plan.predicted, row, predictedCapacity)); // [N, P, E]
@@ -106,12 +110,14 @@ function predictTokens(
 }
 
 /** @param sources - for every position its prediction, −1 to stay as it is; int32 [N, S] */
-function commit({ tokens, confidence, row }: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
+function commit(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
+  const { features, tokens, confidence, row } = state;
   const isTaken = tf.cast(tf.greaterEqual(sources, tf.scalar(0, 'int32')), 'int32');
   const taken = tf.expandDims(isTaken, 2);
   const kept = tf.sub(tf.scalar(1, 'int32'), taken);
   const probabilities = gatherPositions(tf.expandDims(predicted.confidence, 2) as tf.Tensor3D, sources);
   return {
+    features,
     tokens: tf.add(tf.mul(taken, gatherPositions(predicted.tokens, sources)), tf.mul(kept, tokens)),
     confidence: tf.add(confidence, tf.mul(tf.cast(isTaken, 'float32'), tf.squeeze(probabilities, [2]))),
     row: tf.add(row, tf.scalar(1, 'int32')),
@@ -127,18 +133,17 @@ function fillPositions(
   state: SamplingState,
   params: TokenBridge,
   options: TokenOptions,
-  features: tf.Tensor3D,
   inputs: SamplingInputs,
 ): { state: SamplingState; done: tf.Scalar } {
-  const predicted = predictTokens(params, options, features, state, inputs);
+  const predicted = predictTokens(state, params, options, inputs);
   const next = commit(state, predicted, listsOf(inputs.plan.sources, state.row));
   return { state: next, done: tf.clone(next.row) };
 }
 
 /** All programs of one precision; where the engine has no choice of it the same for either. */
 const programsOf = (precision: JitOptions['precision']) => ({
-  predictFeatures: jit(predictFeatures, { static: [1], precision }),
-  predictTokens: jit(predictTokens, { static: [1], precision }),
+  predictFeatures: jit(predictFeatures, { donate: [0], static: [2], precision }),
+  predictTokens: jit(predictTokens, { static: [2], precision }),
   fillPositions: jit(fillPositions, { donate: [0], static: [2], precision }),
 });
 
@@ -148,23 +153,36 @@ export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp
 export const commitTokens = jit(commit, { donate: [0] });
 
 /** Nothing known yet, the plan at its first row. */
-export function initialState(images: number, positions: number, channels: number): SamplingState {
+export function initialState(images: number, config: TokenBridgeConfig): SamplingState {
+  const positions = positionCount(config);
+  const { channels } = config.latent;
   return {
+    features: tf.zeros([images, positions, config.backbone.decoder.width]),
     tokens: tf.zeros([images, positions, channels], 'int32'),
     confidence: tf.zeros([images, positions]),
     row: tf.scalar(0, 'int32'),
   };
 }
 
+const stored = new WeakSet<TokenBridge>();
+
+/** Whether `storeForSampling` made these parameters. */
+export function isStoredForSampling(params: TokenBridge): boolean {
+  return stored.has(params);
+}
+
 /**
- * The parameters with what only products read stored in bfloat16, where the engine does so: a batch of one image is bound by
- * reading them. Others are clones.
+ * The parameters with what only products read stored in bfloat16, where the engine does so (xla): a batch of one image is
+ * bound by reading them. `generate` does this for each call at precision `bf16`; do it once for many calls.
+ *
+ * @returns parameters for `generate`, which the caller disposes; the given ones stay as they are
  */
-export function storedForProducts(params: TokenBridge): TokenBridge {
+export function storeForSampling(params: TokenBridge): TokenBridge {
   const isProductWeight = (leaf: tf.Tensor, name: string) =>
     leaf.rank === 2 && name.endsWith('.weight') && !/^(class_emb|token_embeddings)\b/.test(name);
-  const stored = mapTree(params as unknown as Tree<tf.Tensor>, (leaf, name) =>
+  const own = mapTree(params as unknown as Tree<tf.Tensor>, (leaf, name) =>
     isProductWeight(leaf, name) ? storeBfloat16(leaf) : tf.clone(leaf),
-  );
-  return stored as unknown as TokenBridge;
+  ) as unknown as TokenBridge;
+  stored.add(own);
+  return own;
 }

@@ -1,4 +1,4 @@
-import { generate } from '@tb/tokenbridge';
+import { generate, storeForSampling } from '@tb/tokenbridge';
 import { createDecoder, type Pixels, tensorToImages } from '@tb/trainer';
 import type { Vae, VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
@@ -28,11 +28,12 @@ export function createSampler(
   precision: 'bf16' | 'fp32',
 ): Sampler {
   const decode = createDecoder(vae.config);
+  const weights = precision === 'bf16' ? storeForSampling(params) : params; // once for all batches
   return async (jobs, size, signal, onProgress) => {
     const isCompiled = tf.getBackend() === 'xla';
     const filled = Array.from({ length: isCompiled ? size : jobs.length }, (_, place) => jobs[place % jobs.length]);
     const { tokens, latents } = await generate({
-      params,
+      params: weights,
       config,
       labels: filled.map(({ label }) => label),
       seeds: filled.map(({ seed }) => seed),
