@@ -7,7 +7,7 @@ export {
 } from './backend.js';
 export { checkpoint } from './checkpoint.js';
 export { type HostRandom, hostRandom } from './host-random.js';
-export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';
+export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit.js';
 export {
   dropoutMask,
   foldIn,
@@ -23,5 +23,6 @@ export {
   uniform,
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
+export { allReduceMean, deviceCount, replicate } from './replicas.js';
 export { storeBfloat16 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';

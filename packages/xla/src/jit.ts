@@ -3,16 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
-import { replicaBuffer } from './replicas.js';
+import { type Placed, placeOn } from './placement.js';
 import { type Argument, type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
-
-export type XlaJitOptions = JitOptions & {
-  /**
-   * How many devices run the function at once, default 1. With more, each argument is an array of one tree for each
-   * replica, and so is the result: see `replicate` and `allReduceMean`.
-   */
-  replicas?: number;
-};
 
 /** What a program that `jit` compiled costs. */
 export type ProgramReport = {
@@ -47,24 +39,24 @@ export function compiledPrograms(): ProgramReport[] {
  * @throws Error when `fn` reads a tensor, naming the line; when a donated argument holds no tensors, or a tensor that
  *   another argument holds too
  */
-export function jit<F extends TracedFunction>(fn: F, options: XlaJitOptions = {}): F {
-  const { donate = [], precision = 'fp32', replicas = 1 } = options;
+export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): F {
+  const { donate = [], precision = 'fp32', replicas } = options;
   const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
   const call = (...args: unknown[]): unknown => {
     if (activeTrace()) return inlined(fn, args, donate);
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
-    const perReplica = replicas === 1 ? [args] : splitReplicas(args, replicas);
+    const perReplica = replicas === undefined ? [args] : splitReplicas(args, replicas);
     const calls = perReplica.map((own) => argumentsOf(backend, own, options));
     const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
     programs.set(backend, known);
     let program = known.get(calls[0].key);
     if (!program) {
-      program = compile(backend, fn, perReplica[0], calls[0].leaves, { precision, replicas });
+      program = compile(backend, fn, perReplica[0], calls[0].leaves, { precision, replicas: perReplica.length });
       known.set(calls[0].key, program);
     }
     const results = run(backend, program, calls, donatedLeaves);
-    return replicas === 1 ? results[0] : results;
+    return replicas === undefined ? results[0] : results;
   };
   return call as F;
 }
@@ -102,7 +94,7 @@ type Leaf = Argument & { tensor: tf.Tensor };
 type Call = { key: string; leaves: Leaf[] };
 
 /** The tensors of all arguments in order, and what decides which program fits. */
-function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: XlaJitOptions): Call {
+function argumentsOf(backend: XlaBackend, args: readonly unknown[], options: JitOptions): Call {
   const { donate = [], static: fixed = [] } = options;
   const leaves: Leaf[] = [];
   const forms = args.map((arg, index) => {
@@ -150,9 +142,9 @@ function distinct(_name: string, value: unknown): unknown {
 function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donated: tf.Tensor[]): unknown[] {
   const { executable, used, captures } = program;
   const inputs = calls.map(({ leaves }, replica) => {
-    const nodes = used.map((index) => backend.nodeOf(leaves[index].tensor));
-    const buffers = backend.lazy.materialize([...nodes, ...captures]);
-    return buffers.map((buffer) => replicaBuffer(backend.executor, buffer, replica));
+    const nodes = [...used.map((index) => backend.nodeOf(leaves[index].tensor)), ...captures];
+    backend.lazy.compute(nodes);
+    return nodes.map((node) => placeOn(backend.executor, node, replica));
   });
   const copies = protectShared(backend, program, calls, inputs);
   const outputs = backend.executor.execute(
@@ -171,12 +163,7 @@ function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donat
  * Donated memory dies with the call, so what another tensor shares is copied first. Gives the nodes whose own buffer the
  * program takes.
  */
-function protectShared(
-  backend: XlaBackend,
-  program: CompiledProgram,
-  calls: Call[],
-  inputs: { buffer: DeviceBuffer; isCopy: boolean }[][],
-) {
+function protectShared(backend: XlaBackend, program: CompiledProgram, calls: Call[], inputs: Placed[][]) {
   const taken = calls.flatMap(({ leaves }, replica) =>
     program.donated.flatMap((place) => {
       const { tensor } = leaves[program.used[place]];
