@@ -24,5 +24,5 @@ export {
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
 export { allReduceMean, deviceCount, replicate } from './replicas.js';
-export { storeBfloat16 } from './storage.js';
+export { storeBfloat16, storeFloat32 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';
