@@ -80,11 +80,8 @@ function createLazyRunner(executor: Executor): LazyRunner {
       if (device !== 0) return executor.upload(executor.downloadSync(buffer), spec, device); // programs here are for device 0
       const type = `tensor<${[...spec.shape, spec.type].join('x')}>`;
       const text = `module @copy {\n func.func public @main(%x: ${type}) -> ${type} {\n  "func.return"(%x) : (${type}) -> ()\n }\n}\n`;
-      let program = programs.get(text);
-      if (!program) {
-        program = executor.compile(text, { inputs: [spec], outputs: [spec], flags });
-        programs.set(text, program);
-      }
+      const program = programs.get(text) ?? executor.compile(text, { inputs: [spec], outputs: [spec], flags });
+      programs.set(text, program);
       return executor.execute(program, [[buffer]])[0][0];
     },
   };
