@@ -22,10 +22,16 @@ describe('planBatch', () => {
     [{ devices: 2 }, one, '--devices 2: backend wasm has one device; several GPUs need --backend xla'],
     [{ devices: 9 }, eight, '--devices 9: backend xla has only 8 devices here'],
     [{ batch: 9, devices: 2 }, eight, '--batch 9 must be a multiple of --devices 2'],
-    [{ batch: 127, microBatch: 64 }, one, /nearly 64 pictures: choose --batch 128, or another --micro-batch than 64/],
+    [{ batch: 127, microBatch: 64 }, eight, /nearly 64 pictures: choose --batch 128, or another --micro-batch than 64/],
     [{ batch: 74, microBatch: 32, devices: 2 }, eight, /nearly 32 pictures on 2 devices: choose --batch 64/],
   ])('refuses %o', (values, machine, message) => {
     expect(() => planBatch(values, machine)).toThrow(message);
+  });
+
+  it('takes few pictures at once where memory is short', () => {
+    expect(planBatch({ batch: 64 }, one).microBatches).toBe(8);
+    expect(planBatch({ batch: 64, microBatch: 64 }, one).microBatches).toBe(1);
+    expect(planBatch({ batch: 11 }, one).microBatches).toBe(11);
   });
 
   it('fits the presets of the paper’s sizes to one GPU and to eight', () => {

@@ -13,8 +13,11 @@ export type BatchPlan = Parallelism & {
 /** A backend, and how many devices it has. */
 export type Machine = { backend: string; available: number };
 
+/** Pictures at once on engines that keep every operation's result: WebAssembly's 4 GB end at about as many. */
+const defaultMicroBatch = 8;
+
 /**
- * As few passes as `--micro-batch` allows, all of the same size.
+ * As few passes as `--micro-batch` allows, all of the same size. Without it, all at once on xla.
  *
  * @throws UsageError when there are too few devices, or the batch cannot be shared equally
  */
@@ -31,10 +34,11 @@ export function planBatch(
   if (!Number.isInteger(share)) {
     throw new UsageError(`--batch ${batch} must be a multiple of --devices ${devices}, which share it equally`);
   }
-  const most = microBatch ?? share;
+  const most = microBatch ?? (backend === 'xla' ? share : defaultMicroBatch);
   let microBatches = Math.ceil(share / most);
   while (share % microBatches !== 0) microBatches++;
-  if (2 * (share / microBatches) < Math.min(most, share)) {
+  // Only there a pass of few pictures takes nearly as long as one of many.
+  if (backend === 'xla' && 2 * (share / microBatches) < Math.min(most, share)) {
     const step = devices * most;
     throw new UsageError(
       `--batch ${batch} cannot be worked on in equal micro-batches of nearly ${most} pictures${devices > 1 ? ` on ${devices} devices` : ''}: ` +
