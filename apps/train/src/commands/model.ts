@@ -11,7 +11,7 @@ export const modelCommand = tableCommand('model', modelOptions, modelPresets.tin
     'after',
     `
 The defaults above are those of --preset tiny; base, large and huge have those of the paper's Table 4: batches of 2048, in
-micro-batches of 32, 32 and 16, which a GPU of 80 GB holds (with less memory: a smaller --micro-batch, or --rematerialize).
+micro-batches of 32, 32 and 16, meant for a GPU of 80 GB (with less memory: a smaller --micro-batch, or --rematerialize).
 
 Examples:
   tb-train model --data photos --crops --image-size 64 --vae runs/vae/vae.safetensors --out runs/model
