@@ -14,7 +14,14 @@ import {
   unflattenTree,
   useBackend,
 } from '@tb/runtime';
-import { type LossInputs, positionCount, presets, type TokenBridge, tokenBridgeShapes } from '@tb/tokenbridge';
+import {
+  type LossInputs,
+  positionCount,
+  presets,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 
 export type Precision = 'bf16' | 'fp32';
@@ -54,7 +61,7 @@ const drawKeys = jit(splitKey, { static: [1] });
  * at N(0, 0.02²) and token embeddings at N(0, 1). The modulations are not zero as in a new model: products with zeros run
  * faster than those of training.
  */
-export function drawParameters(seed: number, config: (typeof presets)[PresetName]): TokenBridge {
+export function drawParameters(seed: number, config: TokenBridgeConfig): TokenBridge {
   const shapes = flattenShapes(tokenBridgeShapes(config));
   const key = randomKey(seed);
   const keys = drawKeys(key, Object.keys(shapes).length);
@@ -84,7 +91,7 @@ function flattenShapes(tree: unknown): Record<string, number[]> {
 const MEAN_MASK_RATIO = 0.867;
 
 /** Random latents and labels, and masks at the mean ratio. */
-export function drawBatch(seed: number, config: (typeof presets)[PresetName], images: number): LossInputs {
+export function drawBatch(seed: number, config: TokenBridgeConfig, images: number): LossInputs {
   const random = hostRandom(seed, 1);
   const positions = positionCount(config);
   const orders = Array.from({ length: images }, () => randomOrder(random, positions));

@@ -81,7 +81,9 @@ for (const batch of values.batches.split(',').map(Number)) {
   if (batch === 1) add({ imageSecondsBatch1: rounded(duration) });
   else add({ [`sampleImagesPerSecondBatch${batch}`]: rounded(batch / duration) });
 }
-add({ samplePrograms: compiledPrograms().filter(({ name }) => ['predictFeatures', 'fillPositions'].includes(name)).length });
+add({
+  samplePrograms: compiledPrograms().filter(({ name }) => ['predictFeatures', 'fillPositions'].includes(name)).length,
+});
 disposeTree(params as unknown as Tree<tf.Tensor>);
 report(describe(measured), values.out);
 process.exit(0);

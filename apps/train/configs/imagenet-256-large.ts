@@ -2,7 +2,7 @@
 //
 //   command    tb-train cache --data imagenet/train --image-size 256 --vae kl16.ckpt --out runs/imagenet-cache
 //              tb-train model --config imagenet-256-large
-//   hardware   NVIDIA GPUs (--backend xla); the paper's batch of 2048 needs several, on one lower --batch
+//   hardware   an NVIDIA GPU of 80 GB, 32 pictures at once (less memory: --micro-batch), or several: --devices 8
 //   result     FID 1.76 (Tab. 3) with --cfg 3.1 --temperature 0.97; never run to the end by this project
 //   time       800 epochs of 1,281,167 images
 import type { ModelConfigFile } from '../src/options/tables.js';

@@ -90,7 +90,9 @@ describe('tb-train', () => {
     ]);
     expect(made.output).toContain('10 pictures and their mirror images');
     const out = join(folder, 'cached');
-    const trained = await runCli(['model', '--cache', cache, ...small, '--steps', '2', '--out', out]);
+    const args = ['--cache', cache, ...small, '--micro-batch', '1', '--steps', '2', '--out', out];
+    const trained = await runCli(['model', ...args]);
+    expect(trained.output).toContain('batch: 2 pictures an update, in 2 micro-batches of 1');
     expect(trained.code).toBe(0);
     expect(lossesOf(out)).toHaveLength(2);
 
@@ -169,6 +171,11 @@ describe('tb-train', () => {
         join(folder, 'x6'),
       ],
       /missing fake_latent/,
+    ],
+    [
+      'more devices than there are',
+      ['vae', '--data', images, ...small, '--devices', '2', '--steps', '2', '--out', join(folder, 'x8')],
+      /--devices 2: backend wasm has one device; several GPUs need --backend xla/,
     ],
     ['nothing to resume', ['model', '--resume', '--out', join(folder, 'x7')], /--resume: there is no whole checkpoint/],
     [

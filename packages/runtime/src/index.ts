@@ -9,7 +9,7 @@ export { checkpoint } from './checkpoint.js';
 export { dropElements } from './drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
 export { type HostRandom, hostRandom } from './host-random.js';
-export { donatedTensors, type JitEngine, type JitOptions, jit, registerJitEngine } from './jit.js';
+export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit.js';
 export {
   dropoutMask,
   foldIn,
@@ -25,5 +25,6 @@ export {
   uniform,
 } from './random.js';
 export { registerRandomKernels } from './random-kernels.js';
-export { storeBfloat16 } from './storage.js';
+export { allReduceMean, deviceCount, replicate } from './replicas.js';
+export { storeBfloat16, storeFloat32 } from './storage.js';
 export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';

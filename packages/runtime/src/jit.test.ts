@@ -2,7 +2,8 @@ import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { useBackend } from './backend.js';
-import { jit, registerJitEngine } from './jit.js';
+import { type JitEngine, jit, registerJitEngine } from './jit.js';
+import { allReduceMean, deviceCount, replicate } from './replicas.js';
 
 describe.each(testBackends)('jit on %s', (backend) => {
   beforeAll(async () => {
@@ -56,6 +57,26 @@ describe.each(testBackends)('jit on %s', (backend) => {
     expect(Array.from(gradient(x).dataSync())).toEqual([2, 4, 6]);
   });
 
+  test('runs on arrays of one where there is one device, and refuses more', () => {
+    const before = tf.memory().numTensors;
+    const add = jit(({ a }: { a: tf.Tensor }, x: tf.Tensor) => ({ a: allReduceMean(tf.add(a, x)) }), {
+      donate: [0],
+      replicas: 1,
+    });
+    const state = { a: tf.scalar(1) };
+    const states = replicate(state, deviceCount());
+    state.a.dispose();
+    const x = tf.scalar(2);
+    const [sum] = add(states, [x]);
+    expect(sum.a.dataSync()[0]).toBe(3);
+    expect(states[0].a.isDisposed).toBe(true);
+    const message = `replicas must be from 1 to the number of devices of backend ${backend} (1), got 2`;
+    expect(() => replicate(x, 2)).toThrow(`replicate: ${message}`);
+    expect(() => jit((y: tf.Tensor) => y, { replicas: 2 })([x, x])).toThrow(`jit: ${message}`);
+    tf.dispose([sum, x]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   test('refuses to donate one tensor twice', () => {
     const x = tf.scalar(1);
     const f = jit((a: tf.Tensor, b: tf.Tensor) => tf.add(a, b), { donate: [0] });
@@ -68,7 +89,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
 test('an engine compiles once for the backend it is registered for', async () => {
   await useBackend('wasm');
   const compile = vi.fn(<F>(fn: F) => fn);
-  registerJitEngine('cpu', compile as never);
+  registerJitEngine('cpu', { compile, deviceCount: () => 2, toDevice: (tree) => tree } as JitEngine);
   const f = jit((x: tf.Tensor) => tf.neg(x), { precision: 'fp32' });
   f(tf.scalar(1));
   expect(compile).not.toHaveBeenCalled();
@@ -77,4 +98,6 @@ test('an engine compiles once for the backend it is registered for', async () =>
   f(tf.scalar(1));
   expect(compile).toHaveBeenCalledOnce();
   expect(compile.mock.calls[0]).toEqual([expect.any(Function), { precision: 'fp32' }]);
+  expect(deviceCount()).toBe(2);
+  expect(replicate(tf.scalar(3), 2)).toHaveLength(2);
 });

@@ -8,13 +8,29 @@ export type JitOptions = {
   static?: readonly number[];
   /** Precision of matrix products and convolutions where the engine has a choice. */
   precision?: 'bf16' | 'fp32';
+  /**
+   * How many devices run the function at once, each on arguments of its own. If given, every argument is an array of one
+   * tree for each device, and so is the result: see `replicate` and `allReduceMean`.
+   */
+  replicas?: number;
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.
 type Traceable = (...args: any[]) => any;
 
-/** What compiles a function for one backend. It must keep `jit`'s contract, donation included. */
-export type JitEngine = <F extends Traceable>(fn: F, options: JitOptions) => F;
+/** A function on several devices: takes an array with one of each argument for each device, and gives one of results. */
+export type Replicated<F extends Traceable> = (...args: PerDevice<Parameters<F>>) => ReturnType<F>[];
+type PerDevice<Args extends unknown[]> = { [Index in keyof Args]: readonly Args[Index][] };
+
+/** What compiles functions for one backend, and knows its devices. */
+export type JitEngine = {
+  /** Must keep `jit`'s contract, donation included. */
+  compile<F extends Traceable>(fn: F, options: JitOptions): F;
+  /** How many devices `replicas` may use. */
+  deviceCount(): number;
+  /** The tree with its values on one device, from 0. The tensors belong to the caller; they may share memory with the old. */
+  toDevice<T extends Tree<tf.Tensor>>(tree: T, device: number): T;
+};
 
 const engines = new Map<string, JitEngine>();
 
@@ -23,21 +39,30 @@ export function registerJitEngine(backendName: string, engine: JitEngine): void 
   engines.set(backendName, engine);
 }
 
+/** The engine of the backend in use. */
+export function currentEngine(): JitEngine {
+  return engines.get(tf.getBackend()) ?? tidyEngine;
+}
+
 /**
  * The same function, compiled where the backend can compile (`xla`) and run under `tf.tidy` elsewhere.
  *
  * Arguments and result are trees of tensors (nested objects and arrays); the caller owns every tensor of the result.
  * `fn` must be pure, must not read tensors back to the host, and must not let data decide a shape.
  *
- * @throws Error when a donated argument holds no tensors, or a tensor that another argument holds too
+ * @throws Error when a donated argument holds no tensors, or a tensor that another argument holds too; when there are
+ *   fewer devices than `replicas`
  */
+export function jit<F extends Traceable>(fn: F, options: JitOptions & { replicas: number }): Replicated<F>;
+export function jit<F extends Traceable>(fn: F, options?: JitOptions): F;
 export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
   const compiled = new Map<JitEngine, F>();
   const call = (...args: Parameters<F>): ReturnType<F> => {
-    const engine = engines.get(tf.getBackend()) ?? tidyEngine;
+    const engine = currentEngine();
     let program = compiled.get(engine);
     if (!program) {
-      program = engine(fn, options);
+      assertDevices('jit', options.replicas ?? 1);
+      program = engine.compile(fn, options);
       compiled.set(engine, program);
     }
     return program(...args);
@@ -45,8 +70,17 @@ export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
   return call as F;
 }
 
+/** @throws Error when the backend in use has fewer devices */
+export function assertDevices(caller: string, replicas: number): void {
+  const available = currentEngine().deviceCount();
+  if (Number.isInteger(replicas) && replicas >= 1 && replicas <= available) return;
+  throw new Error(
+    `${caller}: replicas must be from 1 to the number of devices of backend ${tf.getBackend()} (${available}), got ${replicas}`,
+  );
+}
+
 /** Runs operation by operation; temporaries and donated arguments are disposed when `fn` returns. */
-const tidyEngine: JitEngine = (fn, { donate = [] }) => {
+const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) => {
   const call = (...args: unknown[]) => {
     const donated = donatedTensors(args, donate);
     const inputs = new Set(tensorsOf(args));
@@ -60,7 +94,15 @@ const tidyEngine: JitEngine = (fn, { donate = [] }) => {
     disposeTree(donated);
     return result;
   };
+  if (replicas !== undefined) return ((...args: unknown[][]) => [call(...args.map(([only]) => only))]) as typeof fn;
   return call as typeof fn;
+};
+
+/** For backends that compile nothing, which have one device. */
+const tidyEngine: JitEngine = {
+  compile: runTidily,
+  deviceCount: () => 1,
+  toDevice: (tree) => mapTree(tree as Tree<tf.Tensor>, (tensor) => tf.clone(tensor)) as typeof tree,
 };
 
 /** The tensors of the donated arguments, checked to belong to one argument alone. */

@@ -10,3 +10,13 @@ export function storeBfloat16<X extends tf.Tensor>(x: X): X {
   if (!tf.getKernel('StorageBfloat16', tf.getBackend())) return tf.clone(x);
   return tf.engine().runKernel('StorageBfloat16', { x }) as X;
 }
+
+/**
+ * The tensor kept in float32 where the engine would store it in bfloat16: for sums of many. Elsewhere the tensor as it is.
+ *
+ * @returns a tensor of its own, which the caller disposes
+ */
+export function storeFloat32<X extends tf.Tensor>(x: X): X {
+  if (!tf.getKernel('StorageFloat32', tf.getBackend())) return tf.clone(x);
+  return tf.engine().runKernel('StorageFloat32', { x }) as X;
+}

@@ -36,6 +36,7 @@ export {
 export { updateEma } from './optimizer/ema.js';
 export { clipByGlobalNorm, globalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
 export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
+export { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 export type { Task } from './task.js';
 export { disposeState, type TrainOptions, type TrainResult, train } from './train.js';
 export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';

@@ -14,7 +14,11 @@ export type Task<Batch = unknown> = {
   frozen: Tree<tf.Tensor>;
   loss: LossFunction;
   openBatches(firstStep: number): BatchSource<Batch>;
-  /** @param random - the step's own numbers, for what is drawn on the host, such as masks */
+  /**
+   * The first axis of every tensor counts the pictures: the batch is cut along it, for several devices or micro-batches.
+   *
+   * @param random - the step's own numbers, for what is drawn on the host, such as masks
+   */
   toTensors(batch: Batch, random: HostRandom): Tree<tf.Tensor>;
   /** Numbers about the averaged parameters on data that training does not see. */
   validate?(ema: Parameters): Promise<Record<string, number>>;

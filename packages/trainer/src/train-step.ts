@@ -20,10 +20,11 @@ export function initTrainState(params: Parameters): TrainState {
 }
 
 /**
- * What is minimized. Pure and traceable.
+ * What is minimized. Pure and traceable. Loss and metrics are means over the pictures of the batch, so that the mean over
+ * equal parts of a batch is that of the whole.
  *
  * @param frozen - tensors that are read and not trained
- * @param key - the step's own random key
+ * @param key - the step's own random key; where a batch is cut, each part has its own
  */
 export type LossFunction = (
   params: Parameters,
@@ -43,32 +44,45 @@ export type TrainStepOptions = {
 /** Small tensors of one step: its learning rate, its number (int32), and the run's random key. */
 export type StepInputs = { learningRate: tf.Scalar; step: tf.Scalar; runKey: Key };
 
+export type StepMetrics = Record<string, tf.Scalar>;
+
 /**
- * One whole training step as one program: forward, backward, clipping, AdamW and moving average. The state passed in is
- * consumed. Where loss or gradients are not finite the state comes back unchanged.
+ * One whole training step as one program on one device: forward, backward, clipping, AdamW and moving average. The state
+ * passed in is consumed. Where loss or gradients are not finite the state comes back unchanged.
  */
 export function createTrainStep(loss: LossFunction, options: TrainStepOptions) {
-  const trainStep = (
-    state: TrainState,
-    frozen: Tree<tf.Tensor>,
-    batch: Tree<tf.Tensor>,
-    { learningRate, step, runKey }: StepInputs,
-  ): { state: TrainState; metrics: Record<string, tf.Scalar> } => {
-    const key = foldIn(runKey, step);
-    const result = valueAndGradients((params) => loss(params, frozen, batch, key), state.params);
-    const { gradients, norm } = clipByGlobalNorm(result.gradients, options.clipNorm);
-    const next = applyAdamW(state.params, gradients, state.optimizer, learningRate, options.adamw);
-    const updated = {
-      params: next.params,
-      ema: updateEma(state.ema, next.params, options.emaRate),
-      optimizer: next.state,
-    };
-    const finite = tf.isFinite(tf.add(result.loss, norm));
-    const chosen = mapTrees([updated, state], ([after, before]) => tf.where(finite, after, before));
-    return {
-      state: chosen as unknown as TrainState,
-      metrics: { loss: result.loss, gradientNorm: norm, ...result.metrics },
-    };
+  const trainStep = (state: TrainState, frozen: Tree<tf.Tensor>, batch: Tree<tf.Tensor>, inputs: StepInputs) => {
+    const found = lossAndGradients(loss, { params: state.params, frozen, batch }, inputs, 0);
+    return updateState(state, found, inputs.learningRate, options);
   };
   return jit(trainStep, { donate: [0], precision: options.precision });
+}
+
+/** The loss of a batch, or of one part of it, and its gradients. */
+export type LossAndGradients = { loss: tf.Scalar; metrics: StepMetrics; gradients: Parameters };
+
+/** @param part - number of the part of the batch, an int32 scalar inside `jit` */
+export function lossAndGradients(
+  loss: LossFunction,
+  { params, frozen, batch }: { params: Parameters; frozen: Tree<tf.Tensor>; batch: Tree<tf.Tensor> },
+  { runKey, step }: StepInputs,
+  part: number | tf.Scalar,
+): LossAndGradients {
+  const key = foldIn(foldIn(runKey, step), part);
+  return valueAndGradients((differentiated) => loss(differentiated, frozen, batch, key), params);
+}
+
+/** Clipping, AdamW and moving average; where loss or gradients are not finite, the state as it was. */
+export function updateState(
+  state: TrainState,
+  { loss, metrics, gradients: unclipped }: LossAndGradients,
+  learningRate: tf.Scalar,
+  { clipNorm, adamw, emaRate }: TrainStepOptions,
+): { state: TrainState; metrics: StepMetrics } {
+  const { gradients, norm } = clipByGlobalNorm(unclipped, clipNorm);
+  const next = applyAdamW(state.params, gradients, state.optimizer, learningRate, adamw);
+  const updated = { params: next.params, ema: updateEma(state.ema, next.params, emaRate), optimizer: next.state };
+  const finite = tf.isFinite(tf.add(loss, norm));
+  const chosen = mapTrees([updated, state], ([after, before]) => tf.where(finite, after, before));
+  return { state: chosen as unknown as TrainState, metrics: { loss, gradientNorm: norm, ...metrics } };
 }

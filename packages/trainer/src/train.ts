@@ -1,14 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disposeTree, hostRandom, randomKey } from '@tb/runtime';
+import { disposeTree, hostRandom, randomKey, replicate } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
+import { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 import type { Task } from './task.js';
-import { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
+import { initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
 
 export type TrainOptions = TrainStepOptions & {
   steps: number;
@@ -28,6 +29,8 @@ export type TrainOptions = TrainStepOptions & {
   nanRetries: number;
   /** Steps whose losses may still be on their way from the device; 0 reads each at once. */
   lossDelay: number;
+  /** Default: one device, which takes the whole batch at once. */
+  parallelism?: Parallelism;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
 };
@@ -52,14 +55,15 @@ export async function train<Batch>(
   signal?: AbortSignal,
 ): Promise<TrainResult> {
   await mkdir(join(options.out, 'checkpoints'), { recursive: true });
+  const parallelism = options.parallelism ?? { devices: 1, microBatches: 1 };
   let run = options.resume ? await restore(options) : await start(task, options);
   await log.begin(run.progress, options.steps);
-  const trainStep = createTrainStep(task.loss, options);
+  const trainStep = createParallelTrainStep(task.loss, { ...options, ...parallelism });
   for (;;) {
     try {
       return await trainFrom(run, { task, options, log, signal, trainStep });
     } catch (error) {
-      disposeState(run.state);
+      for (const state of run.states) disposeState(state);
       if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
       const retries = run.progress.retries + 1;
       run = (await tryRestore(options)) ?? (await start(task, options));
@@ -70,27 +74,36 @@ export async function train<Batch>(
   }
 }
 
-type Run = { state: TrainState; progress: Progress };
+/** The state stands on each device; what is saved and looked at is the first one's. */
+type Run = { states: TrainState[]; progress: Progress };
 
 type Context<Batch> = {
   task: Task<Batch>;
   options: TrainOptions;
   log: RunLog;
   signal?: AbortSignal;
-  trainStep: ReturnType<typeof createTrainStep>;
+  trainStep: ReturnType<typeof createParallelTrainStep>;
 };
+
+/** Takes over `state`. */
+function place(state: TrainState, { parallelism }: TrainOptions): TrainState[] {
+  const states = replicate(state, parallelism?.devices ?? 1);
+  disposeState(state);
+  return states;
+}
 
 async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<Run> {
   const key = randomKey(options.seed);
   const state = initTrainState(await task.init(key));
   key.dispose();
   const { seed, config } = options;
-  return { state, progress: { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config } };
+  const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
+  return { states: place(state, options), progress };
 }
 
 async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
   const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'));
-  return found && { state: found.state, progress: { ...found.progress, config: options.config } };
+  return found && { states: place(found.state, options), progress: { ...found.progress, config: options.config } };
 }
 
 async function restore(options: TrainOptions): Promise<Run> {
@@ -104,6 +117,7 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
   const { task, options, log, signal, trainStep } = context;
   const { progress } = run;
   const batches = task.openBatches(progress.step);
+  const frozen = replicate(task.frozen, run.states.length);
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
@@ -114,8 +128,8 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
       const learningRate = learningRateAt(options.schedule, progress.step);
       const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, progress.retries, progress.step));
       const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(progress.step, 'int32'), runKey };
-      const result = trainStep(run.state, task.frozen, tensors, inputs);
-      run.state = result.state;
+      const result = trainStep(run.states, frozen, tensors, inputs);
+      run.states = result.states;
       tf.dispose([tensors as tf.TensorContainer, inputs.learningRate, inputs.step]);
       progress.step++;
       await losses.add({ step: progress.step, learningRate, metrics: result.metrics, batch });
@@ -129,12 +143,14 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
     }
     await losses.settle();
     if (saved !== progress.step) await saveProgress(run, options);
-    return { ...run, stopped: progress.step < options.steps };
+    const [state, ...copies] = run.states;
+    for (const copy of copies) disposeState(copy);
+    return { state, progress, stopped: progress.step < options.steps };
   } catch (error) {
     losses.drop();
     throw error;
   } finally {
-    runKey.dispose();
+    disposeTree([runKey, frozen]);
     await batches.close();
     log.pause();
   }
@@ -145,18 +161,19 @@ const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
-async function saveProgress({ state, progress }: Run, { out, keepCheckpoints }: TrainOptions): Promise<void> {
-  await saveCheckpoint(join(out, 'checkpoints'), state, progress, keepCheckpoints);
+async function saveProgress({ states, progress }: Run, { out, keepCheckpoints }: TrainOptions): Promise<void> {
+  await saveCheckpoint(join(out, 'checkpoints'), states[0], progress, keepCheckpoints);
 }
 
 /** Validation, pictures and the report, where they are due. */
 async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): Promise<void> {
   const { step } = run.progress;
+  const { ema } = run.states[0];
   if (task.validate && isDue(step, options.validateEvery, options.steps)) {
-    log.validation(step, await task.validate(run.state.ema));
+    log.validation(step, await task.validate(ema));
   }
   if (task.draw && isDue(step, options.drawEvery, options.steps)) {
-    await log.picture(step, await task.draw(run.state.ema));
+    await log.picture(step, await task.draw(ema));
   }
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }

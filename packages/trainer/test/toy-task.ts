@@ -8,10 +8,16 @@ import type { TrainOptions } from '../src/train.js';
 export type ToyBatch = { x: Float32Array; indices: number[] };
 
 const samples = 10;
-const batchSize = 3;
+const batchSize = 4;
 
 /** Fits a vector to noisy samples, with dropout: small, and exercises every source of randomness of a run. */
-export function toyTask({ poisonedStep }: { poisonedStep?: (step: number) => boolean } = {}): Task<ToyBatch> {
+export function toyTask({
+  poisonedStep,
+  keepProbability = 0.9,
+}: {
+  poisonedStep?: (step: number) => boolean;
+  keepProbability?: number;
+} = {}): Task<ToyBatch> {
   const order = createDataOrder(samples, 5);
   return {
     init: () => unflattenTree({ weight: tf.tensor2d([[0.1, -0.2, 0.3, 0.4]]), bias: tf.tensor1d([1, 1, -1, 1]) }),
@@ -19,9 +25,9 @@ export function toyTask({ poisonedStep }: { poisonedStep?: (step: number) => boo
     loss: (params, _, batch, key) => {
       const { weight, bias } = params as { weight: tf.Tensor; bias: tf.Tensor };
       const { x, noise } = batch as { x: tf.Tensor; noise: tf.Tensor };
-      const kept = tf.mul(x, dropoutMask(key, x.shape, 0.9));
+      const kept = tf.mul(x, dropoutMask(key, x.shape, keepProbability));
       const error = tf.sub(tf.add(weight, bias), tf.add(kept, noise));
-      return { loss: tf.mean(tf.square(error)), metrics: { largest: tf.max(tf.abs(error)) } };
+      return { loss: tf.mean(tf.square(error)), metrics: { absolute: tf.mean(tf.abs(error)) } };
     },
     openBatches: (firstStep) => ({
       samplesPerEpoch: samples,
@@ -33,8 +39,8 @@ export function toyTask({ poisonedStep }: { poisonedStep?: (step: number) => boo
     toTensors: ({ x }, random) => ({
       x: tf.tensor2d(x, [batchSize, 4]),
       noise: tf.tensor2d(
-        Array.from({ length: 4 }, () => 0.01 * random.normal()),
-        [1, 4],
+        Array.from({ length: batchSize * 4 }, () => 0.01 * random.normal()),
+        [batchSize, 4],
       ),
     }),
   };

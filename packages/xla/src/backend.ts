@@ -73,7 +73,7 @@ export class XlaBackend extends tf.KernelBackend {
   /** Brings every pending value to the device. */
   flush(): void {
     this.operations = 0;
-    this.lazy.materialize([...this.live].filter(isPending));
+    this.lazy.compute([...this.live].filter(isPending));
   }
 
   private retain(node: Node): void {
@@ -136,8 +136,8 @@ export class XlaBackend extends tf.KernelBackend {
     if (!entry.node) return entry.strings!;
     const node = this.readable(entry.node);
     if (node.host) return node.host as tf.BackendValues;
-    const [buffer] = this.lazy.materialize([node]);
-    return fromHostArray(this.executor.downloadSync(buffer), entry.dtype);
+    this.lazy.compute([node]);
+    return fromHostArray(this.executor.downloadSync(node.buffer!), entry.dtype);
   }
 
   override async read(dataId: tf.DataId): Promise<tf.BackendValues> {
@@ -145,8 +145,8 @@ export class XlaBackend extends tf.KernelBackend {
     if (!entry.node) return entry.strings!;
     const node = this.readable(entry.node);
     if (node.host) return node.host as tf.BackendValues;
-    const [buffer] = this.lazy.materialize([node]);
-    return fromHostArray(await this.executor.download(buffer), entry.dtype);
+    this.lazy.compute([node]);
+    return fromHostArray(await this.executor.download(node.buffer!), entry.dtype);
   }
 
   private readable(node: Node): Node {

@@ -8,10 +8,9 @@ export type {
   ProgramMemory,
 } from './executor.js';
 export * as hlo from './hlo/index.js';
-export { compiledPrograms, jit, type ProgramReport, type XlaJitOptions } from './jit.js';
+export { compiledPrograms, jit, type ProgramReport } from './jit.js';
 export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } from './kernels/registry.js';
 export { PjrtError, type StatusCode } from './pjrt/errors.js';
 export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';
 export { openRendezvous, type Rendezvous, type RendezvousOptions } from './pjrt/rendezvous.js';
 export { registerBackend, registerXla } from './register.js';
-export { allReduceMean, replicate } from './replicas.js';

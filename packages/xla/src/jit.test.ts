@@ -1,4 +1,5 @@
 import '@tensorflow/tfjs';
+import { disposeTree, replicate, jit as runtimeJit } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeExecutor, type FakeExecutor } from '../test/fake-executor.js';
@@ -130,6 +131,67 @@ describe('donation', () => {
   it('refuses one tensor in two places', () => {
     const x = tf.zeros([2]);
     expect(() => jit(update, { donate: [0] })({ a: x, b: x }, tf.zeros([2]))).toThrow('passed once');
+  });
+});
+
+describe('replicas', () => {
+  const add = (state: { a: tf.Tensor }, x: tf.Tensor) => ({ a: tf.add(state.a, x) });
+  const long = (start: number) => tf.tensor1d(Float32Array.from({ length: 2000 }, (_, i) => start + i));
+  const onTwo = () => runtimeJit(add, { donate: [0], replicas: 2 });
+
+  it('keep their state on their devices, and get what is new straight from the host', () => {
+    const program = onTwo();
+    const first = { a: long(0) };
+    let states: { a: tf.Tensor }[] = replicate(first, 2);
+    disposeTree(first);
+    const before = tf.memory().numTensors;
+    for (let i = 0; i < 3; i++) {
+      executor.takeUploads();
+      const x = [long(1), long(2)];
+      const next = program(states, x);
+      // The state's own copies go up at the first call: device 1's did when it was replicated.
+      expect(executor.takeUploads()).toEqual(i === 0 ? [0, 0, 1] : [0, 1]);
+      expect(states.every(({ a }) => a.isDisposed)).toBe(true);
+      states = next;
+      disposeTree(x);
+    }
+    expect(executor.downloads()).toBe(0);
+    expect(executor.executions()).toBe(3);
+    expect(executor.liveBuffers()).toBe(2);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(executor.modules[0]).toContain('mhlo.num_replicas = 2');
+    disposeTree(states);
+    expect(executor.liveBuffers()).toBe(0);
+  });
+
+  it('share a small tensor, which each device gets from the host', () => {
+    const state = { a: tf.tensor1d([1, 2]) };
+    const states = replicate(state, 2);
+    disposeTree(state);
+    const rate = tf.tensor1d([3, 4]);
+    executor.takeUploads();
+    const results = onTwo()(states, [rate, rate]);
+    expect(executor.takeUploads()).toEqual([0, 0, 1]);
+    expect([executor.downloads(), executor.liveBuffers()]).toEqual([0, 3]);
+    disposeTree([results, rate]);
+    expect(executor.liveBuffers()).toBe(0);
+  });
+
+  it('copy what lies on another device, and what another tensor shares', () => {
+    const [here, there] = replicate({ a: long(0) }, 2);
+    const kept = there.a.clone();
+    const [second, first] = onTwo()([there, here], [long(1), long(2)]);
+    expect(kept.dataSync()).toHaveLength(2000);
+    const sum = tf.add(tf.add(first.a, second.a), kept);
+    expect(sum.dataSync()).toHaveLength(2000);
+  });
+
+  it('are as many as there are devices at most', () => {
+    const three = [tf.zeros([2]), tf.zeros([2]), tf.zeros([2])];
+    const message = 'replicas must be from 1 to the number of devices of backend xla (2), got 3';
+    expect(() => runtimeJit(double, { replicas: 3 })(three)).toThrow(`jit: ${message}`);
+    expect(() => replicate(three[0], 3)).toThrow(`replicate: ${message}`);
+    expect(() => jit(double, { replicas: 2 })(three as never)).toThrow('argument 0 must be an array of 2 trees');
   });
 });
 

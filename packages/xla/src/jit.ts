@@ -4,16 +4,8 @@ import { type Call, type Leaf, readArguments } from './arguments.js';
 import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
-import { replicaBuffer } from './replicas.js';
+import { type Placed, placeOn } from './placement.js';
 import { type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
-
-export type XlaJitOptions = JitOptions & {
-  /**
-   * How many devices run the function at once, default 1. With more, each argument is an array of one tree for each
-   * replica, and so is the result: see `replicate` and `allReduceMean`.
-   */
-  replicas?: number;
-};
 
 /** What a program that `jit` compiled costs. */
 export type ProgramReport = {
@@ -48,24 +40,25 @@ export function compiledPrograms(): ProgramReport[] {
  * @throws Error when `fn` reads a tensor, naming the line; when a donated argument holds no tensors, or a tensor that
  *   another argument holds too
  */
-export function jit<F extends TracedFunction>(fn: F, options: XlaJitOptions = {}): F {
-  const { donate = [], static: fixed = [], precision = 'fp32', replicas = 1 } = options;
+export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): F {
+  const { donate = [], static: fixed = [], precision = 'fp32', replicas } = options;
   const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
   const call = (...args: unknown[]): unknown => {
     if (activeTrace()) return inlined(fn, args, donate);
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
-    const perReplica = replicas === 1 ? [args] : splitReplicas(args, replicas);
+    const perReplica = replicas === undefined ? [args] : splitReplicas(args, replicas);
     const calls = perReplica.map((own) => readArguments(backend, own, fixed));
     const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
     programs.set(backend, known);
     let program = known.get(calls[0].key);
     if (!program) {
-      program = compile(backend, fn, perReplica[0], calls[0].leaves, { donate, precision, replicas });
+      const own = { donate, precision, replicas: perReplica.length };
+      program = compile(backend, fn, perReplica[0], calls[0].leaves, own);
       known.set(calls[0].key, program);
     }
     const results = run(backend, program, calls, donatedLeaves);
-    return replicas === 1 ? results[0] : results;
+    return replicas === undefined ? results[0] : results;
   };
   return call as F;
 }
@@ -104,9 +97,9 @@ function splitReplicas(args: readonly unknown[], replicas: number): unknown[][] 
 function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donated: tf.Tensor[]): unknown[] {
   const { executable, used, captures } = program;
   const inputs = calls.map(({ leaves }, replica) => {
-    const nodes = used.map((index) => backend.nodeOf(leaves[index].tensor));
-    const buffers = backend.lazy.materialize([...nodes, ...captures]);
-    return buffers.map((buffer) => replicaBuffer(backend.executor, buffer, replica));
+    const nodes = [...used.map((index) => backend.nodeOf(leaves[index].tensor)), ...captures];
+    backend.lazy.compute(nodes);
+    return nodes.map((node) => placeOn(backend.executor, node, replica));
   });
   const copies = protectShared(backend, program, calls, inputs);
   const outputs = backend.executor.execute(
@@ -125,12 +118,7 @@ function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donat
  * Donated memory dies with the call, so what another tensor shares is copied first. Gives the nodes whose own buffer the
  * program takes.
  */
-function protectShared(
-  backend: XlaBackend,
-  program: CompiledProgram,
-  calls: Call[],
-  inputs: { buffer: DeviceBuffer; isCopy: boolean }[][],
-) {
+function protectShared(backend: XlaBackend, program: CompiledProgram, calls: Call[], inputs: Placed[][]) {
   const taken = calls.flatMap(({ leaves }, replica) =>
     program.donated.flatMap((place) => {
       const { tensor } = leaves[program.used[place]];

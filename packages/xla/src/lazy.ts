@@ -2,17 +2,15 @@
 import { type ArraySpec, type DeviceBuffer, type Executable, type Executor, tensorType } from './executor.js';
 import { isPending, type Node, release } from './graph/node.js';
 import { inOrder, type Program, printProgram } from './graph/print.js';
+import { placeOn } from './placement.js';
 
 /** Programs kept for reuse outside `jit`; the oldest go first. */
 const PROGRAMS_KEPT = 2048;
 
-/** Small arrays keep their host copy, so that reading them back costs nothing. */
-const HOST_COPIES_BELOW = 1024;
-
 export type LazyRunner = {
-  /** Brings every node's value to the device. */
-  materialize(nodes: readonly Node[]): DeviceBuffer[];
-  /** A second array with the same contents. */
+  /** Runs what is pending of `nodes`, on device 0. Values from the host stay there until a device asks for them. */
+  compute(nodes: readonly Node[]): void;
+  /** A second array with the same contents on the same device. */
   copy(buffer: DeviceBuffer): DeviceBuffer;
 };
 
@@ -47,14 +45,6 @@ function createLazyRunner(executor: Executor): LazyRunner {
     return program;
   }
 
-  function leafBuffer(node: Node): DeviceBuffer {
-    if (!node.buffer) {
-      node.buffer = executor.upload(node.host!, node.type);
-      if (node.host!.length > HOST_COPIES_BELOW) node.host = undefined;
-    }
-    return node.buffer;
-  }
-
   /** The wanted values, and those on the way that the user holds too. */
   function run(wanted: readonly Node[]): void {
     const ordered = inOrder(wanted, (node) => !isPending(node));
@@ -63,7 +53,9 @@ function createLazyRunner(executor: Executor): LazyRunner {
     for (const node of ordered) for (const operand of node.operands) if (!isPending(operand)) leaves.add(operand);
     const parameters = [...leaves];
     const program = compile(printProgram(parameters, outputs, { isLeaf: (node) => !isPending(node) }));
-    const [buffers] = executor.execute(program, [parameters.map(leafBuffer)]);
+    const inputs = parameters.map((node) => placeOn(executor, node, 0));
+    const [buffers] = executor.execute(program, [inputs.map(({ buffer }) => buffer)]);
+    for (const { buffer, isCopy } of inputs) if (isCopy) free(buffer);
     outputs.forEach((node, index) => {
       node.buffer = buffers[index];
     });
@@ -75,12 +67,15 @@ function createLazyRunner(executor: Executor): LazyRunner {
   }
 
   return {
-    materialize(nodes) {
+    compute(nodes) {
       const wanted = [...new Set(nodes.filter(isPending))];
       if (wanted.length > 0) run(wanted);
-      return nodes.map(leafBuffer);
     },
-    copy: (buffer) => executor.execute(compile(copyProgram(buffer.spec)), [[buffer]])[0][0],
+    copy(buffer) {
+      const { spec, device } = buffer;
+      if (device !== 0) return executor.upload(executor.downloadSync(buffer), spec, device); // programs here are for device 0
+      return executor.execute(compile(copyProgram(spec)), [[buffer]])[0][0];
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { registerJitEngine } from '@tb/runtime';
+import { type JitEngine, registerJitEngine } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
 import { xlaInfo } from './doctor.js';
@@ -20,6 +20,7 @@ import { defineKernel, defineMissing } from './kernels/registry.js';
 import { defineViews, shapeKernels } from './kernels/shape.js';
 import { unaryKernels } from './kernels/unary.js';
 import { createPjrtExecutor } from './pjrt/pjrt-executor.js';
+import { toDevice } from './placement.js';
 
 const tables = [
   unaryKernels,
@@ -58,13 +59,20 @@ function kernelNames(): string[] {
     .map(([, value]) => value as unknown as string);
 }
 
+/** What @tb/runtime needs of this backend. */
+const engine: JitEngine = {
+  compile: jit,
+  deviceCount: () => (tf.backend() as XlaBackend).executor.deviceCount,
+  toDevice,
+};
+
 /**
  * Makes `xla` a TensorFlow.js backend that runs on `executor`; `tf.setBackend('xla')` then chooses it, and `jit` of
  * @tb/runtime compiles there. A backend of that name from before is removed; the executor stays the caller's.
  */
 export function registerBackend(executor: Executor): void {
   registerKernels();
-  registerJitEngine('xla', jit);
+  registerJitEngine('xla', engine);
   if (tf.findBackendFactory('xla')) tf.removeBackend('xla');
   tf.registerBackend('xla', () => new XlaBackend(executor), 3);
 }

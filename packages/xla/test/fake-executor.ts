@@ -18,13 +18,22 @@ export type FakeExecutor = Executor & {
   liveBuffers(): number;
   /** How many programs ran. */
   executions(): number;
+  /** The device of every upload since the last question. */
+  takeUploads(): number[];
+  /** How many arrays were copied to the host. */
+  downloads(): number;
 };
 
-/** Keeps the books of an executor and computes nothing: results are zeros. Using a dead buffer throws. */
+/**
+ * Keeps the books of an executor and computes nothing: results are zeros. Using a dead buffer throws, and so does a
+ * program whose arguments lie on another device.
+ */
 export function createFakeExecutor(): FakeExecutor {
   const modules: string[] = [];
   const live = new Set<FakeBuffer>();
   let executions = 0;
+  let downloads = 0;
+  let uploads: number[] = [];
   const make = (spec: ArraySpec, device: number, data?: HostArray): FakeBuffer => {
     const buffer: FakeBuffer = { spec, device, data, state: 'live' };
     live.add(buffer);
@@ -39,7 +48,11 @@ export function createFakeExecutor(): FakeExecutor {
     if (own.state !== 'live') throw new Error(`fake executor: the buffer was ${own.state}`);
     return own;
   };
-  const dataOf = ({ spec, data }: FakeBuffer) => data ?? hostArray(spec, new ArrayBuffer(elementCount(spec) * 8));
+  const download = (buffer: DeviceBuffer) => {
+    downloads += 1;
+    const { spec, data } = usable(buffer);
+    return data ?? hostArray(spec, new ArrayBuffer(elementCount(spec) * 8));
+  };
   return {
     platform: 'fake',
     deviceKind: 'fake device',
@@ -47,19 +60,33 @@ export function createFakeExecutor(): FakeExecutor {
     modules,
     liveBuffers: () => live.size,
     executions: () => executions,
+    downloads: () => downloads,
+    takeUploads() {
+      const taken = uploads;
+      uploads = [];
+      return taken;
+    },
     compile(module, { inputs, outputs, replicas = 1 }): Executable {
       modules.push(module);
       return { replicas, inputs, outputs, cached: false, compileSeconds: 0, memory: () => undefined, dispose() {} };
     },
-    upload: (data, spec, device = 0) => make(spec, device, data),
+    upload(data, spec, device = 0) {
+      uploads.push(device);
+      return make(spec, device, data);
+    },
     execute(executable, inputs, donated = []) {
       executions += 1;
-      for (const buffers of inputs) for (const buffer of buffers) usable(buffer);
+      if (inputs.length !== executable.replicas) throw new Error('fake executor: one list of inputs for each replica');
+      for (const [replica, buffers] of inputs.entries()) {
+        for (const buffer of buffers) {
+          if (usable(buffer).device !== replica) throw new Error('fake executor: an argument lies on another device');
+        }
+      }
       for (const buffers of inputs) for (const index of donated) end(usable(buffers[index]), 'donated');
       return inputs.map((_, device) => executable.outputs.map((spec) => make(spec, device)));
     },
-    download: async (buffer) => dataOf(usable(buffer)),
-    downloadSync: (buffer) => dataOf(usable(buffer)),
+    download: async (buffer) => download(buffer),
+    downloadSync: download,
     free: (buffer) => {
       if ((buffer as FakeBuffer).state === 'live') end(buffer as FakeBuffer, 'freed');
     },

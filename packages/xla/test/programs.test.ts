@@ -1,11 +1,18 @@
 /** Whole programs as compiled code: a training step, bf16, rematerialization, replicas, donation. */
-import { checkpoint, randomKey, useBackend } from '@tb/runtime';
+import {
+  allReduceMean,
+  checkpoint,
+  disposeTree,
+  randomKey,
+  replicate,
+  jit as runtimeJit,
+  useBackend,
+} from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { compiledPrograms, jit } from '../src/jit.js';
 import { registerBackend } from '../src/register.js';
-import { allReduceMean, replicate } from '../src/replicas.js';
 import { hasTestDevice, openTestDevice } from './device.js';
 import { numbers } from './kernel-inputs.js';
 
@@ -15,6 +22,7 @@ const [N, S, D, H, V] = [4, 6, 16, 2, 11];
 
 type Model = Record<'embedding' | 'position' | 'scale' | 'qkv' | 'proj' | 'up' | 'upBias' | 'down' | 'head', tf.Tensor>;
 type State = { params: Model; first: Model; second: Model; step: tf.Tensor };
+type Result = { state: State; loss: tf.Tensor };
 
 const mapModels = (fn: (...tensors: tf.Tensor[]) => tf.Tensor, ...models: Model[]): Model =>
   Object.fromEntries(
@@ -49,10 +57,10 @@ const linear = (x: tf.Tensor, weight: tf.Tensor): tf.Tensor =>
   ]);
 
 function attend(x: tf.Tensor, { qkv, proj }: Model): tf.Tensor {
-  const heads = tf.reshape(linear(x, qkv), [N, S, 3, H, D / H]);
+  const heads = tf.reshape(linear(x, qkv), [-1, S, 3, H, D / H]);
   const [query, key, value] = tf.unstack(tf.transpose(heads, [2, 0, 3, 1, 4]));
   const weights = tf.softmax(tf.mul(tf.matMul(query, key, false, true), (D / H) ** -0.5));
-  return linear(tf.reshape(tf.transpose(tf.matMul(weights, value), [0, 2, 1, 3]), [N, S, D]), proj);
+  return linear(tf.reshape(tf.transpose(tf.matMul(weights, value), [0, 2, 1, 3]), [-1, S, D]), proj);
 }
 
 function block(x: tf.Tensor, model: Model): tf.Tensor {
@@ -68,12 +76,12 @@ function lossOf(model: Model, tokens: tf.Tensor): tf.Scalar {
   return tf.neg(tf.mean(tf.sum(tf.mul(tf.oneHot(tokens as tf.Tensor1D, V), logProbabilities), -1))) as tf.Scalar;
 }
 
-/** One AdamW step. */
-function trainStep({ params, first, second, step }: State, tokens: tf.Tensor) {
+/** One AdamW step; loss and gradients are averaged over the devices that run it. */
+function trainStep({ params, first, second, step }: State, tokens: tf.Tensor): Result {
   const names = Object.keys(params) as (keyof Model)[];
   const run = (...tensors: tf.Tensor[]) =>
     lossOf(Object.fromEntries(names.map((name, i) => [name, tensors[i]])) as Model, tokens);
-  const { value, grads } = tf.valueAndGrads(run)(names.map((name) => params[name]));
+  const { value, grads } = allReduceMean(tf.valueAndGrads(run)(names.map((name) => params[name])));
   const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]])) as Model;
   const next = tf.add(step, 1);
   const correction = (beta: number) => tf.sub(1, tf.pow(beta, next));
@@ -180,14 +188,35 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     }
   });
 
-  it('average over replicas', async () => {
-    if (executor.deviceCount < 2) return;
-    const step = jit((w: tf.Tensor, x: tf.Tensor) => ({ mean: allReduceMean(tf.mul(w, x)) }), { replicas: 2 });
+  it('average over the devices, each on its own values', async ({ skip }) => {
+    if (executor.deviceCount < 2) skip('there is one device only');
+    const step = runtimeJit((w: tf.Tensor, x: tf.Tensor) => ({ mean: allReduceMean(tf.mul(w, x)) }), { replicas: 2 });
     const w = replicate(tf.tensor1d([1, 2]), 2);
-    const data = replicate(tf.tensor1d([3, 5]), 2);
-    const shifted = step([w[0], w[1]] as never, [data[0], w[1]] as never) as unknown as { mean: tf.Tensor }[];
-    expect([...(await shifted[0].mean.data())]).toEqual([2, 7]);
-    expect([...(await shifted[1].mean.data())]).toEqual([2, 7]);
+    const x = [tf.tensor1d([3, 5]), tf.tensor1d([1, 2])]; // goes from the host to the device that asks
+    const results = step(w, x);
+    for (const { mean } of results) expect([...(await mean.data())]).toEqual([2, 7]);
+    disposeTree([w, x, results]);
+  });
+
+  it('train on two devices as on one, the state donated on each', async ({ skip }) => {
+    if (executor.deviceCount < 2) skip('there is one device only');
+    const onTwo = runtimeJit(trainStep, { donate: [0], replicas: 2 });
+    let states = replicate(initState(), 2);
+    for (let i = 0; i < 4; i++) {
+      const results = onTwo(states, tf.split(drawTokens(), 2));
+      states = results.map(({ state }) => state);
+      for (const { loss } of results) expect((await loss.data())[0]).toBeCloseTo(expected.losses[i], 4);
+    }
+    const [ours, theirs] = states.map(({ params }) => params);
+    for (const name of Object.keys(ours) as (keyof Model)[]) {
+      expect(await ours[name].data()).toEqual(await theirs[name].data());
+      for (const [i, value] of (await ours[name].data()).entries()) {
+        expect(value).toBeCloseTo(expected.params[name][i], 3);
+      }
+    }
+    const sum = tf.add(ours.scale, theirs.scale); // a value of another device in a program of the first
+    expect((await sum.data())[0]).toBeCloseTo(2 * expected.params.scale[0], 3);
+    disposeTree([states, sum]);
   });
 
   it('keep results in bf16 where the next program reads them so', async () => {

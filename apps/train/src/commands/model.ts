@@ -10,12 +10,16 @@ export const modelCommand = tableCommand('model', modelOptions, modelPresets.tin
   .addHelpText(
     'after',
     `
-The defaults above are those of --preset tiny; base, large and huge have those of the paper's Table 4.
+The defaults above are those of --preset tiny; base, large and huge have those of the paper's Table 4: batches of 2048, in
+micro-batches of 32, 32 and 16, meant for a GPU of 80 GB (with less memory: a smaller --micro-batch, or --rematerialize).
 
 Examples:
   tb-train model --data photos --crops --image-size 64 --vae runs/vae/vae.safetensors --out runs/model
-  tb-train model --cache runs/cache --preset large --out runs/large --backend xla
+  tb-train model --cache runs/cache --preset large --out runs/large --backend xla --devices 8
   tb-train model --out runs/model --resume
+
+An update is the mean over --batch pictures on any hardware: --devices GPUs share it, each in passes of at most --micro-batch
+pictures whose gradients are added up. Runs can be resumed with other numbers of both; dropout alone depends on them.
 
 The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and at the end model.safetensors (the averaged
 weights) for tb-sample.`,

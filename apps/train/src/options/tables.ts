@@ -24,6 +24,13 @@ export const runOptions = {
   steps: integer('updates to make', { min: 1 }),
   epochs: number('length of the run where --steps is not given', { min: 0 }),
   batch: integer('pictures per update', { min: 1 }),
+  microBatch: integer(
+    'most pictures that a device works on at once; gradients add up to those of the batch (default: all on xla, else 8)',
+    {
+      min: 1,
+    },
+  ),
+  devices: integer('GPUs of this machine that share each batch (backend xla)', { min: 1 }),
   learningRate: number('after the warm-up', { min: 0 }),
   baseLearningRate: number('learning rate per 256 pictures of a batch, where --learning-rate is not given', { min: 0 }),
   schedule: choice('of the learning rate after the warm-up', ['cosine', 'constant']),

@@ -1,9 +1,13 @@
 import { type EngineValues, UsageError } from '@tb/command-line';
+import { deviceCount } from '@tb/runtime';
 import type { TrainOptions } from '@tb/trainer';
 import type { RunValues } from '../options/tables.js';
+import { type BatchPlan, planBatch } from './plan-batch.js';
 
-/** Steps on an accelerator whose losses may still be on their way. */
+/** Passes on an accelerator whose losses may still be on their way. */
 const acceleratorDelay = 8;
+
+export type RunOptions = TrainOptions & { parallelism: BatchPlan };
 
 /**
  * What the training loop needs, from the options of a run.
@@ -16,7 +20,8 @@ export function trainOptionsOf(
   samples: number,
   backend: string,
   config: Record<string, unknown>,
-): TrainOptions {
+): RunOptions {
+  const parallelism = planBatch(values, { backend, available: deviceCount() });
   const { batch = 64, epochs, baseLearningRate = 1e-4 } = values;
   const stepsPerEpoch = samples / batch;
   const steps = values.steps ?? (epochs === undefined ? undefined : Math.round(epochs * stepsPerEpoch));
@@ -48,7 +53,8 @@ export function trainOptionsOf(
     validateEvery: values.validateEvery ?? 1000,
     drawEvery: values.drawEvery ?? 1000,
     nanRetries: values.nanRetries ?? 0,
-    lossDelay: backend === 'xla' ? acceleratorDelay : 0,
+    lossDelay: backend === 'xla' ? Math.ceil(acceleratorDelay / parallelism.microBatches) : 0,
+    parallelism,
     config,
   };
 }

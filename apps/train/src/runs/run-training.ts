@@ -1,6 +1,8 @@
 import { listenForStop } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
-import { disposeState, type RunLog, type Task, type TrainOptions, type TrainState, train } from '@tb/trainer';
+import { disposeState, type RunLog, type Task, type TrainState, train } from '@tb/trainer';
+import { adviseOnMemory, describePlan } from './plan-batch.js';
+import type { RunOptions } from './run-options.js';
 
 /**
  * Trains to the end and hands the state to `finish`; or, stopped by a signal, leaves a checkpoint and the exit code that
@@ -10,10 +12,11 @@ import { disposeState, type RunLog, type Task, type TrainOptions, type TrainStat
  */
 export async function runTraining<Batch>(
   task: Task<Batch>,
-  options: TrainOptions,
+  options: RunOptions,
   log: RunLog,
   finish: (state: TrainState) => Promise<string[]>,
 ): Promise<void> {
+  for (const line of describePlan(options.parallelism)) console.error(line);
   const stop = listenForStop();
   try {
     const { state, progress, stopped } = await train(task, options, log, stop.signal);
@@ -24,6 +27,8 @@ export async function runTraining<Batch>(
     for (const note of notes) console.error(note);
     console.error(`report: ${await log.report(notes)}`);
     process.exitCode = stop.exitCode();
+  } catch (error) {
+    throw adviseOnMemory(error, options.parallelism);
   } finally {
     stop.close();
   }

@@ -1,4 +1,4 @@
-import { hostRandom, jit, type Key, splitKey, type Tree } from '@tb/runtime';
+import { hostRandom, jit, type Tree } from '@tb/runtime';
 import {
   drawTrainingMasks,
   evaluate,
@@ -15,6 +15,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import { imageGrid } from '../data/image-grid.js';
 import { tensorToImages } from '../data/image-tensors.js';
+import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
@@ -41,14 +42,19 @@ export type ModelTaskOptions<Batch extends { labels: Int32Array }> = {
   maskGranularity?: number;
 };
 
-type StepTensors = Record<string, tf.Tensor> & { labels: tf.Tensor1D; masks: TrainingMasks };
+type StepTensors = Record<string, tf.Tensor> & {
+  labels: tf.Tensor1D;
+  masks: TrainingMasks;
+  /** For the noise of the posterior samples, one key for each picture. */
+  keys: tf.Tensor2D;
+};
 
 /** Trains the TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
 export function createModelTask<Batch extends { labels: Int32Array }>(options: ModelTaskOptions<Batch>): Task<Batch> {
   const { config, latents, latentScale, openBatches, heldOut, decoder, initial, rematerialize, maskGranularity } =
     options;
-  const inputsOf = (frozen: Tree<tf.Tensor>, batch: StepTensors, key: Key): LossInputs => ({
-    latents: tf.mul(sampleLatent(latents.posterior(frozen, batch), key), latentScale),
+  const inputsOf = (frozen: Tree<tf.Tensor>, batch: StepTensors): LossInputs => ({
+    latents: tf.mul(sampleLatent(latents.posterior(frozen, batch), batch.keys), latentScale),
     labels: batch.labels,
     masks: batch.masks,
   });
@@ -56,17 +62,17 @@ export function createModelTask<Batch extends { labels: Int32Array }>(options: M
     ...latents.toTensors(batch),
     labels: tf.tensor1d(batch.labels, 'int32'),
     masks: drawTrainingMasks(random, config, batch.labels.length, maskGranularity) as unknown as Tree<tf.Tensor>,
+    keys: drawPictureKeys(random, batch.labels.length),
   });
-  const evaluateBatch = jit((params: TokenBridge, frozen: Tree<tf.Tensor>, batch: StepTensors, key: Key) => {
-    const { loss: value, accuracy } = evaluate(params, config, inputsOf(frozen, batch, key));
+  const evaluateBatch = jit((params: TokenBridge, frozen: Tree<tf.Tensor>, batch: StepTensors) => {
+    const { loss: value, accuracy } = evaluate(params, config, inputsOf(frozen, batch));
     return { loss: value, accuracy };
   });
   return {
     init: (key) => (initial ? initial() : initTokenBridge(key, config)) as Parameters,
     frozen: latents.frozen,
-    loss: (params, frozen, batch, key) => {
-      const [sampleKey, dropoutKey] = splitKey(key, 2);
-      const inputs = inputsOf(frozen, batch as unknown as StepTensors, sampleKey);
+    loss: (params, frozen, batch, dropoutKey) => {
+      const inputs = inputsOf(frozen, batch as unknown as StepTensors);
       return { loss: loss(params as unknown as TokenBridge, config, inputs, { dropoutKey, rematerialize }) };
     },
     openBatches,
@@ -85,7 +91,7 @@ async function validate<Batch>(
   batches: readonly Batch[],
   frozen: Tree<tf.Tensor>,
   toTensors: Task<Batch>['toTensors'],
-  evaluateBatch: (...inputs: [TokenBridge, Tree<tf.Tensor>, StepTensors, Key]) => {
+  evaluateBatch: (...inputs: [TokenBridge, Tree<tf.Tensor>, StepTensors]) => {
     loss: tf.Scalar;
     accuracy: tf.Scalar;
   },
@@ -93,11 +99,10 @@ async function validate<Batch>(
   const sums = { loss: 0, accuracy: 0 };
   for (const [index, batch] of batches.entries()) {
     const tensors = toTensors(batch, hostRandom(0, index)) as unknown as StepTensors;
-    const key = tf.tensor1d([0, index], 'int32');
-    const result = evaluateBatch(params, frozen, tensors, key);
+    const result = evaluateBatch(params, frozen, tensors);
     sums.loss += (await result.loss.data())[0];
     sums.accuracy += (await result.accuracy.data())[0];
-    tf.dispose([tensors, key, result] as unknown as tf.TensorContainer);
+    tf.dispose([tensors, result] as unknown as tf.TensorContainer);
   }
   return { loss: sums.loss / batches.length, accuracy: sums.accuracy / batches.length };
 }

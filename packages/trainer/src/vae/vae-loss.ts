@@ -23,6 +23,7 @@ export const defaultVaeLossWeights: VaeLossWeights = { absolute: 1, squared: 1, 
  * terms of the original, whose networks cannot be shipped.
  *
  * @param images - [N, H, W, 3] in [-1, 1]
+ * @param key - of the latents' noise: one key, or one for each image [N, 2]
  */
 export function vaeLoss(
   params: Vae,

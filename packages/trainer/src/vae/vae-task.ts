@@ -7,6 +7,7 @@ import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
 import { imageGrid } from '../data/image-grid.js';
 import { imagesToTensor, tensorToImages } from '../data/image-tensors.js';
+import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
@@ -42,10 +43,15 @@ export function createVaeTask({
   return {
     init: (key) => (initial ? initial() : initVae(key, config)) as Parameters,
     frozen: {},
-    loss: (params, _, batch, key) =>
-      vaeLoss(params as Vae, config, (batch as { images: tf.Tensor4D }).images, key, weights),
+    loss: (params, _, batch) => {
+      const { images, keys } = batch as { images: tf.Tensor4D; keys: tf.Tensor2D };
+      return vaeLoss(params as Vae, config, images, keys, weights);
+    },
     openBatches,
-    toTensors: ({ images, labels }) => ({ images: imagesToTensor(images, labels.length, size) }),
+    toTensors: ({ images, labels }, random) => ({
+      images: imagesToTensor(images, labels.length, size),
+      keys: drawPictureKeys(random, labels.length),
+    }),
     validate: heldOut.length === 0 ? undefined : (ema) => validateVae(ema as Vae, config, heldOut, size, autoencoder),
     draw: heldOut.length === 0 ? undefined : (ema) => drawReconstructions(ema as Vae, heldOut[0], size, autoencoder),
   };

@@ -18,4 +18,5 @@ export const controlKernels: KernelTable = {
   AllReduceMean: ({ x }) => replicaMean(x.node),
   OptimizationBarrier: (inputs) => optimizationBarrier(Object.values(inputs).map(({ node }) => node)),
   StorageBfloat16: ({ x }) => (x.node.type.type === 'f32' ? convert(x.node, 'bf16') : x.node),
+  StorageFloat32: ({ x }) => float(x.node),
 };
