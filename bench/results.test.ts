@@ -31,6 +31,17 @@ describe('mergeResults', () => {
   });
 });
 
+describe('mergeResults of two machines', () => {
+  it('says which program ran on which', () => {
+    const [first, second] = ['train', 'sample'].map((name) => `node bench/large-${name}.ts --batch 8`);
+    const merged = mergeResults(
+      result({ command: first }),
+      result({ command: second, hardware: 'another card', tokenMs: 3 }),
+    );
+    expect(merged.hardware).toBe('a card (large-train), another card (large-sample)');
+  });
+});
+
 describe('report', () => {
   it('writes what a second program completes', () => {
     const print = vi.spyOn(console, 'log').mockImplementation(() => undefined);

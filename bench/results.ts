@@ -41,10 +41,23 @@ export function commandOf([, script, ...rest]: readonly string[]): string {
   ].join(' ');
 }
 
-/** Adds to what the file holds: two programs measure the same machine. */
+/** Adds to what the file holds; where two programs measured different machines, it says which was which. */
 export function mergeResults(held: Partial<Result>, result: Result): Result {
   const commands = [held.command, result.command].filter((command) => command !== undefined);
-  return { ...held, ...result, command: [...new Set(commands.flatMap((each) => each.split(' && ')))].join(' && ') };
+  const isOther = held.hardware !== undefined && held.hardware !== result.hardware;
+  return {
+    ...held,
+    ...result,
+    hardware: isOther
+      ? `${held.hardware} (${scripts(held.command)}), ${result.hardware} (${scripts(result.command)})`
+      : result.hardware,
+    command: [...new Set(commands.flatMap((each) => each.split(' && ')))].join(' && '),
+  };
+}
+
+/** The programs of a command line: `large-train, large-sample`. */
+function scripts(command = ''): string {
+  return [...new Set(Array.from(command.matchAll(/bench\/([\w-]+)\.ts/g), ([, name]) => name))].join(', ');
 }
 
 /** Prints the result, and merges it into the file if there is one to write. */

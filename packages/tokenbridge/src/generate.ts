@@ -175,7 +175,7 @@ async function fillByConfidence(run: Run): Promise<void> {
     const chosen = planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
     markAll(known, chosen);
     recordStep(run, { ...planned, predicted: chosen });
-    const sources = tf.tensor2d(sourcesOf(planned.predicted, kept, run.positions), undefined, 'int32');
+    const sources = sourcesOf(planned.predicted, kept, run.positions);
     run.state = commitTokens(run.state, predicted, sources);
     tf.dispose([plan, predicted, sources] as tf.TensorContainer);
     await tellProgress(run, planned);

@@ -21,17 +21,18 @@ export function stepCounts(numIter: number, positions: number): StepCounts[] {
 /** What one step does to every image. */
 export type PlannedStep = StepCounts & {
   /** The known positions of every image, ascending. */
-  visible: number[][];
+  visible: Int32Array[];
   /** The positions to predict; all images have as many. */
-  predicted: number[][];
+  predicted: Int32Array[];
 };
 
 /** Fills every image in an order of its own, from the order's end. */
 export function planOfOrders(orders: readonly ArrayLike<number>[], counts: readonly StepCounts[]): PlannedStep[] {
-  const known = orders.map(({ length }) => new Uint8Array(length));
+  const own = orders.map((order) => Int32Array.from(order));
+  const known = own.map(({ length }) => new Uint8Array(length));
   return counts.map(({ step, before, after }) => {
     const visible = known.map(positionsWhereSet);
-    const predicted = orders.map((order) => Array.from(order).slice(after, before));
+    const predicted = own.map((order) => order.subarray(after, before));
     markAll(known, predicted);
     return { step, before, after, visible, predicted };
   });
@@ -44,16 +45,15 @@ export function planOfAllMasked(known: readonly Uint8Array[], counts: StepCounts
 }
 
 /** Sets the flags of the listed positions of every image. */
-export function markAll(known: readonly Uint8Array[], lists: readonly number[][]): void {
-  lists.forEach((list, image) => {
-    for (const position of list) known[image][position] = 1;
-  });
+export function markAll(known: readonly Uint8Array[], lists: readonly Int32Array[]): void {
+  for (const [image, list] of lists.entries()) for (const position of list) known[image][position] = 1;
 }
 
-function positionsWhereSet(flags: Uint8Array): number[] {
-  const positions: number[] = [];
-  for (let position = 0; position < flags.length; position++) if (flags[position]) positions.push(position);
-  return positions;
+function positionsWhereSet(flags: Uint8Array): Int32Array {
+  const positions = new Int32Array(flags.length);
+  let count = 0;
+  for (let position = 0; position < flags.length; position++) if (flags[position]) positions[count++] = position;
+  return positions.subarray(0, count);
 }
 
 /**
@@ -63,14 +63,16 @@ function positionsWhereSet(flags: Uint8Array): number[] {
  * @returns places in each image's list of predictions
  */
 export function mostConfident(
-  predicted: readonly number[][],
+  predicted: readonly Int32Array[],
   count: number,
   confidence: Float32Array,
   stride: number,
-): number[][] {
+): Int32Array[] {
   return predicted.map((list, image) => {
     const value = (slot: number) => confidence[image * stride + slot];
-    return [...list.keys()].sort((a, b) => value(b) - value(a) || a - b).slice(0, count);
+    return placesOf(list)
+      .sort((a, b) => value(b) - value(a) || a - b)
+      .slice(0, count);
   });
 }
 
@@ -98,40 +100,47 @@ export function planTensors(
   { cfg, cfgSchedule }: Guidance,
 ): Plan {
   const images = steps[0].visible.length;
-  const lists = (pick: (step: PlannedStep) => number[][], length: number) => {
+  const rows = (length: number, fill: (step: PlannedStep, row: Int32Array) => void) => {
     const data = new Int32Array(steps.length * images * length).fill(-1);
-    steps.forEach((step, row) => {
-      for (const [image, list] of pick(step).entries()) data.set(list, (row * images + image) * length);
-    });
+    const size = images * length;
+    for (const [index, step] of steps.entries()) fill(step, data.subarray(index * size, (index + 1) * size));
     return tf.tensor3d(data, [steps.length, images, length], 'int32');
   };
+  const listed = (pick: (step: PlannedStep) => Int32Array[], length: number) =>
+    rows(length, (step, row) => {
+      for (const [image, list] of pick(step).entries()) row.set(list, image * length);
+    });
   return {
     steps: tf.tensor1d(
       steps.map(({ step }) => step),
       'int32',
     ),
     scales: tf.tensor1d(steps.map(({ after }) => guidanceScale(cfgSchedule, cfg, positions, after))),
-    visible: lists(({ visible }) => visible, positions),
-    predicted: lists(({ predicted }) => predicted, capacity),
-    sources: lists(
-      ({ predicted }) =>
-        sourcesOf(
-          predicted,
-          predicted.map((list) => [...list.keys()]),
-          positions,
-        ),
-      positions,
-    ),
+    visible: listed(({ visible }) => visible, positions),
+    predicted: listed(({ predicted }) => predicted, capacity),
+    sources: rows(positions, ({ predicted }, row) => writeSources(row, predicted, predicted.map(placesOf))),
   };
 }
 
-/** For every position of every image the place in `predicted` that it takes, −1 for none. */
-export function sourcesOf(predicted: readonly number[][], kept: readonly number[][], positions: number): number[][] {
-  return predicted.map((list, image) => {
-    const sources = Array<number>(positions).fill(-1);
-    for (const slot of kept[image]) sources[list[slot]] = slot;
-    return sources;
-  });
+/** For every position of every image the place in `predicted` that it takes, −1 for none; int32 [N, S]. */
+export function sourcesOf(
+  predicted: readonly Int32Array[],
+  kept: readonly Int32Array[],
+  positions: number,
+): tf.Tensor2D {
+  const sources = new Int32Array(predicted.length * positions).fill(-1);
+  writeSources(sources, predicted, kept);
+  return tf.tensor2d(sources, [predicted.length, positions], 'int32');
+}
+
+function writeSources(row: Int32Array, predicted: readonly Int32Array[], kept: readonly Int32Array[]): void {
+  const positions = row.length / predicted.length;
+  for (const [image, list] of predicted.entries())
+    for (const slot of kept[image]) row[image * positions + list[slot]] = slot;
+}
+
+function placesOf(list: Int32Array): Int32Array {
+  return Int32Array.from(list.keys());
 }
 
 /** The order that `raster` stands for, for every image. */

@@ -157,7 +157,7 @@ export function initialState(images: number, config: TokenBridgeConfig): Samplin
   const positions = positionCount(config);
   const { channels } = config.latent;
   return {
-    features: tf.zeros([images, positions, config.backbone.decoder.width]),
+    features: tf.fill([images, positions, config.backbone.decoder.width], 0), // made on the device, unlike tf.zeros
     tokens: tf.zeros([images, positions, channels], 'int32'),
     confidence: tf.zeros([images, positions]),
     row: tf.scalar(0, 'int32'),
