@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@tb/io';
-import { goldenJson, goldenPath } from '@tb/test-utils';
+import { formulaWeights, goldenJson, goldenPath } from '@tb/test-utils';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formulaWeights } from './formula-weights.js';
 
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 
