@@ -12,20 +12,21 @@ export function reportText(report: EvaluationReport): string {
     ],
   ];
   const add = (name: string, value: string | undefined) => value !== undefined && rows.push([name, value]);
-  add(`s${report.distanceName}`, report.spatialFrechetDistance?.toFixed(4));
+  const isFid = report.distanceName === 'FID';
+  add(isFid ? 'sFID' : 'the same, spatial', report.spatialFrechetDistance?.toFixed(4));
   add(
     'Inception Score',
     inceptionScore && `${inceptionScore.mean.toFixed(3)} ± ${inceptionScore.standardDeviation.toFixed(3)}`,
   );
   add(
-    report.distanceName === 'FID' ? 'KID × 1000' : 'kernel distance × 1000',
+    isFid ? 'KID × 1000' : 'kernel distance × 1000',
     kernelDistance &&
       `${(1000 * kernelDistance.mean).toFixed(4)} ± ${(1000 * kernelDistance.standardDeviation).toFixed(4)}`,
   );
   if (manifold) {
     add(
       'precision / recall',
-      `${percent(manifold.precision)} / ${percent(manifold.recall)}   (k = ${manifold.neighbours}, ${manifold.samples} samples)`,
+      `${percent(manifold.precision)} / ${percent(manifold.recall)}   (k = ${manifold.neighbours}, ${manifold.samples} samples, ${manifold.references} of the reference)`,
     );
     add('density / coverage', `${manifold.density.toFixed(3)} / ${percent(manifold.coverage)}`);
   }
