@@ -1,58 +1,78 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+import { constants } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
 import { hostRandom, useBackend } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { EvaluationReport } from './evaluation/evaluate.js';
 import { type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
-import { reportText } from './evaluation/report-text.js';
-import { evaluatePaths, type RunOptions, saveReferenceStatistics } from './evaluation/run.js';
+import { reportFileName, reportText } from './evaluation/report-text.js';
+import { type CollectRunOptions, evaluatePaths, saveReferenceStatistics } from './evaluation/run.js';
 import type { InceptionPreprocessing } from './inception/preprocess.js';
 import { loadInceptionWeights } from './inception/weights-file.js';
+import { createProgressLine } from './progress.js';
+import { version } from './version.js';
 
-type Flags = {
+type NetworkFlags = {
   weights?: string;
   allowOtherWeights: boolean;
   preprocessing: InceptionPreprocessing;
   backend: 'auto' | 'xla' | 'tensorflow' | 'wasm' | 'cpu';
   batch: number;
   keep: number;
-  resamples: number;
-  seed: number;
-  allowLossy: boolean;
   resume?: string;
-  json?: string;
 };
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+type FidFlags = NetworkFlags & { resamples: number; seed: number; allowLossy: boolean; json?: string };
+
+const STOP_SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+const progress = createProgressLine(process.stderr);
+const stop = new AbortController();
+/** Makes signals end the process at once again: the computations after the last image cannot be interrupted otherwise. */
+let forgetStop = () => {};
 
 const program = new Command('tb-metrics')
   .description('FID, sFID, KID, Inception Score, precision and recall, with their provenance.')
   .version(version)
   .showHelpAfterError('(--help shows what each command takes)');
 
-withFlags(program.command('fid'))
-  .description('compare samples with a reference')
+withNetworkFlags(program.command('fid'))
+  .description('compare samples with a reference: FID and all other scores')
   .argument('<samples>', 'folder of images, or ADM .npz with arr_0')
-  .argument('<reference>', 'folder of images, ADM .npz (images or mu, sigma), or a file made by `statistics`')
-  .addHelpText('after', '\nExample:\n  npx @tb/metrics fid samples/ adm_in256_stats.npz --backend xla --json fid.json')
-  .action((samples: string, reference: string, flags: Flags) => run(() => fid(samples, reference, flags)));
+  .argument('<reference>', 'folder of images, ADM .npz (images, or mu and sigma), or a file made by `statistics`')
+  .option('--resamples <count>', 'bootstrap draws for the confidence interval, 0 for none', count(0), 10)
+  .option('--seed <number>', 'seed of the bootstrap and of the subsets of KID', count(0), 0)
+  .option('--allow-lossy', 'accept JPEG samples, whose artefacts change the score', false)
+  .option('--json <file>', 'where the report is saved (default: <samples>.fid.json in this folder)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  npx @tb/metrics fid samples/ adm_in256_stats.npz --backend xla --resume work/ --json fid.json
+  npx @tb/metrics fid reconstructions/ originals/            # the rFID of an autoencoder
 
-withFlags(program.command('statistics'))
+Precision, recall and KID need the reference's images; statistics alone give FID and sFID.`,
+  )
+  .action((samples: string, reference: string, flags: FidFlags) => run(flags, () => fid(samples, reference, flags)));
+
+withNetworkFlags(program.command('statistics'))
   .description('gather the statistics of a folder or .npz once, as a reference for many runs')
   .argument('<images>', 'folder of images, or ADM .npz with arr_0')
   .argument('<target>', 'file to write, .safetensors')
-  .action((images: string, target: string, flags: Flags) => run(() => statistics(images, target, flags)));
+  .addHelpText('after', '\nExample:\n  npx @tb/metrics statistics photographs/ photographs.safetensors')
+  .action((images: string, target: string, flags: NetworkFlags) => run(flags, () => statistics(images, target, flags)));
 
 await program.parseAsync();
 
-function withFlags(command: Command): Command {
+function withNetworkFlags(command: Command): Command {
   return command
     .option(
       '--weights <file>',
       'Inception-v3 weights (.pth, .safetensors); default: the caches of this package and PyTorch',
     )
-    .option('--allow-other-weights', 'accept weights whose SHA-256 is not the published one', false)
+    .option('--allow-other-weights', 'accept weights that are not the published ones; no FID then', false)
     .addOption(
       new Option('--preprocessing <how>', 'resize and normalization of which evaluator')
         .choices(['tensorflow', 'pytorch-fid'])
@@ -64,17 +84,8 @@ function withFlags(command: Command): Command {
         .default('auto'),
     )
     .option('--batch <count>', 'images per forward pass', count(1), 32)
-    .option(
-      '--keep <count>',
-      'images whose features are kept for precision, recall, KID and the interval',
-      count(2),
-      10_000,
-    )
-    .option('--resamples <count>', 'bootstrap draws for the confidence interval, 0 for none', count(0), 10)
-    .option('--seed <number>', 'seed of the bootstrap and of the subsets of KID', count(0), 0)
-    .option('--allow-lossy', 'accept JPEG samples, whose artefacts change the score', false)
-    .option('--resume <folder>', 'keep unfinished work there, and go on from it')
-    .option('--json <file>', 'write the report as JSON');
+    .option('--keep <count>', 'images whose features are kept for precision, recall and KID', count(2), 10_000)
+    .option('--resume <folder>', 'keep unfinished work there, and go on from it');
 }
 
 /** A flag's integer, at least `least`. */
@@ -88,58 +99,81 @@ function count(least: number): (text: string) => number {
   };
 }
 
-async function fid(samples: string, reference: string, flags: Flags): Promise<void> {
-  const extractor = await prepare(flags);
-  const report = await evaluatePaths(samples, reference, extractor, runOptions(flags));
+async function fid(samples: string, reference: string, flags: FidFlags): Promise<void> {
+  const { resamples, allowLossy, seed, json = reportFileName(samples) } = flags;
+  await assertWritable('--json', json);
+  const report = await evaluatePaths(samples, reference, () => loadNetwork(flags), {
+    ...collectOptions(flags),
+    resamples,
+    allowLossy,
+    random: hostRandom(seed).uniform,
+    onStage: (what) => {
+      forgetStop();
+      progress.stage(what);
+    },
+  });
+  progress.end();
   process.stdout.write(`${reportText(report)}\n`);
-  if (flags.json) await writeReport(flags.json, report);
+  await writeFileAtomic(json, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+  process.stdout.write(`report written to ${json}\n`);
 }
 
-async function statistics(images: string, target: string, flags: Flags): Promise<void> {
-  const extractor = await prepare(flags);
-  const { count: images_, name } = await saveReferenceStatistics(images, target, extractor, runOptions(flags));
-  process.stdout.write(`${target}: statistics of ${images_} images of ${name}\n`);
+async function statistics(images: string, target: string, flags: NetworkFlags): Promise<void> {
+  await assertWritable('the target', target);
+  const saved = await saveReferenceStatistics(images, target, () => loadNetwork(flags), collectOptions(flags));
+  process.stdout.write(`${target}: statistics of ${saved.count} images of ${saved.name}\n`);
 }
 
-async function prepare(flags: Flags): Promise<FeatureExtractor> {
-  const { name, reason } = await useBackend(flags.backend);
+async function loadNetwork(flags: NetworkFlags): Promise<FeatureExtractor> {
+  tf.enableProdMode(); // keeps tfjs from advertising its Node packages
+  const { name, reason, skipped } = await useBackend(flags.backend);
+  for (const each of skipped) process.stderr.write(`backend ${each.name} not used: ${each.reason.split('\n')[0]}\n`);
   process.stderr.write(`backend ${name}: ${reason}\n`);
-  const file = await loadInceptionWeights({ path: flags.weights, allowOther: flags.allowOtherWeights });
-  process.stderr.write(`weights ${file.path}, SHA-256 ${file.hash}\n`);
-  return inceptionExtractor(file.weights, file.hash, flags.preprocessing);
+  const { weights, hash, path } = await loadInceptionWeights({
+    path: flags.weights,
+    allowOther: flags.allowOtherWeights,
+  });
+  process.stderr.write(`weights ${path}, SHA-256 ${hash}\n`);
+  return inceptionExtractor(weights, hash, flags.preprocessing);
 }
 
-function runOptions(flags: Flags): RunOptions {
-  return {
-    version,
-    batchSize: flags.batch,
-    keep: flags.keep,
-    resamples: flags.resamples,
-    allowLossy: flags.allowLossy,
-    workFolder: flags.resume,
-    random: hostRandom(flags.seed).uniform,
-    onProgress: showProgress,
-  };
+function collectOptions({ batch, keep, resume }: NetworkFlags): CollectRunOptions {
+  return { batchSize: batch, keep, workFolder: resume, onProgress: progress.show, signal: stop.signal };
 }
 
-/** One line that is rewritten on a terminal; silent elsewhere. */
-function showProgress(what: string, done: number, total: number): void {
-  if (!process.stderr.isTTY) return;
-  const line = `${what}: ${done} of ${total} images (${Math.floor((100 * done) / total)}%)`;
-  process.stderr.write(`\r${line}${done === total ? '\n' : ''}`);
-}
-
-async function writeReport(path: string, report: EvaluationReport): Promise<void> {
-  await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-  process.stdout.write(`report written to ${path}\n`);
+/** Before the work whose result the file is to hold. */
+async function assertWritable(what: string, file: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await access(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new Error(`${what} ${file} cannot be written: ${(error as Error).message}`);
+  }
 }
 
 /** Errors of the user's input are a sentence and exit code 1, never a stack trace. */
-async function run(action: () => Promise<void>): Promise<void> {
+async function run(flags: NetworkFlags, action: () => Promise<void>): Promise<void> {
+  if (flags.resume !== undefined) saveWhenStopped(flags.resume);
   try {
     await action();
   } catch (error) {
+    progress.end();
     process.stderr.write(`tb-metrics: ${(error as Error).message}\n`);
-    process.exitCode = 1;
+    process.exitCode ||= 1;
   }
+}
+
+/** The first Ctrl-C or SIGTERM ends the run after the batch in progress; a second one ends the process. */
+function saveWhenStopped(folder: string): void {
+  const listeners = Object.entries(STOP_SIGNALS).map(([name, exitCode]) => {
+    const listener = () => {
+      process.exitCode = exitCode;
+      stop.abort(new Error(`stopped and saved in ${folder}: the same command goes on from there`));
+    };
+    process.once(name, listener);
+    return { name, listener };
+  });
+  forgetStop = () => {
+    for (const { name, listener } of listeners) process.off(name, listener);
+  };
 }

@@ -1,11 +1,17 @@
-export { bootstrapInterval, type ConfidenceInterval } from './evaluation/bootstrap.js';
+export { type BootstrapOptions, bootstrapInterval, type ConfidenceInterval } from './evaluation/bootstrap.js';
 export { type Collection, type CollectOptions, collect, createCollection } from './evaluation/collect.js';
 export { type CollectionOrigin, loadCollection, saveCollection } from './evaluation/collection-file.js';
 export { type EvaluateOptions, type EvaluationReport, evaluate } from './evaluation/evaluate.js';
 export { type ExtractedFeatures, type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
 export { loadReference, type Reference, referenceFromCollection } from './evaluation/reference.js';
-export { reportText } from './evaluation/report-text.js';
-export { evaluatePaths, openSamples, type RunOptions, saveReferenceStatistics } from './evaluation/run.js';
+export { reportFileName, reportText } from './evaluation/report-text.js';
+export {
+  type CollectRunOptions,
+  evaluatePaths,
+  openSamples,
+  type RunOptions,
+  saveReferenceStatistics,
+} from './evaluation/run.js';
 export { frechetDistance, type Gaussian } from './frechet-distance.js';
 export {
   accumulate,
@@ -18,8 +24,10 @@ export {
 export { type PixelImage, psnr, ssim } from './image-quality.js';
 export { INCEPTION_SIZE, type InceptionFeatures, inceptionFeatures } from './inception/network.js';
 export { type InceptionPreprocessing, prepareForInception } from './inception/preprocess.js';
+export { inceptionShapes } from './inception/shapes.js';
 export { type InceptionWeights, inceptionWeights } from './inception/weights.js';
 export {
+  INCEPTION_SHA256,
   type InceptionWeightsFile,
   type InceptionWeightsOptions,
   loadInceptionWeights,
@@ -36,6 +44,7 @@ export {
 export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from './kernel-distance.js';
 export { type Features, type ManifoldScores, manifoldScores } from './nearest-neighbours.js';
 export { numpyPermutation } from './numpy-permutation.js';
+export { createProgressLine, type ProgressLine, type ProgressStream } from './progress.js';
 export { openSampleFolder, type SampleFolderOptions } from './samples/folder.js';
 export { openSampleNpz } from './samples/npz.js';
 export { type SampleBatch, type SampleSource, samplesInMemory } from './samples/sample-source.js';

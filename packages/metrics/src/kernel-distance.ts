@@ -32,14 +32,16 @@ export function kernelDistance(
   const counts = [first, second].map(({ values }) => values.length / dimensions);
   const size = Math.min(subsetSize, ...counts);
   if (!(size >= 2)) throw new RangeError(`kernelDistance: at least 2 samples are needed, got ${counts.join(' and ')}`);
+  const isWhole = counts.every((count) => count === size); // then all subsets are the same
+  const draws = isWhole ? 1 : subsets;
   const estimates: number[] = [];
-  for (let i = 0; i < subsets; i++) {
+  for (let i = 0; i < draws; i++) {
     const x = subset(first, counts[0], size, random);
     const y = subset(second, counts[1], size, random);
     estimates.push(discrepancy(x, y, size, dimensions));
   }
-  const mean = estimates.reduce((a, b) => a + b, 0) / subsets;
-  const variance = estimates.reduce((a, b) => a + (b - mean) ** 2, 0) / subsets;
+  const mean = estimates.reduce((a, b) => a + b, 0) / draws;
+  const variance = estimates.reduce((a, b) => a + (b - mean) ** 2, 0) / draws;
   return { mean, standardDeviation: Math.sqrt(variance) };
 }
 

@@ -19,7 +19,7 @@ export { cropPixels, mirrorPixels, type Pixels } from './data/pixels.js';
 export { createFeaturesTask, type FeaturesTaskOptions } from './features/features-task.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
 export { formatDuration, type Terminal } from './log/live-line.js';
-export { type ReportInput, renderReport } from './log/report.js';
+export { type ReportInput, type ReportPicture, type ReportTable, renderReport } from './log/report.js';
 export { createRunLog, type RunLog } from './log/run-log.js';
 export { cachedMoments, encodedImages, type LatentInput } from './model/latent-input.js';
 export { createModelTask, type ModelTaskOptions } from './model/model-task.js';

@@ -1,22 +1,31 @@
-import { prepareFile } from '@tb/command-line';
+import { listenForStop, prepareFile } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { evaluatePaths, inceptionExtractor, loadInceptionWeights, reportText } from '@tb/metrics';
+import {
+  createProgressLine,
+  evaluatePaths,
+  type FeatureExtractor,
+  inceptionExtractor,
+  loadInceptionWeights,
+  reportFileName,
+  reportText,
+} from '@tb/metrics';
 import { hostRandom } from '@tb/runtime';
 import type { EvaluateValues } from '../commands/evaluate.js';
 import { comparePairs, pairsText } from '../reconstruction/pairs.js';
-import { version } from '../version.js';
 
 /** `tb-sample evaluate`, with every option filled in that has a default. */
 export async function evaluate(samples: string, reference: string, values: EvaluateValues): Promise<void> {
-  if (values.json !== undefined) await prepareFile('--json', values.json);
-  const { text: lines, report } = values.pairs
+  const json = values.json ?? (values.pairs ? undefined : reportFileName(samples));
+  if (json !== undefined) await prepareFile('--json', json);
+  const result = values.pairs
     ? await evaluatePairs(samples, reference)
     : await evaluateSets(samples, reference, values);
-  console.log(lines);
-  if (values.json === undefined) return;
-  await writeFileAtomic(values.json, `${JSON.stringify(report, null, 2)}\n`);
-  console.log(`report: ${values.json}`);
+  if (result === undefined) return; // stopped
+  console.log(result.text);
+  if (json === undefined) return;
+  await writeFileAtomic(json, `${JSON.stringify(result.report, null, 2)}\n`);
+  console.log(`report: ${json}`);
 }
 
 async function evaluatePairs(samples: string, reference: string) {
@@ -24,24 +33,42 @@ async function evaluatePairs(samples: string, reference: string) {
   return { text: pairsText(report), report };
 }
 
+/** @returns nothing when a signal ended it, with its exit code set and all that was gathered saved */
 async function evaluateSets(samples: string, reference: string, values: EvaluateValues) {
+  const line = createProgressLine(process.stderr);
+  const stop =
+    values.resume === undefined
+      ? undefined
+      : listenForStop(`saving in ${values.resume}: the same command goes on from there`);
+  try {
+    const report = await evaluatePaths(samples, reference, () => loadNetwork(values), {
+      batchSize: values.batch,
+      keep: values.keep,
+      resamples: values.resamples,
+      allowLossy: values.allowLossy,
+      workFolder: values.resume,
+      random: hostRandom(values.seed!).uniform,
+      signal: stop?.signal,
+      onProgress: line.show,
+      onStage: (what) => {
+        stop?.close(); // nothing more is to be saved, and a signal may end it
+        line.stage(what);
+      },
+    });
+    return { text: reportText(report), report };
+  } catch (error) {
+    if (!stop?.signal.aborted) throw error;
+    process.exitCode = stop.exitCode();
+    return undefined;
+  } finally {
+    line.end();
+    stop?.close();
+  }
+}
+
+async function loadNetwork(values: EvaluateValues): Promise<FeatureExtractor> {
   const { weights: path, allowOtherWeights: allowOther, preprocessing } = values;
   await startEngine(values);
   const { weights, hash } = await loadInceptionWeights({ path, allowOther });
-  const report = await evaluatePaths(samples, reference, inceptionExtractor(weights, hash, preprocessing), {
-    version,
-    batchSize: values.batch,
-    keep: values.keep,
-    resamples: values.resamples,
-    allowLossy: values.allowLossy,
-    workFolder: values.resume,
-    random: hostRandom(values.seed!).uniform,
-    onProgress: showProgress,
-  });
-  return { text: reportText(report), report };
-}
-
-/** One line that is rewritten on a terminal; silent elsewhere. */
-function showProgress(what: string, done: number, total: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${what}: ${done}/${total} pictures${done === total ? '\n' : ''}`);
+  return inceptionExtractor(weights, hash, preprocessing);
 }

@@ -15,37 +15,52 @@ export type LabelledPictures = {
 };
 
 export type GeneratedOptions = {
+  /** Number of the first picture (default 0), and how many. */
+  first?: number;
   count: number;
-  seed: number;
+  /** Picture i has the seed `firstSeed` + i. */
+  firstSeed: number;
   numIter: number;
   cfg: number;
   /** Pictures generated together. */
   batch: number;
+  /** Called after every step with the whole pictures so far, those in the making counted by their steps. */
   onProgress?: (done: number, total: number) => void;
 };
 
-/** Pictures of a model, the classes in turn. Picture i depends on `seed` and i alone. All are kept in memory. */
+/** Pictures of a model, the classes in turn. Picture i depends on its seed alone. All are kept in memory. */
 export async function generateImages(
   vae: LoadedVae,
   { params, config }: LoadedModel,
-  { count, seed, numIter, cfg, batch, onProgress }: GeneratedOptions,
+  { first = 0, count, firstSeed, numIter, cfg, batch, onProgress }: GeneratedOptions,
 ): Promise<LabelledPictures> {
   const decodeLatents = createDecoder(vae.config);
-  const labels = Int32Array.from({ length: count }, (_, i) => i % config.classes);
-  let images = new Uint8Array(0);
+  const numbers = Array.from({ length: count }, (_, i) => first + i);
+  const images: Uint8Array[] = [];
   let size = 0;
-  for (let first = 0; first < count; first += batch) {
-    const some = Array.from(labels.subarray(first, first + batch));
-    const seeds = some.map((_, i) => seed * 1_000_003 + first + i);
-    const result = await generate({ params, config, labels: some, seeds, numIter, cfg });
+  for (let start = 0; start < count; start += batch) {
+    const some = numbers.slice(start, start + batch);
+    const labels = some.map((i) => i % config.classes);
+    const seeds = some.map((i) => firstSeed + i);
+    const onStep = ({ step }: { step: number }) =>
+      onProgress?.(Math.floor(start + (some.length * (step + 1)) / numIter), count);
+    const result = await generate({ params, config, labels, seeds, numIter, cfg, onProgress: onStep });
     const latents = tf.div(result.latents, vae.config.latentScale) as tf.Tensor4D;
     const decoded = decodeLatents(vae.params, latents);
     const pictures = await tensorToImages(decoded);
     tf.dispose([result.tokens, result.latents, latents, decoded]);
     size = pictures[0].width;
-    if (first === 0) images = new Uint8Array(count * size * size * 3);
-    for (const [i, { data }] of pictures.entries()) images.set(data, (first + i) * data.length);
-    onProgress?.(Math.min(first + batch, count), count);
+    images.push(...pictures.map(({ data }) => data));
   }
-  return { images, labels, size };
+  const labels = Int32Array.from(numbers, (i) => i % config.classes);
+  return { images: new Uint8Array(Buffer.concat(images)), labels, size };
+}
+
+/** One after the other; both of the same size. */
+export function joinPictures(a: LabelledPictures, b: LabelledPictures): LabelledPictures {
+  return {
+    images: new Uint8Array(Buffer.concat([a.images, b.images])),
+    labels: Int32Array.from([...a.labels, ...b.labels]),
+    size: a.size,
+  };
 }

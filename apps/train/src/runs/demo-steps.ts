@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { parse } from 'node:path';
 import type { LoadedVae } from '@tb/command-line/compute';
+import { createProgressLine } from '@tb/metrics';
 import { mapTree } from '@tb/runtime';
-import { generate } from '@tb/tokenbridge';
 import {
   centreCrop,
   createAutoencoder,
-  createDecoder,
   createModelTask,
   createRunLog,
   decodeImage,
@@ -16,20 +15,22 @@ import {
   imageGrid,
   type Pixels,
   quantizedLatents,
+  type ReportPicture,
   reconstruct,
-  tensorToImages,
   train,
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import type { DemoValues } from '../commands/demo.js';
 import type { LoadedModel } from '../data/load-model.js';
 import { batchesOf, openData } from '../data/open-data.js';
+import { generateImages, type LabelledPictures } from '../evaluation/generated-images.js';
 
 export type DemoWeights = { vae: LoadedVae; model: LoadedModel; photographs: string };
-export type DemoPicture = { title: string; png: Uint8Array };
 
 const size = 64;
 
-const cropData = (photographs: string, seed: number) => ({
+/** How the demo's weights saw the photographs. */
+export const cropData = (photographs: string, seed: number) => ({
   data: photographs,
   crops: true,
   imageSize: size,
@@ -41,7 +42,7 @@ const cropData = (photographs: string, seed: number) => ({
 });
 
 /** The middle of every photograph: as it is, through the autoencoder, and with its latents quantized. */
-export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<DemoPicture> {
+export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<ReportPicture> {
   const { training } = await openData(cropData(photographs, 0));
   const paths = training.classNames.map((_, label) => training.requestOf(label, 0).path);
   const originals = await Promise.all(paths.map(async (path) => centreCrop(await decodeImage(path), size)));
@@ -58,35 +59,41 @@ export async function drawReconstructions({ vae, photographs }: DemoWeights): Pr
   return { title, png: await encodePng(grid) };
 }
 
-/** One picture of each class. */
-export async function drawGenerated(
+/** Far apart, so that the pictures of neighbouring seeds have none in common. */
+const seedStride = 1000;
+
+/** New pictures from number `first` on, the classes in turn; as many at once as there are classes. */
+export async function generatePictures(
   { vae, model }: DemoWeights,
-  seed: number,
-  numIter: number,
-  cfg: number,
-): Promise<DemoPicture> {
-  const { params, config, classNames } = model;
-  const labels = classNames.map((_, label) => label);
-  const seeds = labels.map((label) => seed * 1000 + label);
-  const started = Date.now();
-  const result = await generate({
-    params,
-    config,
-    labels,
-    seeds,
-    numIter,
-    cfg,
-    onProgress: ({ step }) => process.stderr.write(`\r  step ${step + 1}/${numIter}`),
+  { seed, numIter, cfg }: DemoValues,
+  first: number,
+  count: number,
+): Promise<LabelledPictures> {
+  const line = createProgressLine(process.stderr);
+  return generateImages(vae, model, {
+    first,
+    count,
+    firstSeed: seed! * seedStride,
+    numIter: numIter!,
+    cfg: cfg!,
+    batch: model.classNames.length,
+    onProgress: (done, total) => line.show('  generated', done, total),
   });
-  const latents = tf.div(result.latents, vae.config.latentScale) as tf.Tensor4D;
-  const images = createDecoder(vae.config)(vae.params, latents);
-  const pictures = await tensorToImages(images);
-  tf.dispose([result.tokens, result.latents, latents, images]);
-  process.stderr.write(`\r  ${pictures.length} pictures in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
-  return {
-    title: 'Generated',
-    png: await encodePng(imageGrid(pictures, { columns: 5, captions: classNames, zoom: 2 })),
-  };
+}
+
+/** New pictures side by side, each under its class. */
+export async function drawGenerated(
+  { images, labels, size: side }: LabelledPictures,
+  names: readonly string[],
+): Promise<ReportPicture> {
+  const length = side * side * 3;
+  const pictures = Array.from(labels, (_, i) => ({
+    width: side,
+    height: side,
+    data: images.subarray(i * length, (i + 1) * length),
+  }));
+  const captions = Array.from(labels, (label) => names[label]);
+  return { title: 'Generated', png: await encodePng(imageGrid(pictures, { columns: 5, captions, zoom: 2 })) };
 }
 
 /** A short training run that starts from the demo's weights. */

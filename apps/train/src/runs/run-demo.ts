@@ -3,11 +3,12 @@ import { relative, resolve } from 'node:path';
 import { assertExists } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { readRecords, renderReport } from '@tb/trainer';
+import { type ReportPicture, readRecords, renderReport } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DemoValues } from '../commands/demo.js';
 import { loadModelFile } from '../data/load-model.js';
-import { type DemoPicture, type DemoWeights, drawGenerated, drawReconstructions, fineTune } from './demo-steps.js';
+import { judgeGenerated } from './demo-judge.js';
+import { type DemoWeights, drawGenerated, drawReconstructions, fineTune, generatePictures } from './demo-steps.js';
 import { packageFolder } from './package-folder.js';
 
 /** `tb-train demo`. */
@@ -23,23 +24,27 @@ export async function runDemo(values: DemoValues): Promise<void> {
     photographs: packageFolder('demo/photos'),
   };
 
-  const pictures: DemoPicture[] = [];
-  const show = async (file: string, picture: DemoPicture) => {
+  const pictures: ReportPicture[] = [];
+  const show = async (file: string, picture: ReportPicture) => {
     await writeFileAtomic(`${out}/${file}`, picture.png);
     pictures.push(picture);
     console.error(`  ${relative('.', `${out}/${file}`)}`);
   };
   console.error('\n1. Photographs through the autoencoder, as they are and with 64 and 8 levels a channel');
   await show('reconstructions.png', await drawReconstructions(weights));
-  console.error(`\n2. One new picture of each of the ${weights.model.classNames.length} classes`);
-  await show('generated.png', await drawGenerated(weights, values.seed!, values.numIter!, values.cfg!));
-  console.error(`\n3. ${values.steps} steps of training on crops of the photographs`);
+  const { classNames } = weights.model;
+  console.error(`\n2. One new picture of each of the ${classNames.length} classes`);
+  const generated = await generatePictures(weights, values, 0, classNames.length);
+  await show('generated.png', await drawGenerated(generated, classNames));
+  console.error('\n3. What a judge that has learned the classes says of them');
+  const table = await judgeGenerated(weights, values, `${folder}/features.safetensors`, generated);
+  console.error(`\n4. ${values.steps} steps of training on crops of the photographs`);
   await fineTune(weights, `${out}/training`, values.steps!);
 
   const report = `${out}/report.html`;
   const records = readRecords(`${out}/training/log.jsonl`);
-  const html = renderReport({ title: 'TokenBridge demo', config: values, records, pictures });
-  await writeFileAtomic(report, html);
+  const tables = table ? [table] : [];
+  await writeFileAtomic(report, renderReport({ title: 'TokenBridge demo', config: values, records, pictures, tables }));
   tf.dispose([weights.vae.params, weights.model.params] as unknown as tf.TensorContainer);
   console.error(`\nPictures: ${relative('.', out)}\nReport:   ${relative('.', report)}`);
 }

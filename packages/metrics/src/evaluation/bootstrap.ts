@@ -8,13 +8,21 @@ export type ConfidenceInterval = {
   readonly resamples: number;
 };
 
+export type BootstrapOptions = {
+  /** Draws (default 10); each costs one covariance and one distance. */
+  readonly resamples?: number;
+  /** Samples behind the distance (default N). */
+  readonly count?: number;
+};
+
 /**
  * Bootstrap confidence interval of a Fréchet distance: the samples' features are drawn anew with replacement, the
  * distance's standard deviation over the draws gives the width. The draws themselves are not the centre, because
- * repeated samples bias a Fréchet distance upwards.
+ * repeated samples bias a Fréchet distance upwards. Where only some of the samples' features were kept, the deviation
+ * shrinks with the root of the count, as that of any smooth statistic does (Efron and Tibshirani 1993).
  *
- * @param features - [N, D] of the samples
- * @param distance - the distance of the samples as they are
+ * @param features - [N, D] of the samples, or of some of them
+ * @param distance - the distance of all samples as they are
  * @param random - uniform numbers in [0, 1)
  */
 export function bootstrapInterval(
@@ -22,7 +30,7 @@ export function bootstrapInterval(
   reference: Gaussian,
   distance: number,
   random: () => number,
-  resamples = 10,
+  { resamples = 10, count: total }: BootstrapOptions = {},
 ): ConfidenceInterval {
   if (resamples < 2) throw new RangeError(`bootstrapInterval: resamples must be at least 2, got ${resamples}`);
   const dimensions = reference.mean.length;
@@ -38,6 +46,6 @@ export function bootstrapInterval(
   }
   const mean = distances.reduce((a, b) => a + b, 0) / resamples;
   const variance = distances.reduce((a, b) => a + (b - mean) ** 2, 0) / (resamples - 1);
-  const margin = 1.96 * Math.sqrt(variance);
+  const margin = 1.96 * Math.sqrt((variance * count) / (total ?? count));
   return { low: Math.max(0, distance - margin), high: distance + margin, level: 0.95, resamples };
 }

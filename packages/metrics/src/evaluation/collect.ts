@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { accumulate, createAccumulator, type StatisticsAccumulator } from '../gaussian-statistics.js';
 import { accumulateInceptionScore, createInceptionScore, type InceptionScoreAccumulator } from '../inception-score.js';
@@ -8,11 +10,15 @@ import type { ExtractedFeatures, FeatureExtractor } from './feature-extractor.js
 /** torch-fidelity deals samples to the Inception Score's splits in the order that this seed gives. */
 const SPLIT_SEED = 2020;
 const SPLITS = 10;
+/** As many images as ADM's reference batches have. */
+export const KEPT_IMAGES = 10_000;
 
 /** Everything that one pass over a set of images leaves behind. */
 export type Collection = {
   /** Images seen. */
   count: number;
+  /** SHA-256 over sizes and pixels of the images seen, in their order, whatever files they came from. */
+  pixelHash: string;
   readonly pool: StatisticsAccumulator;
   readonly spatial?: StatisticsAccumulator;
   readonly score?: InceptionScoreAccumulator;
@@ -23,20 +29,26 @@ export type Collection = {
 export type CollectOptions = {
   /** Images per forward pass (default 32). */
   readonly batchSize?: number;
-  /** How many images' features are kept for precision, recall and KID (default 10,000, as ADM's evaluator). */
-  readonly keep?: number;
   /** Called after each batch. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Called about every `saveEvery` images with what has been gathered so far, so that a long run can be resumed. */
   readonly save?: (collection: Collection) => Promise<void>;
   readonly saveEvery?: number;
+  /** When aborted, what has been gathered is saved, and its reason thrown. */
+  readonly signal?: AbortSignal;
 };
 
-/** An empty collection for a source. */
-export function createCollection(extractor: FeatureExtractor, total: number, keep = 10_000): Collection {
+/**
+ * An empty collection.
+ *
+ * @param total - how many images will come
+ * @param keep - how many images' features are kept
+ */
+export function createCollection(extractor: FeatureExtractor, total: number, keep = KEPT_IMAGES): Collection {
   const { dimensions, spatialDimensions, classes } = extractor;
   return {
     count: 0,
+    pixelHash: '',
     pool: createAccumulator(dimensions),
     spatial: spatialDimensions ? createAccumulator(spatialDimensions) : undefined,
     score:
@@ -57,28 +69,46 @@ export async function collect(
   source: SampleSource,
   extractor: FeatureExtractor,
   collection: Collection,
-  { batchSize = 32, onProgress, save, saveEvery = 2_000 }: CollectOptions = {},
+  { batchSize = 32, onProgress, save, saveEvery = 2_000, signal }: CollectOptions = {},
 ): Promise<Collection> {
   let unsaved = 0;
-  for await (const batch of source.batches(batchSize, collection.count)) {
-    await addBatch(collection, extractor, batch);
+  for await (const batch of readAhead(source.batches(batchSize, collection.count))) {
+    await addBatch(collection, extractor, batch, batchSize);
     onProgress?.(collection.count, source.count);
     unsaved += batch.count;
-    if (save && unsaved >= saveEvery) {
+    await nextTurn(); // so that a Ctrl-C is heard
+    if (save && (unsaved >= saveEvery || signal?.aborted)) {
       await save(collection);
       unsaved = 0;
     }
+    signal?.throwIfAborted();
   }
   if (save && unsaved > 0) await save(collection);
   return collection;
 }
 
-async function addBatch(collection: Collection, extractor: FeatureExtractor, batch: SampleBatch): Promise<void> {
-  const { count, height, width, pixels } = batch;
-  const images = tf.tensor4d(Float32Array.from(pixels), [count, height, width, 3]);
-  const features = extractor.extract(images);
-  images.dispose();
-  const [pool, spatial, logits] = await readAndDispose(features);
+/** Asks for the next batch while the last one is in use: decoding goes on beside the network. */
+async function* readAhead<Batch>(batches: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
+  let next = batches.next();
+  try {
+    for (let read = await next; !read.done; read = await next) {
+      next = batches.next();
+      next.catch(() => {}); // it is thrown where it is awaited
+      yield read.value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await batches.return(undefined);
+  }
+}
+
+async function addBatch(
+  collection: Collection,
+  extractor: FeatureExtractor,
+  batch: SampleBatch,
+  batchSize: number,
+): Promise<void> {
+  const [pool, spatial, logits] = await extractFrom(batch, extractor, batchSize);
   accumulate(collection.pool, pool);
   if (collection.spatial && spatial) accumulate(collection.spatial, spatial);
   if (collection.score && logits) accumulateInceptionScore(collection.score, logits);
@@ -86,18 +116,50 @@ async function addBatch(collection: Collection, extractor: FeatureExtractor, bat
   if (position < collection.features.length) {
     collection.features.set(pool.subarray(0, collection.features.length - position), position);
   }
-  collection.count += count;
+  collection.pixelHash = hashPixels(collection.pixelHash, batch);
+  collection.count += batch.count;
 }
 
-async function readAndDispose({
-  pool,
-  spatial,
-  logits,
-}: ExtractedFeatures): Promise<[Float32Array, Float32Array | undefined, Float32Array | undefined]> {
+/** One image after another, so that the hash neither depends on batches nor has to be finished in one run. */
+function hashPixels(hash: string, { pixels, count, height, width }: SampleBatch): string {
+  const stride = height * width * 3;
+  let chained = hash;
+  for (let i = 0; i < count; i++) {
+    const image = pixels.subarray(i * stride, (i + 1) * stride);
+    chained = createHash('sha256').update(`${chained} ${width}x${height} `).update(image).digest('hex');
+  }
+  return chained;
+}
+
+type BatchFeatures = [pool: Float32Array, spatial?: Float32Array, logits?: Float32Array];
+
+async function extractFrom(batch: SampleBatch, extractor: FeatureExtractor, batchSize: number): Promise<BatchFeatures> {
+  const { count, height, width, pixels } = batch;
+  // Where programs are compiled for a shape, a smaller last batch would be a second one.
+  const rows = tf.getBackend() === 'xla' ? Math.max(count, batchSize) : count;
+  const values = new Float32Array(rows * height * width * 3);
+  values.set(pixels);
+  try {
+    const images = tf.tensor4d(values, [rows, height, width, 3]);
+    const features = extractor.extract(images);
+    images.dispose();
+    return await readAndDispose(features, count);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    throw new Error(
+      `collect: memory ran out on ${rows} images of ${width}×${height} at once; fewer need less (--batch)`,
+      { cause: error },
+    );
+  }
+}
+
+/** The features of the first `count` images. */
+async function readAndDispose({ pool, spatial, logits }: ExtractedFeatures, count: number): Promise<BatchFeatures> {
   const read = async (tensor: tf.Tensor) => {
     const data = (await tensor.data()) as Float32Array;
+    const width = tensor.size / tensor.shape[0];
     tensor.dispose();
-    return data;
+    return data.subarray(0, count * width);
   };
   return [await read(pool), spatial && (await read(spatial)), logits && (await read(logits))];
 }

@@ -8,6 +8,8 @@ export type CollectionOrigin = {
   readonly source: string;
   readonly fingerprint: string;
   readonly total: number;
+  /** Images whose features are kept. */
+  readonly kept: number;
   readonly extractor: string;
   readonly weightsHash: string;
 };
@@ -41,7 +43,8 @@ export async function saveCollection(path: string, collection: Collection, origi
     shape: [features.length / pool.dimensions, pool.dimensions],
     data: features as Float32Array<ArrayBuffer>,
   };
-  const metadata = { format: FORMAT, count: `${collection.count}`, origin: JSON.stringify(origin) };
+  const { count, pixelHash } = collection;
+  const metadata = { format: FORMAT, count: `${count}`, pixelHash, origin: JSON.stringify(origin) };
   await writeSafetensors(path, tensors, { metadata });
 }
 
@@ -68,9 +71,9 @@ export async function loadCollection(
         `${extractor.name} (${extractor.weightsHash.slice(0, 12)}…): the numbers cannot be compared. Make it anew.`,
     );
   }
-  const kept = tensors.features.shape[0];
-  const collection = createCollection(extractor, origin.total, kept);
+  const collection = createCollection(extractor, origin.total, origin.kept);
   collection.count = Number(metadata.count);
+  collection.pixelHash = metadata.pixelHash;
   const copy = (name: string, target: Float64Array | Float32Array) => target.set(tensors[name].data as Float64Array);
   for (const name of ['pool', 'spatial'] as const) {
     const statistics = collection[name];

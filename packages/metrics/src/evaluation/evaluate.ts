@@ -4,6 +4,7 @@ import { finishInceptionScore, type InceptionScore } from '../inception-score.js
 import { type KernelDistance, kernelDistance } from '../kernel-distance.js';
 import { type ManifoldScores, manifoldScores } from '../nearest-neighbours.js';
 import type { SampleSource } from '../samples/sample-source.js';
+import { version } from '../version.js';
 import { bootstrapInterval, type ConfidenceInterval } from './bootstrap.js';
 import type { Collection } from './collect.js';
 import type { FeatureExtractor } from './feature-extractor.js';
@@ -19,6 +20,8 @@ export type EvaluateOptions = {
   readonly resamples?: number;
   /** Neighbours of precision and recall (default 3). */
   readonly neighbours?: number;
+  /** Called before each part of the computation, which with many samples takes minutes, with what is computed. */
+  readonly onStage?: (what: string) => void;
 };
 
 /** The result of an evaluation, with all that one needs to compare it with another. Written as JSON. */
@@ -30,8 +33,15 @@ export type EvaluationReport = {
   readonly spatialFrechetDistance?: number;
   readonly inceptionScore?: Omit<InceptionScore, 'scores'>;
   readonly kernelDistance?: KernelDistance;
-  readonly manifold?: ManifoldScores & { readonly neighbours: number; readonly samples: number };
+  /** With how many of the samples and of the reference's images they were computed. */
+  readonly manifold?: ManifoldScores & {
+    readonly neighbours: number;
+    readonly samples: number;
+    readonly references: number;
+  };
+  /** `hash` is over the pixels, whatever files they came from. */
   readonly samples: { readonly name: string; readonly hash: string; readonly count: number };
+  /** `hash` is that of the statistics file, or over the pixels of the images. */
   readonly reference: { readonly name: string; readonly hash: string; readonly count?: number };
   readonly extractor: string;
   readonly weightsHash: string;
@@ -51,47 +61,80 @@ export function evaluate(
   samples: Collection,
   reference: Reference,
   extractor: FeatureExtractor,
-  version: string,
-  { random, resamples = 10, neighbours = 3 }: EvaluateOptions,
+  options: EvaluateOptions,
 ): EvaluationReport {
-  const distance = frechetDistance(finishStatistics(samples.pool), reference.pool);
-  const { dimensions } = extractor;
-  const kept = { values: samples.features.subarray(0, samples.count * dimensions), dimensions };
-  const truth = reference.features && { values: reference.features, dimensions };
-  const few = Math.min(kept.values.length, truth?.values.length ?? 0) / dimensions;
   return {
     distanceName: extractor.distanceName,
-    frechetDistance: distance,
-    confidence: resamples > 0 ? bootstrapInterval(kept.values, reference.pool, distance, random, resamples) : undefined,
-    spatialFrechetDistance:
-      samples.spatial && reference.spatial && frechetDistance(finishStatistics(samples.spatial), reference.spatial),
+    ...distances(samples, reference, options),
     inceptionScore: samples.score && withoutScores(finishInceptionScore(samples.score)),
-    kernelDistance: truth && few >= 2 ? kernelDistance(kept, truth, { random }) : undefined,
-    manifold:
-      truth && few > neighbours
-        ? { ...manifoldScores(kept, truth, neighbours), neighbours, samples: kept.values.length / dimensions }
-        : undefined,
-    samples: { name: source.name, hash: source.fingerprint, count: samples.count },
+    ...comparisons(samples, reference, options),
+    samples: { name: source.name, hash: samples.pixelHash, count: samples.count },
     reference: { name: reference.name, hash: reference.hash, count: reference.count },
     extractor: extractor.name,
     weightsHash: extractor.weightsHash,
     evaluator: `@tb/metrics ${version}`,
     date: new Date().toISOString(),
     settings: source.settings,
-    warnings: warningsOf(samples.count, reference, dimensions),
+    warnings: warningsOf(samples, reference, options),
   };
+}
+
+/** What compares Gaussians. */
+function distances(
+  samples: Collection,
+  reference: Reference,
+  { random, resamples = 10, onStage }: EvaluateOptions,
+): Pick<EvaluationReport, 'frechetDistance' | 'confidence' | 'spatialFrechetDistance'> {
+  onStage?.('Fréchet distance');
+  const distance = frechetDistance(finishStatistics(samples.pool), reference.pool);
+  if (resamples > 0) onStage?.(`Fréchet distances of ${resamples} bootstrap draws`);
+  const confidence =
+    resamples > 0
+      ? bootstrapInterval(keptOf(samples).values, reference.pool, distance, random, { resamples, count: samples.count })
+      : undefined;
+  if (!samples.spatial || !reference.spatial) return { frechetDistance: distance, confidence };
+  onStage?.('Fréchet distance of spatial features');
+  const spatialFrechetDistance = frechetDistance(finishStatistics(samples.spatial), reference.spatial);
+  return { frechetDistance: distance, confidence, spatialFrechetDistance };
+}
+
+/** What compares samples one by one, as far as both sides have them. */
+function comparisons(
+  samples: Collection,
+  reference: Reference,
+  { random, neighbours = 3, onStage }: EvaluateOptions,
+): Pick<EvaluationReport, 'kernelDistance' | 'manifold'> {
+  const kept = keptOf(samples);
+  const { dimensions } = kept;
+  if (!reference.features) return {};
+  const truth = { values: reference.features, dimensions };
+  const [ours, theirs] = [kept, truth].map(({ values }) => values.length / dimensions);
+  const few = Math.min(ours, theirs);
+  if (few < 2) return {};
+  onStage?.('kernel distance');
+  const distance = kernelDistance(kept, truth, { random });
+  if (few <= neighbours) return { kernelDistance: distance };
+  onStage?.('precision and recall');
+  const scores = manifoldScores(kept, truth, neighbours);
+  return { kernelDistance: distance, manifold: { ...scores, neighbours, samples: ours, references: theirs } };
+}
+
+/** The kept features of the samples seen. */
+function keptOf({ features, count, pool: { dimensions } }: Collection) {
+  return { values: features.subarray(0, count * dimensions), dimensions };
 }
 
 function withoutScores({ mean, standardDeviation }: InceptionScore): Omit<InceptionScore, 'scores'> {
   return { mean, standardDeviation };
 }
 
-function warningsOf(count: number, reference: Reference, dimensions: number): string[] {
+function warningsOf(samples: Collection, reference: Reference, { neighbours = 3 }: EvaluateOptions): string[] {
+  const { dimensions } = samples.pool;
   const warnings: string[] = [];
   const wanted = Math.min(RECOMMENDED_SAMPLES, dimensions);
-  if (count < wanted) {
+  if (samples.count < wanted) {
     warnings.push(
-      `only ${count} samples: below ${wanted} the covariance of ${dimensions} features is singular and the distance is ` +
+      `only ${samples.count} samples: below ${wanted} the covariance of ${dimensions} features is singular and the distance is ` +
         'biased upwards; compare it only with distances at the same count (the convention is 50,000)',
     );
   }
@@ -100,6 +143,8 @@ function warningsOf(count: number, reference: Reference, dimensions: number): st
   }
   if (!reference.features) {
     warnings.push('the reference holds statistics only: precision, recall and KID need its images');
+  } else if (Math.min(samples.features.length, reference.features.length) / dimensions <= neighbours) {
+    warnings.push(`precision and recall need more than ${neighbours} images on either side`);
   }
   return warnings;
 }

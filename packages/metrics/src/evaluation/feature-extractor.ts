@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { inceptionFeatures } from '../inception/network.js';
 import { type InceptionPreprocessing, prepareForInception } from '../inception/preprocess.js';
 import type { InceptionWeights } from '../inception/weights.js';
+import { INCEPTION_SHA256 } from '../inception/weights-file.js';
 
 /** A network whose features distances are measured in. N = images, D = dimensions, K = classes. */
 export type FeatureExtractor = {
@@ -10,7 +11,7 @@ export type FeatureExtractor = {
   readonly name: string;
   /** SHA-256 of the weights' file. */
   readonly weightsHash: string;
-  /** What the Fréchet distance on these features is called: "FID" for Inception-v3 and nothing else. */
+  /** What the Fréchet distance on these features is called: "FID" for Inception-v3 as published and nothing else. */
   readonly distanceName: string;
   readonly dimensions: number;
   readonly spatialDimensions?: number;
@@ -28,7 +29,11 @@ export type ExtractedFeatures = {
   logits?: tf.Tensor2D;
 };
 
-/** Inception-v3 as a feature extractor. */
+/**
+ * Inception-v3 as a feature extractor.
+ *
+ * @param weightsHash - SHA-256 of the weights' file; the distance is called FID only if they are the published ones
+ */
 export function inceptionExtractor(
   weights: InceptionWeights,
   weightsHash: string,
@@ -39,9 +44,9 @@ export function inceptionExtractor(
     return { pool: features['2048'], spatial: features.spatial, logits: features.logitsUnbiased };
   });
   return {
-    name: `Inception-v3 (TensorFlow 2015-12-05), ${preprocessing} preprocessing`,
+    name: `Inception-v3 (TensorFlow 2015-12-05), ${preprocessing} resize and normalization`,
     weightsHash,
-    distanceName: 'FID',
+    distanceName: weightsHash === INCEPTION_SHA256 ? 'FID' : 'Fréchet distance with other weights',
     dimensions: 2048,
     spatialDimensions: 2023,
     classes: 1008,

@@ -1,8 +1,8 @@
+import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileSha256, type HostTensor, openNpz } from '@tb/io';
 import type { Gaussian } from '../frechet-distance.js';
 import { finishStatistics } from '../gaussian-statistics.js';
-import type { SampleSource } from '../samples/sample-source.js';
 import type { Collection } from './collect.js';
 import { loadCollection } from './collection-file.js';
 import type { FeatureExtractor } from './feature-extractor.js';
@@ -10,17 +10,22 @@ import type { FeatureExtractor } from './feature-extractor.js';
 /** What samples are compared with. */
 export type Reference = {
   readonly name: string;
-  /** SHA-256 of the file, or the fingerprint of the images. */
+  /** SHA-256 of the statistics file, or over the pixels of the images. */
   readonly hash: string;
+  /** Images behind the statistics, where that is known. */
   readonly count?: number;
   readonly pool: Gaussian;
   readonly spatial?: Gaussian;
-  /** Kept pool features [M, D]; statistics files of ADM have none, so precision, recall and KID need images. */
+  /** Kept pool features [M, D] for precision, recall and KID; statistics files of ADM alone have none. */
   readonly features?: Float32Array;
 };
 
 /** Statistics gathered from images as a reference. */
-export function referenceFromCollection(collection: Collection, name: string, hash: string): Reference {
+export function referenceFromCollection(
+  collection: Collection,
+  name: string,
+  hash: string = collection.pixelHash,
+): Reference {
   return {
     name,
     hash,
@@ -31,13 +36,24 @@ export function referenceFromCollection(collection: Collection, name: string, ha
   };
 }
 
-/** How a path is to be read, by what it holds. */
-export async function referenceKind(path: string): Promise<'statistics' | 'images'> {
-  if (extname(path) === '.safetensors') return 'statistics';
-  if (extname(path) !== '.npz') return 'images';
+/** What a path holds that can serve as a reference: statistics, images, or (ADM's reference batches) both. */
+export type ReferenceContent = { readonly statistics: boolean; readonly images: boolean };
+
+/** @throws Error if the path holds neither; FileFormatError if it is a damaged file */
+export async function referenceContent(path: string): Promise<ReferenceContent> {
+  if (!existsSync(path)) throw new Error(`evaluatePaths: the reference ${path} does not exist`);
+  if (extname(path) === '.safetensors') return { statistics: true, images: false };
+  if (extname(path) !== '.npz') return { statistics: false, images: true };
   const file = await openNpz(path);
   await file.close();
-  return file.names.includes('mu') ? 'statistics' : 'images';
+  const [statistics, images] = [
+    file.names.includes('mu') && file.names.includes('sigma'),
+    file.names.includes('arr_0'),
+  ];
+  if (statistics || images) return { statistics, images };
+  throw new Error(
+    `evaluatePaths: the reference ${path} must hold statistics (mu, sigma) or images (arr_0), got ${file.names.join(', ') || 'nothing'}`,
+  );
 }
 
 /**
@@ -61,7 +77,7 @@ export async function loadReference(path: string, extractor: FeatureExtractor): 
 async function loadAdmStatistics(path: string, hash: string, extractor: FeatureExtractor): Promise<Reference> {
   const file = await openNpz(path);
   try {
-    const gaussian = async (mean: string, covariance: string, dimensions: number): Promise<Gaussian> => {
+    const read = async (mean: string, covariance: string, dimensions: number): Promise<Gaussian> => {
       const [mu, sigma] = [await file.read(mean), await file.read(covariance)];
       if (mu.shape.join() !== `${dimensions}` || sigma.shape.join() !== `${dimensions},${dimensions}`) {
         throw new Error(
@@ -69,26 +85,38 @@ async function loadAdmStatistics(path: string, hash: string, extractor: FeatureE
             `[${mu.shape.join(', ')}] and [${sigma.shape.join(', ')}]`,
         );
       }
-      return { mean: numbers(mu), covariance: numbers(sigma) };
+      const name = `${covariance} of ${path}`;
+      const gaussian = { mean: float64(mu, `${mean} of ${path}`), covariance: float64(sigma, name) };
+      assertCovariance(gaussian, name);
+      return gaussian;
     };
     const { dimensions, spatialDimensions } = extractor;
     const hasSpatial = spatialDimensions !== undefined && file.names.includes('mu_s') && file.names.includes('sigma_s');
     return {
       name: path,
       hash,
-      pool: await gaussian('mu', 'sigma', dimensions),
-      spatial: hasSpatial ? await gaussian('mu_s', 'sigma_s', spatialDimensions) : undefined,
+      pool: await read('mu', 'sigma', dimensions),
+      spatial: hasSpatial ? await read('mu_s', 'sigma_s', spatialDimensions) : undefined,
     };
   } finally {
     await file.close();
   }
 }
 
-function numbers({ data }: HostTensor): Float64Array {
-  return Float64Array.from(data as ArrayLike<number>);
+function float64({ dtype, data }: HostTensor, name: string): Float64Array {
+  if (dtype === 'F64') return data as Float64Array;
+  if (dtype === 'F32') return new Float64Array(data as Float32Array);
+  throw new Error(`loadReference: ${name} must be float32 or float64, got ${dtype}`);
 }
 
-/** The identity of a source of images in reports. */
-export function sourceIdentity(source: SampleSource): { name: string; hash: string } {
-  return { name: source.name, hash: source.fingerprint };
+/** Said at the start, not after all samples have been seen. */
+function assertCovariance({ mean, covariance }: Gaussian, name: string): void {
+  const negative = mean.findIndex((_, i) => covariance[i * mean.length + i] < 0);
+  const found =
+    negative >= 0
+      ? `a negative variance of dimension ${negative}`
+      : mean.every(Number.isFinite) && covariance.every(Number.isFinite)
+        ? undefined
+        : 'numbers that are not finite';
+  if (found) throw new Error(`loadReference: ${name} must be a covariance, got ${found}`);
 }

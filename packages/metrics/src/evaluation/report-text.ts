@@ -1,4 +1,10 @@
+import { basename, resolve } from 'node:path';
 import type { EvaluationReport } from './evaluate.js';
+
+/** Where a report goes when nobody says: into the working folder, under the name of the samples. */
+export function reportFileName(samples: string): string {
+  return `${basename(resolve(samples)).replace(/\.npz$/, '')}.fid.json`;
+}
 
 /** The report as lines for a person: the numbers first, then what they rest on. */
 export function reportText(report: EvaluationReport): string {
@@ -12,20 +18,21 @@ export function reportText(report: EvaluationReport): string {
     ],
   ];
   const add = (name: string, value: string | undefined) => value !== undefined && rows.push([name, value]);
-  add(`s${report.distanceName}`, report.spatialFrechetDistance?.toFixed(4));
+  const isFid = report.distanceName === 'FID';
+  add(isFid ? 'sFID' : 'the same, spatial', report.spatialFrechetDistance?.toFixed(4));
   add(
     'Inception Score',
     inceptionScore && `${inceptionScore.mean.toFixed(3)} ± ${inceptionScore.standardDeviation.toFixed(3)}`,
   );
   add(
-    report.distanceName === 'FID' ? 'KID × 1000' : 'kernel distance × 1000',
+    isFid ? 'KID × 1000' : 'kernel distance × 1000',
     kernelDistance &&
       `${(1000 * kernelDistance.mean).toFixed(4)} ± ${(1000 * kernelDistance.standardDeviation).toFixed(4)}`,
   );
   if (manifold) {
     add(
       'precision / recall',
-      `${percent(manifold.precision)} / ${percent(manifold.recall)}   (k = ${manifold.neighbours}, ${manifold.samples} samples)`,
+      `${percent(manifold.precision)} / ${percent(manifold.recall)}   (k = ${manifold.neighbours}, ${manifold.samples} samples, ${manifold.references} of the reference)`,
     );
     add('density / coverage', `${manifold.density.toFixed(3)} / ${percent(manifold.coverage)}`);
   }
@@ -36,8 +43,16 @@ export function reportText(report: EvaluationReport): string {
     ['features', `${report.extractor}, weights ${report.weightsHash.slice(0, 16)}`],
     ['evaluator', report.evaluator],
   );
-  if (report.settings) rows.push(['settings', JSON.stringify(report.settings)]);
+  if (report.settings) rows.push(['settings', settingsText(report.settings)]);
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = rows.map(([name, value]) => `${name.padEnd(width)}   ${value}`);
   return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join('\n');
+}
+
+/** What is a number or a word; the saved report has all of it. */
+function settingsText(settings: Readonly<Record<string, unknown>>): string {
+  return Object.entries(settings)
+    .filter(([, value]) => typeof value !== 'object')
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
 }

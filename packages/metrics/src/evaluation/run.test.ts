@@ -6,11 +6,11 @@ import { hostRandom, useBackend } from '@tb/runtime';
 import { goldenPath } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { gridExtractor } from '../../test/grid-extractor.js';
 import { openSampleFolder } from '../samples/folder.js';
-import { reportText } from './report-text.js';
-import { evaluatePaths, openSamples, type RunOptions, saveReferenceStatistics } from './run.js';
+import { reportFileName, reportText } from './report-text.js';
+import { evaluatePaths, type RunOptions, saveReferenceStatistics } from './run.js';
 
 /** Crops of one photograph, 32×32, with noise of the given strength, as PNG files. */
 async function writeCrops(folder: string, count: number, noise: number, settings?: object): Promise<string> {
@@ -35,7 +35,7 @@ async function writeCrops(folder: string, count: number, noise: number, settings
 describe('evaluatePaths', () => {
   let root: string;
   let clean: string;
-  const options = (): RunOptions => ({ version: '0.0.0', batchSize: 8, resamples: 2, random: hostRandom(1).uniform });
+  const options = (): RunOptions => ({ batchSize: 8, resamples: 2, random: hostRandom(1).uniform });
   beforeAll(async () => {
     await useBackend('wasm');
     root = await mkdtemp(join(tmpdir(), 'tb-metrics-'));
@@ -69,12 +69,14 @@ describe('evaluatePaths', () => {
     await writeNpz(npz, {
       arr_0: { dtype: 'U8', shape: [40, 32, 32, 3], data: Uint8Array.from(Buffer.concat(pixels)) },
     });
-    await writeFile(join(root, 'samples.json'), JSON.stringify({ cfg: 3.1 }));
+    await writeFile(join(root, 'samples.json'), JSON.stringify({ cfg: 3.1, order: 'random', vae: { sha256: 'ab' } }));
     const second = await evaluatePaths(npz, statistics, gridExtractor, { ...options(), batchSize: 7 });
     expect(second.frechetDistance).toBeCloseTo(first.frechetDistance, 9);
     expect(second.inceptionScore?.mean).toBeCloseTo(first.inceptionScore!.mean, 9);
     expect(second.manifold).toEqual(first.manifold);
-    expect(second.settings).toEqual({ cfg: 3.1 });
+    expect(second.settings).toMatchObject({ cfg: 3.1, vae: { sha256: 'ab' } });
+    expect(reportText(second)).toMatch(/settings +cfg 3\.1, order random\n/);
+    expect([samples, npz, `${samples}/`].map(reportFileName)).toEqual(Array(3).fill('samples.fid.json'));
     expect(reportText(second)).toMatch(/Fréchet distance of grid means +0\.\d+ .*95%[\s\S]*warning: only 40 samples/);
   });
 
@@ -125,35 +127,90 @@ describe('evaluatePaths', () => {
     expect({ ...resumed, date: '' }).toEqual({ ...whole, date: '' });
   });
 
-  it('refuses what it cannot compare in one sentence', async () => {
-    await expect(openSamples(join(root, 'nowhere'))).rejects.toThrow(/nowhere does not exist/);
-    const empty = join(root, 'empty');
-    await mkdir(empty);
-    await expect(openSamples(empty)).rejects.toThrow(/holds no images/);
-    const lossy = join(root, 'lossy');
-    await mkdir(lossy);
-    const [name] = await readdir(clean);
-    await sharp(join(clean, name)).jpeg().toFile(join(lossy, 'a.jpg'));
-    await expect(openSamples(lossy)).rejects.toThrow(/1 lossy images .*--allow-lossy/);
-    expect((await openSamples(lossy, true)).count).toBe(1);
-    const statistics = join(root, 'other.safetensors');
-    await saveReferenceStatistics(clean, statistics, { ...gridExtractor, weightsHash: 'another' }, options());
-    await expect(evaluatePaths(clean, statistics, gridExtractor, options())).rejects.toThrow(/cannot be compared/);
+  it('saves what it has when it is stopped, after any number of images', async () => {
+    const work = join(root, 'stopped');
+    const stop = new AbortController();
+    const onProgress = (what: string, done: number) => {
+      if (what === 'samples' && done >= 24) stop.abort(new Error('stopped'));
+    };
+    const run = { ...options(), workFolder: work, onProgress, signal: stop.signal };
+    await expect(evaluatePaths(clean, clean, gridExtractor, run)).rejects.toThrow('stopped');
+    const { metadata } = await readSafetensors(join(work, 'samples.safetensors'));
+    expect(Number(metadata.count)).toBe(24);
+    const other = { ...options(), workFolder: work, keep: 30 }; // as if never begun: other features are kept
+    const seen: number[] = [];
+    const onDone = (_: string, done: number) => seen.push(done);
+    await evaluatePaths(clean, clean, gridExtractor, { ...other, onProgress: onDone });
+    expect(seen[0]).toBe(8);
   });
 
-  it('reads greyscale images, transparency and the settings that a picture carries', async () => {
-    const folder = join(root, 'kinds');
-    await mkdir(folder);
-    const grey = sharp(Buffer.alloc(16, 100), { raw: { width: 4, height: 4, channels: 1 } });
-    await grey.png().toFile(join(folder, 'grey.png'));
-    const transparent = Buffer.from(Array.from({ length: 64 }, (_, i) => (i % 4 === 3 ? 0 : 200)));
-    await sharp(transparent, { raw: { width: 4, height: 4, channels: 4 } })
-      .png()
-      .toFile(join(folder, 'transparent.png'));
-    const source = await openSampleFolder(folder);
-    for await (const { pixels } of source.batches(2)) {
-      expect(Array.from(pixels.subarray(0, 48))).toEqual(new Array(48).fill(100));
-      expect(Array.from(pixels.subarray(48))).toEqual(new Array(48).fill(0));
-    }
+  it('takes statistics from a reference batch of ADM, and precision and recall from its images', async () => {
+    const source = await openSampleFolder(clean);
+    const { value } = await source.batches(60).next();
+    const pixels = Uint8Array.from(value!.pixels.subarray(0, 20 * 32 * 32 * 3));
+    const file = join(root, 'reference-batch.npz');
+    await writeNpz(file, {
+      arr_0: { dtype: 'U8', shape: [20, 32, 32, 3], data: pixels },
+      mu: { dtype: 'F64', shape: [48], data: new Float64Array(48) },
+      sigma: { dtype: 'F64', shape: [48, 48], data: new Float64Array(48 * 48) },
+    });
+    const report = await evaluatePaths(clean, file, gridExtractor, options());
+    expect(report.frechetDistance).toBeGreaterThan(5); // from a Gaussian at the origin without extent
+    expect(report.manifold).toMatchObject({ recall: 1, samples: 60, references: 20 });
+  });
+
+  it('gives images a hash of their pixels, whatever files they come from', async () => {
+    const renamed = join(root, 'renamed');
+    await mkdir(renamed);
+    for (const name of await readdir(clean))
+      await sharp(join(clean, name))
+        .tiff({ compression: 'lzw' })
+        .toFile(join(renamed, `${name}.tif`));
+    const report = await evaluatePaths(clean, renamed, gridExtractor, { ...options(), batchSize: 7 });
+    expect(report.samples.hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(report.reference.hash).toBe(report.samples.hash);
+  });
+
+  it('refuses what it cannot compare in one sentence, before a network is loaded', async () => {
+    const load = vi.fn(async () => gridExtractor);
+    const refused = (samples: string, reference: string, more: Partial<RunOptions> = {}) =>
+      expect(evaluatePaths(samples, reference, load, { ...options(), ...more })).rejects;
+    await refused(join(root, 'nowhere'), clean).toThrow(/nowhere does not exist/);
+    await refused(clean, join(root, 'nowhere.npz')).toThrow(/the reference .*nowhere\.npz does not exist/);
+    await writeFile(join(root, 'text.npz'), 'no archive');
+    await refused(clean, join(root, 'text.npz')).toThrow(/text\.npz: .*not a zip file/);
+    await writeNpz(join(root, 'half.npz'), { mu: { dtype: 'F64', shape: [48], data: new Float64Array(48) } });
+    await refused(clean, join(root, 'half.npz')).toThrow(
+      /must hold statistics \(mu, sigma\) or images \(arr_0\), got mu/,
+    );
+    const single = await writeCrops(join(root, 'single'), 1, 0);
+    await refused(single, clean).toThrow(/single holds one image; a covariance needs at least 2/);
+    await refused(clean, single).toThrow(/single holds one image/);
+    await refused(clean, clean, { resamples: 1 }).toThrow(/resamples must be 0 or at least 2, got 1/);
+    const target = join(root, 'statistics.npz');
+    await expect(saveReferenceStatistics(clean, target, load, {})).rejects.toThrow(/must end with \.safetensors/);
+    expect(load).not.toHaveBeenCalled();
+  });
+
+  it('refuses statistics of other features, and such as are none, before it looks at a sample', async () => {
+    const onProgress = vi.fn();
+    const refused = (reference: string) =>
+      expect(evaluatePaths(clean, reference, gridExtractor, { ...options(), onProgress })).rejects;
+    const statistics = join(root, 'other.safetensors');
+    await saveReferenceStatistics(clean, statistics, { ...gridExtractor, weightsHash: 'another' }, options());
+    await refused(statistics).toThrow(/cannot be compared/);
+    const write = async (name: string, size: number, sigma: number[]) => {
+      const data = { mu: new Float64Array(size), sigma: Float64Array.from(sigma) };
+      await writeNpz(join(root, name), {
+        mu: { dtype: 'F64', shape: [size], data: data.mu },
+        sigma: { dtype: 'F64', shape: [size, size], data: data.sigma },
+      });
+      return join(root, name);
+    };
+    const blank = () => new Array<number>(48 * 48).fill(0);
+    await refused(await write('small.npz', 2, [1, 0, 0, 1])).toThrow(/mu \[48\] .*got \[2\] and \[2, 2\]/);
+    await refused(await write('nan.npz', 48, blank().with(7, Number.NaN))).toThrow(/sigma of .*not finite/);
+    await refused(await write('negative.npz', 48, blank().with(49, -1))).toThrow(/negative variance of dimension 1/);
+    expect(onProgress).not.toHaveBeenCalled();
   });
 });

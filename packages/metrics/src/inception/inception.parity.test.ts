@@ -1,8 +1,7 @@
 import { useBackend } from '@tb/runtime';
-import { expectClose, goldenJson, goldenTensors, testBackend, toNumbers } from '@tb/test-utils';
+import { expectClose, formulaWeights, goldenJson, goldenTensors, testBackend, toNumbers } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { formulaWeights } from '../../test/formula-weights.js';
 import { type InceptionFeatures, inceptionFeatures } from './network.js';
 import { prepareForInception } from './preprocess.js';
 import { type InceptionWeights, inceptionWeights } from './weights.js';
@@ -75,6 +74,16 @@ describe('Inception-v3 against the reference port', () => {
       expectClose(resized.dataSync(), toNumbers(reference), 1e-4, name); // float32 source positions, rounded twice
       resized.dispose();
     }
+  });
+
+  it('keeps a few layers in memory, not the whole pass', async () => {
+    const images = tf.zeros([2, 299, 299, 3]) as tf.Tensor4D;
+    const before = tf.memory().numBytes;
+    const { peakBytes } = await tf.profile(() => {
+      tf.dispose(inceptionFeatures(weights, images));
+    });
+    images.dispose();
+    expect((peakBytes - before) / 2).toBeLessThan(32 * 2 ** 20); // an image: 12 to 22 MiB; the whole pass is 150
   });
 
   it('lists every tensor that does not fit', () => {

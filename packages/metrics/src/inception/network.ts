@@ -35,19 +35,25 @@ export function inceptionFeatures(weights: InceptionWeights, images: tf.Tensor4D
   }
   return tf.tidy(() => {
     const block = (name: string) => blockOf(weights, name);
-    let x = stem(weights, images, ['Conv2d_1a_3x3', 'Conv2d_2a_3x3', 'Conv2d_2b_3x3']);
+    let x = tf.tidy(() => stem(weights, images));
+    /** Goes on from `x`, and frees it: a whole pass in memory would be gigabytes. */
+    const advance = (layers: (input: tf.Tensor4D) => tf.Tensor4D) => {
+      const input = x;
+      x = tf.tidy(() => layers(input));
+      input.dispose();
+    };
     const first = spatialMean(x);
-    x = maxPool(convolve(weights, 'Conv2d_4a_3x3', convolve(weights, 'Conv2d_3b_1x1', x), 1, 'valid'));
+    advance((input) => stemTail(weights, input));
     const second = spatialMean(x);
-    for (const name of ['Mixed_5b', 'Mixed_5c', 'Mixed_5d']) x = mixed5(block(name), x);
-    x = mixed6a(block('Mixed_6a'), x);
-    for (const name of ['Mixed_6b', 'Mixed_6c']) x = mixed6(block(name), x);
+    for (const name of ['Mixed_5b', 'Mixed_5c', 'Mixed_5d']) advance((input) => mixed5(block(name), input));
+    advance((input) => mixed6a(block('Mixed_6a'), input));
+    for (const name of ['Mixed_6b', 'Mixed_6c']) advance((input) => mixed6(block(name), input));
     const spatial = tf.slice(block('Mixed_6d')('branch1x1', x), [0, 0, 0, 0], [-1, -1, -1, 7]);
-    for (const name of ['Mixed_6d', 'Mixed_6e']) x = mixed6(block(name), x);
+    for (const name of ['Mixed_6d', 'Mixed_6e']) advance((input) => mixed6(block(name), input));
     const third = spatialMean(x);
-    x = mixed7a(block('Mixed_7a'), x);
-    x = mixed7(block('Mixed_7b'), x, averagePool);
-    x = mixed7(block('Mixed_7c'), x, (y) => tf.maxPool(y, 3, 1, 'same'));
+    advance((input) => mixed7a(block('Mixed_7a'), input));
+    advance((input) => mixed7(block('Mixed_7b'), input, averagePool));
+    advance((input) => mixed7(block('Mixed_7c'), input, (y) => tf.maxPool(y, 3, 1, 'same')));
     const pooled = spatialMean(x);
     return {
       '64': first,
@@ -76,12 +82,19 @@ function convolve(
   padding: 'same' | 'valid' = 'same',
 ): tf.Tensor4D {
   const { kernel, bias } = convolutions[name];
-  return tf.relu(tf.add(tf.conv2d(x, kernel, stride, padding), bias)) as tf.Tensor4D;
+  return tf.fused.conv2d({ x, filter: kernel, strides: stride, pad: padding, bias, activation: 'relu' });
 }
 
-function stem(weights: InceptionWeights, images: tf.Tensor4D, [strided, plain, padded]: string[]): tf.Tensor4D {
-  const x = convolve(weights, plain, convolve(weights, strided, images, 2, 'valid'), 1, 'valid');
-  return maxPool(convolve(weights, padded, x));
+/** From 299×299 to 73×73. */
+function stem(weights: InceptionWeights, images: tf.Tensor4D): tf.Tensor4D {
+  const strided = convolve(weights, 'Conv2d_1a_3x3', images, 2, 'valid');
+  const plain = convolve(weights, 'Conv2d_2a_3x3', strided, 1, 'valid');
+  return maxPool(convolve(weights, 'Conv2d_2b_3x3', plain));
+}
+
+/** From 73×73 to 35×35. */
+function stemTail(weights: InceptionWeights, x: tf.Tensor4D): tf.Tensor4D {
+  return maxPool(convolve(weights, 'Conv2d_4a_3x3', convolve(weights, 'Conv2d_3b_1x1', x), 1, 'valid'));
 }
 
 /** 35×35, 5b to 5d. */

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { fileSha256, type HostTensor, readSafetensors, readStateDict } from '@tb/io';
 import { type InceptionWeights, inceptionWeights } from './weights.js';
 
-/** The published weights: pytorch-fid and torch-fidelity host the same tensors under two names. */
+/** The published weights, which pytorch-fid and torch-fidelity host under two names. */
 const FILE_NAMES = ['pt_inception-2015-12-05-6726825d.pth', 'weights-inception-2015-12-05-6726825d.pth'];
 const ADDRESS = `https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/${FILE_NAMES[0]}`;
-/** By PyTorch's convention the file's name ends with the first eight digits of its SHA-256. */
-const HASH_PREFIX = '6726825d';
+const SIZE = '95,628,359 bytes';
+
+/** SHA-256 of the published file. */
+export const INCEPTION_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2';
 
 export type InceptionWeightsFile = {
   readonly weights: InceptionWeights;
@@ -19,7 +21,7 @@ export type InceptionWeightsFile = {
 export type InceptionWeightsOptions = {
   /** The file; default: where PyTorch or this package's cache folder would have it. */
   readonly path?: string;
-  /** Accept weights other than the published ones. Their distance is no FID, and reports carry their hash. */
+  /** Accept weights other than the published ones. Their distance is no FID, and reports say so. */
   readonly allowOther?: boolean;
 };
 
@@ -34,10 +36,11 @@ export async function loadInceptionWeights({
 }: InceptionWeightsOptions = {}): Promise<InceptionWeightsFile> {
   if (path === undefined || !existsSync(path)) throw new Error(missingMessage(path));
   const hash = await fileSha256(path);
-  if (!hash.startsWith(HASH_PREFIX) && !allowOther) {
+  if (hash !== INCEPTION_SHA256 && !allowOther) {
     throw new Error(
-      `loadInceptionWeights: the SHA-256 of ${path} must begin with ${HASH_PREFIX}, got ${hash.slice(0, 16)}…: the file is ` +
-        `damaged or holds other weights. Download ${ADDRESS} again, or accept it with --allow-other-weights.`,
+      `loadInceptionWeights: ${path} is damaged or holds other weights than the published ones.\n` +
+        `  SHA-256 ${hash}, must be\n          ${INCEPTION_SHA256} (${SIZE}).\n` +
+        `  Download ${ADDRESS} again, or accept the file with --allow-other-weights: the distance is then no FID.`,
     );
   }
   return { weights: inceptionWeights(await readTensors(path)), path, hash };
@@ -64,6 +67,7 @@ function missingMessage(path: string | undefined): string {
   return (
     `loadInceptionWeights: Inception-v3's weights are needed, and ${where}.\n` +
     `  Download ${ADDRESS}\n` +
-    `  (about 91 MB, SHA-256 begins with ${HASH_PREFIX}) into ${searchFolders()[0]}, or name the file with --weights.`
+    `  (${SIZE}, SHA-256 ${INCEPTION_SHA256})\n` +
+    `  into ${searchFolders()[0]}, or name the file with --weights.`
   );
 }

@@ -12,7 +12,7 @@ export type SampleSource = {
   /** What a report calls it: usually the path. */
   readonly name: string;
   readonly count: number;
-  /** SHA-256 over what identifies the images (names and sizes, or the file): a resumed run must find the same. */
+  /** Changes when the images do, as far as can be told without decoding them: a resumed run must find the same. */
   readonly fingerprint: string;
   /** How the samples were made (guidance scale, seed, weights…), where they say so. */
   readonly settings?: Readonly<Record<string, unknown>>;

@@ -70,9 +70,13 @@ describe('renderReport', () => {
       config: { steps: 3 },
       records: [...records, bad],
       pictures: [{ title: 'samples', png: Uint8Array.of(1, 2, 3) }],
+      tables: [{ title: 'Measured', heads: ['', 'ours'], rows: [['a < b', '1']], note: 'rough' }],
     });
     expect(html.match(/<polyline/g)).toHaveLength(3);
     expect(html).toContain('data:image/png;base64,AQID');
+    expect(html).toContain(
+      '<h2>Measured</h2><table><tr><th></th><th>ours</th></tr><tr><td>a &lt; b</td><td>1</td></tr></table><p>rough</p>',
+    );
     expect(html).not.toContain('<script>');
     expect(html).not.toMatch(/(src|href)="http/);
   });

@@ -5,17 +5,28 @@ import { formatDuration } from './live-line.js';
 
 export type ReportPicture = { title: string; png: Uint8Array };
 
+/** The first column of each row names it. */
+export type ReportTable = {
+  title: string;
+  heads: readonly string[];
+  rows: readonly (readonly string[])[];
+  /** What the numbers are worth, below the table. */
+  note?: string;
+};
+
 export type ReportInput = {
   title: string;
   config: Record<string, unknown>;
   records: readonly LogRecord[];
   pictures: readonly ReportPicture[];
+  /** Results, below the pictures. */
+  tables?: readonly ReportTable[];
   /** Sentences above everything else: how the run ended, what to look at. */
   notes?: readonly string[];
 };
 
 /** The report as an HTML document. */
-export function renderReport({ title, config, records, pictures, notes = [] }: ReportInput): string {
+export function renderReport({ title, config, records, pictures, tables = [], notes = [] }: ReportInput): string {
   const steps = records.filter(({ event }) => event === 'step');
   const validations = records.filter(({ event }) => event === 'validation');
   const bad = records.filter(({ event }) => event === 'bad-image');
@@ -25,6 +36,7 @@ export function renderReport({ title, config, records, pictures, notes = [] }: R
     summary(steps),
     ...curves(steps, validations),
     ...pictures.map(({ title: name, png }) => figure(name, png)),
+    ...tables.map(results),
     bad.length > 0 ? `<h2>Unreadable images (${bad.length})</h2>${list(bad)}` : '',
     `<h2>Configuration</h2><pre>${escapeHtml(JSON.stringify(config, null, 2))}</pre>`,
   ];
@@ -34,7 +46,7 @@ export function renderReport({ title, config, records, pictures, notes = [] }: R
 const style = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{font-size:1.6rem}h2{font-size:1.1rem;margin-top:2rem}svg{width:100%;height:auto}img{max-width:100%;image-rendering:pixelated}
 figure{margin:1rem 0}pre{background:#f5f5f5;padding:1rem;overflow:auto;font-size:13px}table{border-collapse:collapse}
-td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}`;
+td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}td:first-child{text-align:left}`;
 
 function summary(steps: readonly LogRecord[]): string {
   const last = steps.at(-1);
@@ -46,10 +58,20 @@ function summary(steps: readonly LogRecord[]): string {
     ['images/s', Number(last.imagesPerSecond).toFixed(1)],
     ['time', formatDuration(Number(last.seconds))],
   ];
-  const row = (tag: string, texts: string[]) =>
+  return table(
+    cells.map(([head]) => head),
+    [cells.map(([, value]) => value)],
+  );
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const row = (tag: string, texts: readonly string[]) =>
     `<tr>${texts.map((text) => `<${tag}>${escapeHtml(text)}</${tag}>`).join('')}</tr>`;
-  const [heads, values] = [cells.map(([head]) => head), cells.map(([, value]) => value)];
-  return `<table>${row('th', heads)}${row('td', values)}</table>`;
+  return `<table>${row('th', heads)}${rows.map((texts) => row('td', texts)).join('')}</table>`;
+}
+
+function results({ title, heads, rows, note }: ReportTable): string {
+  return `<h2>${escapeHtml(title)}</h2>${table(heads, rows)}${note ? `<p>${escapeHtml(note)}</p>` : ''}`;
 }
 
 function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]): string[] {

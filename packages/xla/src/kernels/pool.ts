@@ -3,7 +3,7 @@ import type { Node } from '../graph/node.js';
 import * as ew from '../hlo/elementwise.js';
 import { constant } from '../hlo/literal.js';
 import { reduceWindow, selectAndScatter, type Window } from '../hlo/reduce.js';
-import { pad } from '../hlo/shape.js';
+import { broadcastTo, pad } from '../hlo/shape.js';
 import type { KernelTable } from './registry.js';
 import { float } from './unary.js';
 
@@ -85,16 +85,21 @@ function paddingOf(
 /** The mean of the elements that lie inside the image. */
 function averagePool(x: Node, window: Window): Node {
   const sum = reduceWindow(float(x), 'add', window);
-  return ew.divide(sum, windowCounts(x, window));
+  return ew.divide(sum, windowCounts(x, sum.type.shape, window));
 }
 
-function windowCounts(x: Node, window: Window): Node {
-  return reduceWindow(constant(1, 'f32', x.type.shape), 'add', window);
+/**
+ * How many elements of the image each window holds. Counted for one image and one channel: the compiler works constants
+ * out in advance, slowly.
+ */
+function windowCounts(x: Node, outputShape: readonly number[], window: Window): Node {
+  const plane = x.type.shape.map((length, axis) => (axis === 0 || axis === x.type.shape.length - 1 ? 1 : length));
+  return broadcastTo(reduceWindow(constant(1, 'f32', plane), 'add', window), outputShape);
 }
 
 /** Each element collects the gradients of the windows that it lies in. */
 function averagePoolGradient(dy: Node, x: Node, window: Window): Node {
-  const share = ew.divide(float(dy), windowCounts(x, window));
+  const share = ew.divide(float(dy), windowCounts(x, dy.type.shape, window));
   const { size, strides, low } = window;
   const ones = size.map(() => 1);
   const before = size.map((length, i) => length - 1 - low[i]);
