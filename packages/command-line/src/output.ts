@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { fileSystemReason } from '@tb/io';
 import { UsageError } from './resolve.js';
 
 /**
@@ -14,7 +15,7 @@ export async function prepareFolder(flag: string, folder: string): Promise<void>
     await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK);
   } catch (error) {
-    throw new UsageError(`${flag} ${folder} cannot be written: ${reasonOf(error)}`);
+    throw new UsageError(`${flag} ${folder} cannot be written: ${fileSystemReason(error)}`);
   }
 }
 
@@ -27,11 +28,4 @@ export async function prepareFile(flag: string, file: string): Promise<void> {
   await prepareFolder(flag, dirname(file));
   const existing = await stat(file).catch(() => undefined);
   if (existing?.isDirectory()) throw new UsageError(`${flag} ${file} must name a file, and a folder has that name`);
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'writing there is not permitted';
-  if (code === 'EEXIST' || code === 'ENOTDIR') return 'a file has that name';
-  return message;
 }

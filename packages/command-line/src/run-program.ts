@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 
 /**
  * Runs the program. A failure becomes one sentence on stderr and exit code 1; with
@@ -7,11 +7,17 @@ import type { Command } from 'commander';
  * @param args - default: those of the process
  */
 export async function runProgram(program: Command, args = process.argv.slice(2)): Promise<void> {
+  for (const command of [program, ...program.commands]) {
+    const name = command === program ? `${program.name()} <command>` : `${program.name()} ${command.name()}`;
+    command.exitOverride().showHelpAfterError(`(${name} --help lists the options)`);
+  }
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const { message, stack } = error as Error;
-    console.error(`${program.name()}: ${process.env.TB_DEBUG ? stack : message}`);
     process.exitCode = 1;
+    if (error instanceof CommanderError)
+      process.exitCode = error.exitCode; // commander has said what is wrong
+    else
+      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : (error as Error).message}`);
   }
 }

@@ -30,6 +30,8 @@ export type TrainOptions = TrainStepOptions & {
   lossDelay: number;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
+  /** What the weights of every checkpoint say about themselves (see `describeWeights`). */
+  metadata?: Record<string, string>;
 };
 
 export type TrainResult = {
@@ -145,8 +147,9 @@ const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
-async function saveProgress({ state, progress }: Run, { out, keepCheckpoints }: TrainOptions): Promise<void> {
-  await saveCheckpoint(join(out, 'checkpoints'), state, progress, keepCheckpoints);
+async function saveProgress({ state, progress }: Run, options: TrainOptions): Promise<void> {
+  const { out, keepCheckpoints: keep, metadata } = options;
+  await saveCheckpoint(join(out, 'checkpoints'), state, progress, { keep, metadata });
 }
 
 /** Validation, pictures and the report, where they are due. */

@@ -10,7 +10,7 @@ import {
   toggle,
   type ValuesOf,
 } from '@tb/command-line';
-import { vaeOptions } from './vae-options.js';
+import { vaeOption } from './vae-option.js';
 
 const generateOptions = {
   backend: engineOptions.backend,
@@ -21,7 +21,7 @@ const generateOptions = {
     "JSON with a model's configuration, or the official code's arguments: for a .pth of a size of your own",
     'file',
   ),
-  ...vaeOptions,
+  vae: vaeOption,
   anyVae: toggle('use --vae although the model was trained with another autoencoder'),
   ema: toggle('averaged weights of a checkpoint or .pth (what happens unless --raw is given)'),
   raw: toggle('weights as training left them, of a checkpoint or .pth'),

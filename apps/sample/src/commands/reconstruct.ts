@@ -8,12 +8,12 @@ import {
   text,
   type ValuesOf,
 } from '@tb/command-line';
-import { vaeOptions } from './vae-options.js';
+import { vaeOption } from './vae-option.js';
 
 const reconstructOptions = {
   backend: engineOptions.backend,
   device: engineOptions.device,
-  ...vaeOptions,
+  vae: vaeOption,
   levels: numbers('quantization levels B to compare', { min: 2, max: 65536, whole: true }),
   ranges: numbers('quantization ranges to compare: 5 stands for [-5, 5]', { min: 0.01 }),
   imageSize: integer(

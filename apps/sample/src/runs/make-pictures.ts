@@ -1,13 +1,12 @@
 import { listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
-import type { Pixels } from '@tb/trainer';
+import { createProgressLine, type Pixels } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';
 import { type Job, listJobs } from '../generation/jobs.js';
 import { writeEvaluatorFile } from '../generation/npz.js';
 import { missingJobs, writePicture } from '../generation/picture-folder.js';
-import { createProgressLine } from '../generation/progress.js';
 import { createSampler, type Sampler } from '../generation/sampler.js';
 import type { Settings } from '../generation/settings.js';
 import { type LoadedModel, loadModel, loadVaeFor, pictureSize, type WeightSet } from '../weights/load-model.js';
@@ -19,7 +18,7 @@ export async function makePictures(values: GenerateValues): Promise<void> {
   await prepareOutputs(values);
   const engine = await startEngine(values);
   const model = await loadModel(values.model, set, values.modelConfig);
-  const vae = await loadVaeFor(model, values.vae, values.vaePreset, values.anyVae ?? false);
+  const vae = await loadVaeFor(model, values.vae, values.anyVae ?? false);
   const settings = settingsOf(values, model, vae);
   const { classes } = model.config;
   const names = values.classNames === undefined ? model.classNames : await readClassNames(values.classNames, classes);
@@ -92,7 +91,7 @@ async function runBatches(
   keep: (job: Job, picture: Pixels) => Promise<void>,
 ): Promise<number> {
   const stop = listenForStop('stopping; whole pictures are kept');
-  const line = createProgressLine(jobs.length, process.stderr);
+  const line = createProgressLine(process.stderr, { total: jobs.length });
   const size = Math.min(batch, jobs.length);
   try {
     for (let start = 0; start < jobs.length; start += batch) {

@@ -2,14 +2,13 @@ import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels, readWeightsInfo } from '@tb/trainer';
+import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
 import { type Fitted, fitPicture } from '../reconstruction/fit.js';
 import { fixed, percent, textTable } from '../text-table.js';
 import { demoWeights } from '../weights/demo-weights.js';
-import { vaePath } from '../weights/load-model.js';
 
 /** `tb-sample reconstruct`, with every option filled in that has a default. */
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
@@ -17,9 +16,8 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   await prepareFile('--grid', values.grid!);
   const pictures = await readPictures(paths);
   await startEngine(values);
-  const path = vaePath(values.vae) ?? demoWeights('vae.safetensors');
-  const { params, config } = await loadVaeFile(path, values.vaePreset);
-  const size = values.imageSize ?? (await readWeightsInfo(path!)).imageSize ?? config.resolution;
+  const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
+  const size = values.imageSize ?? imageSize ?? config.resolution;
   const factor = downsamplingFactor(config);
   if (size % factor !== 0)
     throw new UsageError(`--image-size must be a multiple of ${factor}, by which the autoencoder shrinks, got ${size}`);

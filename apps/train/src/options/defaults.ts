@@ -60,6 +60,7 @@ export const cacheDefaults = {
   out: 'runs/cache',
   seed: 0,
   batch: 32,
+  validationImages: 1024,
   samplesPerShard: 4096,
 } as const satisfies CacheValues;
 

@@ -4,7 +4,7 @@ import { choice, engineOptions, integer, number, text, toggle, type ValuesOf } f
 export const dataOptions = {
   data: text('folder with one folder of images per class (JPEG, PNG, WebP)', 'folder'),
   crops: toggle('cut random squares out of the photographs in --data instead, each photograph a class'),
-  cropsPerPhotograph: integer('crops of each photograph in one epoch', { min: 1 }),
+  cropsPerPhotograph: integer('crops of each photograph in one epoch, or in a cache', { min: 1 }),
   cropScaleMin: number('smallest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
   cropScaleMax: number('largest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
   heldOut: number('share of every photograph that only validation sees', { min: 0, max: 0.9 }),
@@ -62,8 +62,7 @@ export const modelOptions = {
   ...runOptions,
   preset: choice('size of the model', ['tiny', 'base', 'large', 'huge']),
   cache: text('latent cache made by tb-train cache, instead of --data', 'folder'),
-  vae: text('weights of the autoencoder', 'file'),
-  vaePreset: choice('size of the autoencoder, for weights that do not tell', ['demo', 'kl16']),
+  vae: text('autoencoder: run of tb-train vae, .safetensors file or official .ckpt', 'path'),
   initial: text('weights to start from', 'file'),
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536 }),
   dropout: number('rate of dropout, attention included', { min: 0, max: 0.99 }),
@@ -91,7 +90,7 @@ export const cacheOptions = {
   seed: runOptions.seed,
   batch: runOptions.batch,
   vae: modelOptions.vae,
-  vaePreset: modelOptions.vaePreset,
+  validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
 };
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
 import { type SmallFeatures, saveSmallFeatures, smallFeatureWidths } from '@tb/metrics';
-import { createFeaturesTask, createRunLog } from '@tb/trainer';
+import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { featuresDefaults } from '../options/defaults.js';
 import { type FeaturesValues, featuresOptions } from '../options/tables.js';
@@ -24,7 +24,8 @@ export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
   const openBatches = batchesOf(data.training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
-  const options = trainOptionsOf(values, data.training.length, engine.name, values);
+  const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
+  const options = { ...trainOptionsOf(values, data.training.length, engine.name, values), metadata };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'features.safetensors');
     await saveSmallFeatures(path, { params: ema as unknown as SmallFeatures, config, classNames });

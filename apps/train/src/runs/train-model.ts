@@ -14,10 +14,11 @@ import {
   openLatentBatches,
   openLatentCache,
   type RunLog,
+  readHeldOutLatents,
 } from '@tb/trainer';
-import { downsamplingFactor } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { latentSize } from '../data/latent-size.js';
+import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
 import { modelPresets } from '../options/defaults.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
 import { prepareRunFolder, resolveRun } from './run-folder.js';
@@ -48,9 +49,8 @@ export async function trainModel(flags: ModelValues): Promise<void> {
 async function fromImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
   const data = await openData(values);
   await startEngine(values);
-  const vae = await loadVaeFile(values.vae, values.vaePreset);
+  const vae = await loadVaeFile(values.vae);
   const { threads = 1, validationImages = 256 } = values;
-  const side = data.training.size / downsamplingFactor(vae.config);
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, data.training.size),
@@ -61,7 +61,7 @@ async function fromImages(values: ModelValues, log: RunLog): Promise<Source<Imag
       classNames: data.training.classNames,
     },
     samples: data.training.length,
-    latent: { height: side, width: side, channels: vae.config.latentChannels },
+    latent: latentSize(data.training.size, vae.config),
     imageSize: data.training.size,
     vaeSha256: vae.sha256,
   };
@@ -70,18 +70,18 @@ async function fromImages(values: ModelValues, log: RunLog): Promise<Source<Imag
 async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
   const cache = await openLatentCache(values.cache!);
   await startEngine(values);
-  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae, values.vaePreset);
+  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
   if (vae && vae.sha256 !== cache.vaeSha256) {
     throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
   }
-  const { batch = 64, seed = 0, flip = true } = values;
+  const { batch = 64, seed = 0, flip = true, validationImages = 256 } = values;
   const [height, width, channels] = cache.latentShape;
   return {
     task: {
       latents: cachedMoments(cache.latentShape),
       latentScale: cache.latentScale,
       openBatches: (firstStep) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip }),
-      heldOut: [],
+      heldOut: await readHeldOutLatents(cache, validationImages, validationBatch),
       decoder: vae && { vae: vae.params, config: vae.config },
       classNames: cache.classNames,
     },
@@ -105,11 +105,12 @@ async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batc
         ? undefined
         : async () => (await loadTokenBridge(values.initial!, { config })).params,
   });
-  const options = trainOptionsOf(values, source.samples, tf.getBackend(), values);
+  const { imageSize, vaeSha256 } = source;
+  const classNames = [...source.task.classNames];
+  const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
+  const options = { ...trainOptionsOf(values, source.samples, tf.getBackend(), values), metadata };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'model.safetensors');
-    const { imageSize, vaeSha256 } = source;
-    const metadata = describeWeights({ imageSize, vaeSha256, classNames: [...source.task.classNames] });
     const model = { params: ema as unknown as TokenBridge, config };
     await saveTokenBridge(path, model, { dtype: values.half ? 'F16' : 'F32', metadata });
     return [`model: ${path}`];

@@ -46,15 +46,14 @@ export async function trainVae(flags: VaeValues): Promise<void> {
     size,
     initial: values.initial === undefined ? undefined : () => loadVae(values.initial!, config),
   });
-  const options = trainOptionsOf(values, data.training.length, engine.name, values);
+  const metadata = describeWeights({ imageSize: size, classNames: [...data.training.classNames] });
+  const options = { ...trainOptionsOf(values, data.training.length, engine.name, values), metadata };
   await runTraining(task, options, log, async ({ ema }) => {
     const some = await readSome(data.training, calibrationImages, threads);
     const params = ema as Vae;
     const statistics = await measureLatents(params, config, some, createAutoencoder(config, size));
     const calibrated = calibrateVae(params, config, statistics);
     const path = join(out, 'vae.safetensors');
-    const { classNames } = data.training;
-    const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
     await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
     tf.dispose([calibrated.quant_conv, calibrated.post_quant_conv] as unknown as tf.TensorContainer);
     return [`autoencoder: ${path}`];

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
+import { fileSystemReason, readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
 import type { TrainState } from '../train-step.js';
 import { type HostTensors, readTree, treeFromHost } from './host-trees.js';
 import { findDamage, writeManifest } from './manifest.js';
@@ -31,20 +31,32 @@ const files = {
   progress: 'progress.json',
 };
 
+export type SaveOptions = {
+  /** Checkpoints to keep: all but the newest are removed. */
+  keep?: number;
+  /** What the weights say about themselves (see `describeWeights`). */
+  metadata?: Record<string, string>;
+};
+
 /**
- * Writes `step-<step>` below `root`, and removes all but the newest `keep` checkpoints.
+ * Writes `step-<step>` below `root`, and removes all but the newest checkpoints.
  *
  * @returns the checkpoint's folder
  * @throws Error when it cannot be written (disk full, no permission); nothing is left behind then
  */
-export async function saveCheckpoint(root: string, state: TrainState, progress: Progress, keep = 3): Promise<string> {
+export async function saveCheckpoint(
+  root: string,
+  state: TrainState,
+  progress: Progress,
+  { keep = 3, metadata }: SaveOptions = {},
+): Promise<string> {
   const name = `step-${String(progress.step).padStart(8, '0')}`;
   const temporary = join(root, `.${name}.${randomBytes(4).toString('hex')}.tmp`);
   const target = join(root, name);
   try {
     await mkdir(temporary, { recursive: true });
-    await writeSafetensors(join(temporary, files.model), await readTree(state.params));
-    await writeSafetensors(join(temporary, files.ema), await readTree(state.ema));
+    await writeSafetensors(join(temporary, files.model), await readTree(state.params), { metadata });
+    await writeSafetensors(join(temporary, files.ema), await readTree(state.ema), { metadata });
     await writeSafetensors(join(temporary, files.optimizer), await readTree(state.optimizer));
     await writeFileAtomic(join(temporary, files.progress), `${JSON.stringify(progress, null, 2)}\n`);
     await writeManifest(temporary, format, Object.values(files));
@@ -52,11 +64,11 @@ export async function saveCheckpoint(root: string, state: TrainState, progress: 
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw new Error(
-      `checkpoint ${target} cannot be written: ${reasonOf(error)}; nothing was left behind, and earlier checkpoints are untouched`,
+      `checkpoint ${target} cannot be written: ${fileSystemReason(error)}; nothing was left behind, and earlier checkpoints are untouched`,
     );
   }
-  for (const old of (await listCheckpoints(root)).slice(keep))
-    await rm(join(root, old), { recursive: true, force: true });
+  const old = [...(await listCheckpoints(root)).slice(keep), ...(await listLeftovers(root))];
+  for (const folder of old) await rm(join(root, folder), { recursive: true, force: true });
   return target;
 }
 
@@ -107,6 +119,11 @@ async function listCheckpoints(root: string): Promise<string[]> {
     .reverse();
 }
 
+/** What a process that was killed while it saved has left behind. */
+async function listLeftovers(root: string): Promise<string[]> {
+  return (await readdir(root)).filter((name) => /^\.step-\d{8}\.[0-9a-f]{8}\.tmp(\.old)?$/.test(name));
+}
+
 /** A folder cannot be renamed onto a full one, so an older one of the same name steps aside first. */
 async function replaceFolder(from: string, to: string): Promise<void> {
   const aside = `${from}.old`;
@@ -116,11 +133,4 @@ async function replaceFolder(from: string, to: string): Promise<void> {
   );
   await rename(from, to);
   if (existed) await rm(aside, { recursive: true, force: true });
-}
-
-export function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') return 'the disk is full';
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'writing there is not permitted';
-  return message;
 }

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { crc32c } from './crc32c.js';
+import { formatDuration } from './format.js';
 import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
-import { createLiveLine, formatDuration } from './live-line.js';
+import { createProgressLine } from './progress-line.js';
 import { renderReport } from './report.js';
+import { createStatusLine } from './status-line.js';
 import { createEventFile } from './tensorboard.js';
+import { formatTrainingStatus } from './training-status.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-log-'));
 
@@ -39,15 +42,43 @@ describe('the JSON log', () => {
   });
 });
 
-describe('the live line', () => {
+describe('the status line', () => {
+  const collect = (isTTY: boolean) => {
+    const terminal = { isTTY, text: '', write: (more: string) => (terminal.text += more) };
+    return terminal;
+  };
+
   it('rewrites itself on a terminal', () => {
-    let text = '';
-    const line = createLiveLine({ isTTY: true, write: (more) => (text += more) });
+    const terminal = collect(true);
+    const line = createStatusLine(terminal);
     const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
-    line.show({ ...status, step: 1 });
-    line.show({ ...status, step: 2 });
-    expect(text.split('\r')).toHaveLength(3);
-    expect(text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+    line.show(formatTrainingStatus({ ...status, step: 1 }));
+    line.show(formatTrainingStatus({ ...status, step: 2 }));
+    expect(terminal.text.split('\r')).toHaveLength(3);
+    expect(terminal.text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+  });
+
+  it('is an ordinary line now and then elsewhere, with the speed of what is new', () => {
+    const terminal = collect(false);
+    let time = 0;
+    const line = createProgressLine(terminal, { total: 100, first: 40, now: () => time });
+    for (const [seconds, done] of [
+      [0, 40],
+      [4, 50],
+      [11, 61.5],
+      [12, 62],
+      [20, 100],
+    ]) {
+      time = seconds * 1000;
+      line.show(done);
+    }
+    line.end();
+    expect(terminal.text.split('\n')).toEqual([
+      '40/100 pictures  ? images/s  ? left',
+      '61/100 pictures  2.0 images/s  20s left',
+      '100/100 pictures  3.0 images/s  0s left',
+      '',
+    ]);
   });
 
   it('tells durations in two units', () => {

@@ -1,7 +1,7 @@
 // A run's report: one HTML file that needs nothing else, so that it can be mailed or archived.
 import { lossChart } from './chart.js';
+import { formatDuration } from './format.js';
 import type { LogRecord } from './json-lines.js';
-import { formatDuration } from './live-line.js';
 
 export type ReportPicture = { title: string; png: Uint8Array };
 
