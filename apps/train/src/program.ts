@@ -7,10 +7,12 @@ import { featuresCommand } from './commands/features.js';
 import { linkTensorflowCommand } from './commands/link-tensorflow.js';
 import { modelCommand } from './commands/model.js';
 import { vaeCommand } from './commands/vae.js';
+import { version } from './version.js';
 
 /** The whole command line. */
 export const program = new Command('tb-train')
   .description('Train TokenBridge: autoregressive image generation on quantized latents.')
+  .version(version)
   .addHelpText(
     'after',
     `

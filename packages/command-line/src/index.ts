@@ -5,6 +5,7 @@ export { assertExists } from './input.js';
 export {
   choice,
   flagName,
+  grouped,
   integer,
   list,
   number,
@@ -15,6 +16,7 @@ export {
   type ValuesOf,
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
+export { packageVersion } from './package-version.js';
 export { checkValues, mergeValues, parseFlags, suggestion, UsageError } from './resolve.js';
 export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';

@@ -3,6 +3,7 @@ import {
   checkValues,
   choice,
   flagName,
+  grouped,
   integer,
   list,
   mergeValues,
@@ -43,6 +44,7 @@ describe('options', () => {
     [{ imageSize: '7' }, '--image-size must be an integer from 8 to 4096, got "7"'],
     [{ imageSize: '' }, '--image-size must be an integer from 8 to 4096, got ""'],
     [{ rate: 'fast' }, '--rate must be a number of at least 0, got "fast"'],
+    [{ rate: 'Infinity' }, '--rate must be a number of at least 0, got "Infinity"'],
     [{ kind: 'round' }, '--kind must be one of gaussian, linear, got "round"'],
     [{ classes: 'a,,b' }, '--classes must be texts with commas between them, got "a,,b"'],
     [{ levels: '8,1' }, '--levels each must be an integer of at least 2, got "8,1"'],
@@ -80,6 +82,14 @@ describe('tableCommand', () => {
     }).argument('<files...>');
     await command.parseAsync(['a.png', '--no-flip', '--levels', '2,3', 'b.png'], { from: 'user' });
     expect(given).toEqual([{ flip: false, levels: [2, 3] }, ['a.png', 'b.png']]);
-    expect(command.helpInformation()).toMatch(/--rate <number> +rate \(default: 2\)/);
+    const help = command.helpInformation();
+    expect(help).toMatch(/--rate <number> +rate \(default: 2\)/);
+    expect(help).toMatch(/--flip +mirror \(default; --no-flip turns it off\)/);
+  });
+
+  it('lists options under their headings', () => {
+    const own = { ...grouped('Pictures', { size: integer('size') }), name: text('name') };
+    const help = tableCommand('test', own, {}, async () => {}).helpInformation();
+    expect(help).toMatch(/Options:\n +--name <text> .*\n\nPictures:\n +--size <integer>/s);
   });
 });

@@ -1,7 +1,7 @@
-import { choice, engineOptions, integer, number, text, toggle, type ValuesOf } from '@tb/command-line';
+import { choice, engineOptions, grouped, integer, number, text, toggle, type ValuesOf } from '@tb/command-line';
 
 /** Which pictures. */
-export const dataOptions = {
+export const dataOptions = grouped('Pictures', {
   data: text('folder with one folder of images per class (JPEG, PNG, WebP)', 'folder'),
   crops: toggle('cut random squares out of the photographs in --data instead, each photograph a class'),
   cropsPerPhotograph: integer('crops of each photograph in one epoch, or in a cache', { min: 1 }),
@@ -13,10 +13,10 @@ export const dataOptions = {
   flip: toggle('mirror half of the pictures'),
   badLimit: number('share of unreadable images that stops the run', { min: 0, max: 1 }),
   threads: integer('threads that decode images', { min: 1, max: 256 }),
-};
+});
 
 /** One training run, whatever it trains. */
-export const runOptions = {
+export const runOptions = grouped('Training', {
   config: text('file of options, or the name of one that comes with tb-train', 'file'),
   out: text('folder of the run', 'folder'),
   resume: toggle('continue the run in --out from its newest checkpoint'),
@@ -42,24 +42,21 @@ export const runOptions = {
   drawEvery: integer('steps between sample pictures and reports', { min: 1 }),
   nanRetries: integer('times to go back to the last checkpoint after a loss that is not finite'),
   half: toggle('write the final weights in half precision'),
-};
+});
 
 export const vaeOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  ...runOptions,
   preset: choice('size of the autoencoder', ['demo', 'kl16']),
   initial: text('weights to start from', 'file'),
   absoluteWeight: number('weight of the mean absolute error', { min: 0 }),
   squaredWeight: number('weight of the mean squared error', { min: 0 }),
   gradientWeight: number('weight of the error of the image gradients', { min: 0 }),
   klWeight: number('weight of the KL divergence', { min: 0 }),
+  ...dataOptions,
+  ...runOptions,
+  ...engineOptions,
 };
 
 export const modelOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  ...runOptions,
   preset: choice('size of the model', ['tiny', 'base', 'large', 'huge']),
   cache: text('latent cache made by tb-train cache, instead of --data', 'folder'),
   vae: text('autoencoder: run of tb-train vae, .safetensors file or official .ckpt', 'path'),
@@ -74,24 +71,27 @@ export const modelOptions = {
     },
   ),
   rematerialize: toggle('compute the inside of each block again for the gradient: less memory, more time'),
+  ...dataOptions,
+  ...runOptions,
+  ...engineOptions,
 };
 
 export const featuresOptions = {
-  ...engineOptions,
   ...dataOptions,
   ...runOptions,
+  ...engineOptions,
 };
 
 export const cacheOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  config: runOptions.config,
   out: text('folder of the cache', 'folder'),
-  seed: runOptions.seed,
-  batch: runOptions.batch,
   vae: modelOptions.vae,
+  batch: integer('pictures encoded at a time; their mirror images come on top', { min: 1 }),
+  seed: integer('of the crops'),
   validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
+  config: text('file of options, or the name of one that comes with tb-train', 'file'),
+  ...dataOptions,
+  ...engineOptions,
 };
 
 export type DataValues = ValuesOf<typeof dataOptions>;
