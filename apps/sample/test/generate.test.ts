@@ -108,7 +108,10 @@ describe('tb-sample generate', () => {
     const model = ['--model', weights.model];
     const cases: [string[], RegExp][] = [
       [['--model', join(root, 'nowhere')], /--model .*nowhere does not exist/],
-      [['--model', damaged], /damaged\.safetensors: byte \d+: /],
+      [
+        ['--model', damaged],
+        /damaged\.safetensors cannot be read: it is damaged, incomplete or of another kind \(byte \d+: /,
+      ],
       [['--model', weights.vae], /holds an autoencoder, not a TokenBridge model/],
       [[...model, '--vae', other], /is not the autoencoder that .* was trained with.*--any-vae/],
       [[...model, '--classes', 'tabby cta'], /no class is named "tabby cta"; did you mean "tabby cat"\?/],

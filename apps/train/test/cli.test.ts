@@ -171,7 +171,7 @@ describe('tb-train', () => {
         '--out',
         join(folder, 'x6'),
       ],
-      /missing fake_latent/,
+      /--initial .*vae\.safetensors holds an autoencoder, not a TokenBridge model/,
     ],
     ['nothing to resume', ['model', '--resume', '--out', join(folder, 'x7')], /--resume: there is no whole checkpoint/],
     [

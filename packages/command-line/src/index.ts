@@ -1,7 +1,7 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { tableCommand } from './command.js';
 export { type EngineValues, engineOptions } from './engine-options.js';
-export { assertExists } from './input.js';
+export { assertExists, findWeights } from './input.js';
 export {
   choice,
   flagName,

@@ -1,3 +1,4 @@
+import { FileFormatError } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
 
 /**
@@ -18,6 +19,19 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     if (error instanceof CommanderError)
       process.exitCode = error.exitCode; // commander has said what is wrong
     else
-      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : (error as Error).message}`);
+      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
   }
+}
+
+const mostLines = 8;
+
+/** What a user is told: no names of functions, no endless lists. */
+function sentenceOf(error: Error): string {
+  if (error instanceof FileFormatError) {
+    const { file, offset, reason } = error;
+    return `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`;
+  }
+  const lines = error.message.replace(/^[a-z]+[A-Z]\w*: /, '').split('\n');
+  if (lines.length <= mostLines) return lines.join('\n');
+  return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');
 }

@@ -41,7 +41,8 @@ export async function loadTokenBridge(
   const given = config ?? file.config ?? configOfShapes(shapesOf(parameters));
   assertTokenBridgeConfig(given);
   const complete = configWithBuffers(given, buffers);
-  return { params: loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters), config: complete };
+  const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
+  return { params, config: complete };
 }
 
 export type SaveOptions = {
@@ -65,6 +66,9 @@ export async function saveTokenBridge(
     metadata: { ...metadata, format: 'pt', [configKey]: JSON.stringify(config) },
   });
 }
+
+const nameOf = (input: ByteInput) =>
+  input instanceof Uint8Array ? undefined : typeof input === 'string' ? input : input.name;
 
 type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
 

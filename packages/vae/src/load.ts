@@ -20,7 +20,7 @@ export async function loadVae(path: string, config: VaeConfig): Promise<Vae> {
     ? (await readSafetensors(path)).tensors
     : stateDictOf<HostTensor>(path, await readCheckpoint(path));
   const own = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
-  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own));
+  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own), path);
 }
 
 /**

@@ -46,7 +46,7 @@ export const runOptions = grouped('Training', {
 
 export const vaeOptions = {
   preset: choice('size of the autoencoder', ['demo', 'kl16']),
-  initial: text('weights to start from', 'file'),
+  initial: text('run or weights to start from', 'path'),
   absoluteWeight: number('weight of the mean absolute error', { min: 0 }),
   squaredWeight: number('weight of the mean squared error', { min: 0 }),
   gradientWeight: number('weight of the error of the image gradients', { min: 0 }),
@@ -60,7 +60,7 @@ export const modelOptions = {
   preset: choice('size of the model', ['tiny', 'base', 'large', 'huge']),
   cache: text('latent cache made by tb-train cache, instead of --data', 'folder'),
   vae: text('autoencoder: run of tb-train vae, .safetensors file or official .ckpt', 'path'),
-  initial: text('weights to start from', 'file'),
+  initial: text('run or weights to start from', 'path'),
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536 }),
   dropout: number('rate of dropout, attention included', { min: 0, max: 0.99 }),
   labelDropout: number('share of labels hidden from the model, for guidance', { min: 0, max: 0.99 }),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { assertExists, UsageError } from '@tb/command-line';
+import { UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { loadTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import {
@@ -17,6 +17,7 @@ import {
   readHeldOutLatents,
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
 import { modelPresets } from '../options/defaults.js';
@@ -40,10 +41,10 @@ export async function trainModel(flags: ModelValues): Promise<void> {
   const values = await resolveRun('model', modelOptions, flags, defaults);
   const out = values.out!;
   await prepareRunFolder(out, values.resume ?? false);
-  if (values.initial !== undefined) assertExists('--initial', values.initial);
+  const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'model');
   const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
-  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log);
-  else await trainOn(await fromCache(values), values, log);
+  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log, initial);
+  else await trainOn(await fromCache(values), values, log, initial);
 }
 
 async function fromImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
@@ -92,7 +93,13 @@ async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
   };
 }
 
-async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batch>, values: ModelValues, log: RunLog) {
+/** @param initial - file of the weights to start from */
+async function trainOn<Batch extends { labels: Int32Array }>(
+  source: Source<Batch>,
+  values: ModelValues,
+  log: RunLog,
+  initial: string | undefined,
+): Promise<void> {
   const out = values.out!;
   const config = configOf(values, source.latent, source.task.classNames.length);
   const task = createModelTask({
@@ -100,10 +107,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batc
     config,
     rematerialize: values.rematerialize,
     maskGranularity: values.maskGranularity,
-    initial:
-      values.initial === undefined
-        ? undefined
-        : async () => (await loadTokenBridge(values.initial!, { config })).params,
+    initial: initial === undefined ? undefined : async () => (await loadTokenBridge(initial, { config })).params,
   });
   const { imageSize, vaeSha256 } = source;
   const classNames = [...source.task.classNames];

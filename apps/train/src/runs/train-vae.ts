@@ -11,6 +11,7 @@ import {
 } from '@tb/trainer';
 import { loadVae, type Vae, vaePresets } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
+import { findInitialWeights } from '../data/initial-weights.js';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { vaeDefaults } from '../options/defaults.js';
 import { type VaeValues, vaeOptions } from '../options/tables.js';
@@ -26,6 +27,7 @@ export async function trainVae(flags: VaeValues): Promise<void> {
   const values = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);
   const out = values.out!;
   await prepareRunFolder(out, values.resume ?? false);
+  const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'vae');
   const data = await openData(values);
   const engine = await startEngine(values);
   const config = vaePresets[values.preset ?? 'demo'];
@@ -44,7 +46,7 @@ export async function trainVae(flags: VaeValues): Promise<void> {
     openBatches: batchesOf(data.training, values, log.badImage),
     heldOut,
     size,
-    initial: values.initial === undefined ? undefined : () => loadVae(values.initial!, config),
+    initial: initial === undefined ? undefined : () => loadVae(initial, config),
   });
   const metadata = describeWeights({ imageSize: size, classNames: [...data.training.classNames] });
   const options = { ...trainOptionsOf(values, data.training.length, engine.name, values), metadata };

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
 import type { Progress } from '../checkpoint/checkpoint.js';
@@ -36,7 +37,6 @@ export type RunLogOptions = {
 
 /** Opens the log of the run in folder `out`. */
 export function createRunLog({ out, title, config, terminal, now = Date.now }: RunLogOptions): RunLog {
-  mkdirSync(join(out, 'samples'), { recursive: true });
   const path = join(out, 'log.jsonl');
   const line = createStatusLine(terminal, now);
   let events: EventFile | undefined;
@@ -46,6 +46,7 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     appendRecord(path, { event, step, time: new Date(now()).toISOString(), ...values });
   return {
     async begin(progress, steps) {
+      await mkdir(join(out, 'samples'), { recursive: true });
       await truncateRecords(path, progress.step + 1);
       events = createEventFile(out, progress.step, now);
       clock = createClock(progress.step, steps, progress.seconds, now);
