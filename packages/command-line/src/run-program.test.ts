@@ -24,6 +24,10 @@ describe('runProgram', () => {
       'program: a.npz cannot be read: it is damaged, incomplete or of another kind (byte 7: no such thing)\n',
     ],
     [
+      Object.assign(new Error('EACCES: …'), { code: 'EACCES', path: 'a.pth' }),
+      'program: a.pth cannot be used: the system does not permit it\n',
+    ],
+    [
       new Error(Array.from({ length: 12 }, (_, line) => `line ${line}`).join('\n')),
       expect.stringMatching(/^program: line 0\n.*line 7\n {2}… and 4 more; TB_DEBUG=1 shows all\n$/s),
     ],

@@ -1,4 +1,4 @@
-import { FileFormatError } from '@tb/io';
+import { FileFormatError, fileSystemReason } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
 
 /**
@@ -31,6 +31,8 @@ function sentenceOf(error: Error): string {
     const { file, offset, reason } = error;
     return `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`;
   }
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code !== undefined && path !== undefined) return `${path} cannot be used: ${fileSystemReason(error)}`;
   const lines = error.message.replace(/^[a-z]+[A-Z]\w*: /, '').split('\n');
   if (lines.length <= mostLines) return lines.join('\n');
   return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { disposeTree, hostRandom, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
+import { loadLatestCheckpoint, type ParameterShapes, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
@@ -32,6 +32,8 @@ export type TrainOptions = TrainStepOptions & {
   config: Record<string, unknown>;
   /** What the weights of every checkpoint say about themselves (see `describeWeights`). */
   metadata?: Record<string, string>;
+  /** Shapes that the parameters of a checkpoint must have, by dotted name. */
+  shapes?: ParameterShapes;
 };
 
 export type TrainResult = {
@@ -91,7 +93,7 @@ async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<R
 }
 
 async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
-  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'));
+  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'), options.shapes);
   return found && { state: found.state, progress: { ...found.progress, config: options.config } };
 }
 

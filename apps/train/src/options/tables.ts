@@ -78,6 +78,7 @@ export const modelOptions = {
 
 export const featuresOptions = {
   ...dataOptions,
+  imageSize: { ...integer('side of the training pictures in pixels', { min: 32, max: 4096 }), group: 'Pictures' },
   ...runOptions,
   ...engineOptions,
 };

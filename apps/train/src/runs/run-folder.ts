@@ -18,15 +18,27 @@ export async function resolveRun<Table extends Options>(
   const file = config === undefined ? {} : await readConfig(table, config, command);
   const { preset, out } = mergeValues<Table>(file, flags) as { preset?: string; out?: string };
   const folder = out ?? (defaultsOf(preset) as { out?: string }).out!;
-  const stored = resume ? await storedValues(table, folder) : {};
+  const stored = resume ? await storedValues(command, table, folder) : {};
   const named = (mergeValues<Table>(stored, file, flags) as { preset?: string }).preset;
   return mergeValues<Table>(defaultsOf(named), stored, file, flags);
 }
 
-async function storedValues<Table extends Options>(table: Table, out: string): Promise<ValuesOf<Table>> {
+async function storedValues<Table extends Options>(
+  command: string,
+  table: Table,
+  out: string,
+): Promise<ValuesOf<Table>> {
   const progress = await readLatestProgress(join(out, 'checkpoints'));
   if (!progress) throw new UsageError(`--resume: there is no whole checkpoint in ${join(out, 'checkpoints')}`);
-  return checkValues(table, progress.config, `the checkpoint in ${out}`);
+  const { command: startedBy = command, ...values } = progress.config;
+  if (startedBy !== command)
+    throw new UsageError(`--out ${out} holds a run of tb-train ${startedBy}, which tb-train ${command} cannot resume`);
+  return checkValues(table, values, `the checkpoint in ${out}`);
+}
+
+/** What checkpoints and reports keep of a run: `storedValues` reads it. */
+export function storedConfig<Values extends object>(command: string, values: Values) {
+  return { command, ...values };
 }
 
 /** Makes the folder of a run, or says why it cannot be used. */

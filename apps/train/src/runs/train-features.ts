@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
-import { type SmallFeatures, saveSmallFeatures, smallFeatureWidths } from '@tb/metrics';
+import { type SmallFeatures, saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
+import { flattenShapes } from '@tb/nn';
 import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { featuresDefaults } from '../options/defaults.js';
 import { type FeaturesValues, featuresOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
@@ -25,7 +26,12 @@ export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const openBatches = batchesOf(data.training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
   const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
-  const options = { ...trainOptionsOf(values, data.training.length, engine.name, values), metadata };
+  const shapes = flattenShapes(smallFeatureShapes(config));
+  const options = {
+    ...trainOptionsOf(values, data.training.length, engine.name, storedConfig('features', values)),
+    metadata,
+    shapes,
+  };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'features.safetensors');
     await saveSmallFeatures(path, { params: ema as unknown as SmallFeatures, config, classNames });

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
-import { loadTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { flattenShapes } from '@tb/nn';
+import {
+  loadTokenBridge,
+  presets,
+  saveTokenBridge,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from '@tb/tokenbridge';
 import {
   cachedMoments,
   createModelTask,
@@ -22,7 +30,7 @@ import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
 import { modelPresets } from '../options/defaults.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
@@ -112,7 +120,12 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   const { imageSize, vaeSha256 } = source;
   const classNames = [...source.task.classNames];
   const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
-  const options = { ...trainOptionsOf(values, source.samples, tf.getBackend(), values), metadata };
+  const shapes = flattenShapes(tokenBridgeShapes(config));
+  const options = {
+    ...trainOptionsOf(values, source.samples, tf.getBackend(), storedConfig('model', values)),
+    metadata,
+    shapes,
+  };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'model.safetensors');
     const model = { params: ema as unknown as TokenBridge, config };

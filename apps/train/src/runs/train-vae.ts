@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
+import { flattenShapes } from '@tb/nn';
 import {
   calibrateVae,
   createAutoencoder,
@@ -9,13 +10,14 @@ import {
   measureLatents,
   saveVae,
 } from '@tb/trainer';
-import { loadVae, type Vae, vaePresets } from '@tb/vae';
+import { loadVae, type Vae, vaePresets, vaeShapes } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
+import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { vaeDefaults } from '../options/defaults.js';
 import { type VaeValues, vaeOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
@@ -29,9 +31,10 @@ export async function trainVae(flags: VaeValues): Promise<void> {
   await prepareRunFolder(out, values.resume ?? false);
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'vae');
   const data = await openData(values);
-  const engine = await startEngine(values);
   const config = vaePresets[values.preset ?? 'demo'];
   const size = data.training.size;
+  latentSize(size, config); // a size that does not fit is told before the engine starts
+  const engine = await startEngine(values);
   const log = createRunLog({ out, title: 'Autoencoder', config: values, terminal: process.stderr });
   const { threads = 1, validationImages = 256 } = values;
   const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
@@ -49,7 +52,12 @@ export async function trainVae(flags: VaeValues): Promise<void> {
     initial: initial === undefined ? undefined : () => loadVae(initial, config),
   });
   const metadata = describeWeights({ imageSize: size, classNames: [...data.training.classNames] });
-  const options = { ...trainOptionsOf(values, data.training.length, engine.name, values), metadata };
+  const shapes = flattenShapes(vaeShapes(config));
+  const options = {
+    ...trainOptionsOf(values, data.training.length, engine.name, storedConfig('vae', values)),
+    metadata,
+    shapes,
+  };
   await runTraining(task, options, log, async ({ ema }) => {
     const some = await readSome(data.training, calibrationImages, threads);
     const params = ema as Vae;

@@ -22,6 +22,9 @@ export type Progress = {
   config: Record<string, unknown>;
 };
 
+/** Shapes of parameters by their dotted names. */
+export type ParameterShapes = Readonly<Record<string, readonly number[]>>;
+
 const format = 'tokenbridge-checkpoint';
 const folderPattern = /^step-\d{8}$/;
 const files = {
@@ -72,15 +75,21 @@ export async function saveCheckpoint(
   return target;
 }
 
-/** Reads the newest checkpoint below `root` that is whole. */
+/**
+ * Reads the newest checkpoint below `root` that is whole.
+ *
+ * @param shapes - of the parameters, by dotted name; without them any will do
+ * @throws Error when all checkpoints are damaged, or the parameters have other shapes
+ */
 export async function loadLatestCheckpoint(
   root: string,
+  shapes?: ParameterShapes,
 ): Promise<{ state: TrainState; progress: Progress; folder: string; damaged: string[] } | undefined> {
   const damaged: string[] = [];
   for (const name of await listCheckpoints(root)) {
     const folder = join(root, name);
     const damage = await findDamage(folder, format);
-    if (damage === undefined) return { ...(await loadCheckpoint(folder)), folder, damaged };
+    if (damage === undefined) return { ...(await loadCheckpoint(folder, shapes)), folder, damaged };
     damaged.push(`${folder}: ${damage}`);
   }
   if (damaged.length > 0) throw new Error(`no checkpoint in ${root} is whole: ${damaged.join('; ')}`);
@@ -96,14 +105,30 @@ export async function readLatestProgress(root: string): Promise<Progress | undef
   return undefined;
 }
 
-async function loadCheckpoint(folder: string): Promise<{ state: TrainState; progress: Progress }> {
+async function loadCheckpoint(
+  folder: string,
+  shapes?: ParameterShapes,
+): Promise<{ state: TrainState; progress: Progress }> {
   const read = async (file: string): Promise<HostTensors> => (await readSafetensors(join(folder, file))).tensors;
+  const model = await read(files.model);
+  if (shapes) assertSameShapes(shapes, model, folder);
   const state = {
-    params: treeFromHost(await read(files.model)),
+    params: treeFromHost(model),
     ema: treeFromHost(await read(files.ema)),
     optimizer: treeFromHost(await read(files.optimizer)),
   } as TrainState;
   return { state, progress: await readProgress(folder) };
+}
+
+function assertSameShapes(shapes: ParameterShapes, model: HostTensors, folder: string): void {
+  const text = (shape: readonly number[] | undefined) => (shape ? `[${shape.join(', ')}]` : 'absent');
+  const names = Object.keys({ ...shapes, ...model });
+  const wrong = names.find((name) => text(shapes[name]) !== text(model[name]?.shape));
+  if (wrong === undefined) return;
+  throw new Error(
+    `checkpoint ${folder} is of a model of other sizes, which a resumed run cannot change: ${wrong} must be ` +
+      `${text(shapes[wrong])}, got ${text(model[wrong]?.shape)}`,
+  );
 }
 
 async function readProgress(folder: string): Promise<Progress> {

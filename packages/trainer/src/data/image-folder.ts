@@ -91,7 +91,7 @@ async function assertReadable(folder: string, paths: readonly string[]): Promise
       );
     if (readable) return;
   }
-  const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `${paths.length} files that are no readable images`;
+  const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `only unreadable ones (${paths.length})`;
   throw new Error(`openImageFolder: class folder ${folder} must hold a readable image, got ${found}`);
 }
 
