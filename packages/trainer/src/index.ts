@@ -10,7 +10,7 @@ export { createDecodePool, type DecodePool } from './data/decode-pool.js';
 export { encodePng } from './data/encode-png.js';
 export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './data/image-batches.js';
 export { type ImageFolderOptions, openImageFolder } from './data/image-folder.js';
-export { type ImageGridOptions, imageGrid } from './data/image-grid.js';
+export { type ImageGridOptions, imageGrid, zoomTo } from './data/image-grid.js';
 export type { BadImage, ImageSource, SampleRequest } from './data/image-source.js';
 export { imagesToTensor, tensorToImages } from './data/image-tensors.js';
 export { type LatentBatch, openLatentBatches, readHeldOutLatents } from './data/latent-batches.js';

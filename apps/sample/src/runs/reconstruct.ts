@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/trainer';
+import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
@@ -67,8 +67,7 @@ function tableRow(name: string, { range, levels, psnr, ssim, outOfRange }: Compa
   return [name, ...kind, fixed(psnr, 2), fixed(ssim, 4), percent(outOfRange)];
 }
 
-/** Pictures are shown at least this wide, so that a caption fits above them. */
-const captionWidth = 144;
+const shownWidth = 144;
 
 /** A row per picture and range: original, autoencoder alone, then the levels. */
 function drawGrid(
@@ -88,7 +87,7 @@ function drawGrid(
     {
       columns: levels.length + 2,
       captions: cells.map(({ caption }) => caption),
-      zoom: Math.max(1, Math.ceil(captionWidth / results[0].fitted.picture.width)),
+      zoom: zoomTo(results[0].fitted.picture, shownWidth),
     },
   );
 }

@@ -1,12 +1,14 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { lossChart } from './chart.js';
 import { crc32c } from './crc32c.js';
 import { formatDuration } from './format.js';
 import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
 import { createProgressLine } from './progress-line.js';
 import { renderReport } from './report.js';
+import { createRunLog } from './run-log.js';
 import { createStatusLine } from './status-line.js';
 import { createEventFile } from './tensorboard.js';
 import { formatTrainingStatus } from './training-status.js';
@@ -30,6 +32,17 @@ describe('createEventFile', () => {
       '1a00000000000000129bd82d0900000040fc54d94110082a0d0a0b0a046c6f7373150000c03fa726664d',
     ];
     expect(readFileSync(events.path).toString('hex')).toBe(expected.join(''));
+  });
+});
+
+describe('createRunLog', () => {
+  it('starts the events of a resumed run behind its last step', async () => {
+    const out = newFolder();
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    await log.begin({ step: 8, retries: 0, smoothedLoss: 1, seconds: 1, seed: 0, config: {} }, 12);
+    const [events] = readdirSync(out).filter((file) => file.startsWith('events'));
+    const sessionStartAtNine = '10093a020801'; // TensorBoard drops earlier events from step 9 on
+    expect(readFileSync(join(out, events)).toString('hex')).toContain(sessionStartAtNine);
   });
 });
 
@@ -83,6 +96,27 @@ describe('the status line', () => {
 
   it('tells durations in two units', () => {
     expect([3, 65, 7380, 90000].map(formatDuration)).toEqual(['3s', '1m05s', '2h03m', '1d01h']);
+  });
+});
+
+describe('lossChart', () => {
+  it.each([
+    [
+      [4.9987, 4.9991],
+      ['4.9987', '4.9988', '4.9989', '4.999', '4.9991'],
+    ],
+    [
+      [0, 8],
+      ['0', '2', '4', '6', '8'],
+    ],
+    [
+      [1e-6, 5e-6],
+      ['1.0e-6', '2.0e-6', '3.0e-6', '4.0e-6', '5.0e-6'],
+    ],
+  ])('labels its axis from %j so that no two ticks look alike', ([low, high], ticks) => {
+    const points = [low, ...Array.from({ length: 99 }, () => high)].map((y, x) => ({ x, y }));
+    const labels = [...lossChart([{ points, colour: 'red' }]).matchAll(/text-anchor="end">([^<]+)</g)];
+    expect(labels.slice(0, 5).map(([, text]) => text)).toEqual(ticks);
   });
 });
 

@@ -56,7 +56,7 @@ function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]):
   const points = (records: readonly LogRecord[], name: string) =>
     records.map((record) => ({ x: record.step, y: Number(record[name]) })).filter(({ y }) => Number.isFinite(y));
   const charts = [
-    `<h2>Loss</h2>${lossChart([
+    `<h2>Loss: of each step (light), smoothed (dark)</h2>${lossChart([
       { points: points(steps, 'loss'), colour: '#c8d6e5' },
       { points: points(steps, 'smoothedLoss'), colour: '#1f5fa8' },
     ])}`,

@@ -48,7 +48,7 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     async begin(progress, steps) {
       await mkdir(join(out, 'samples'), { recursive: true });
       await truncateRecords(path, progress.step + 1);
-      events = createEventFile(out, progress.step, now);
+      events = createEventFile(out, progress.step + 1, now);
       clock = createClock(progress.step, steps, progress.seconds, now);
       record('begin', progress.step, { steps });
     },
