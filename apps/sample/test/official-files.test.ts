@@ -53,7 +53,7 @@ describe('tb-sample with official files', () => {
     expect([code, stdout]).toEqual([0, `overview: ${grid}\n`]);
     const unknown = await runCommand(...generate, '--classes', '2-5');
     expect(unknown.stderr).toMatch(/the model has the classes 0 to 4, got "2-5"/);
-    const narrow = await runCommand('generate', '--model', checkpoint, '--vae', vae);
+    const narrow = await runCommand('generate', '--model', checkpoint, '--vae', vae, ...quick);
     expect(narrow.stderr).toMatch(
       /--model .*\.pth needs --model-config.*how many attention heads a backbone 32 wide has/,
     );
@@ -64,11 +64,13 @@ describe('tb-sample with official files', () => {
     const { tensors } = await readSafetensors(goldenPath('vae', 'vae.safetensors'));
     const { 'decoder.conv_in.weight': _, ...others } = tensors;
     await writeTorchCheckpoint(other, { state_dict: others });
-    const swapped = await runCommand('reconstruct', goldenPath('crop', 'astronaut_64.png'), '--vae', checkpoint);
+    const picture = goldenPath('crop', 'astronaut_64.png');
+    const reconstruct = (weights: string) => runCommand('reconstruct', picture, '--backend', 'wasm', '--vae', weights);
+    const swapped = await reconstruct(checkpoint);
     expect(swapped.stderr).toMatch(/checkpoint-last\.pth: .*no autoencoder has these weights/);
-    const damaged = await runCommand('reconstruct', goldenPath('crop', 'astronaut_64.png'), '--vae', other);
+    const damaged = await reconstruct(other);
     expect(damaged.stderr).toMatch(/missing decoder\.conv_in\.weight/);
-    const model = await runCommand('generate', '--model', vae, '--vae', vae);
+    const model = await runCommand('generate', '--model', vae, '--vae', vae, ...quick);
     expect(model.stderr).toMatch(/^tb-sample: .*vae\.pth: no part is named "model_ema"/m);
     expect([swapped.code, damaged.code, model.code]).toEqual([1, 1, 1]);
   });

@@ -77,10 +77,12 @@ describe('runs of tb-train', () => {
     const about = { classNames: ['ant', 'bee', 'cat'], imageSize: 32, vaeSha256: await fileSha256(vae) };
     const metadata = describeWeights({ modelConfig: own, ...about });
     const folder = await writeCheckpoint(20, { model: 1, ema: 2 }, metadata);
-    const { params, ...loaded } = await loadModel(folder, undefined);
-    disposeTree(params as unknown as Tree<tf.Tensor>);
     const { classNames, vaeSha256 } = about;
-    expect(loaded).toMatchObject({ config: own, classNames, vaeSha256, vaeCandidates: [vae] });
+    for (const named of [folder, join(folder, 'ema.safetensors')]) {
+      const { params, ...loaded } = await loadModel(named, undefined);
+      disposeTree(params as unknown as Tree<tf.Tensor>);
+      expect(loaded).toMatchObject({ config: own, classNames, vaeSha256, vaeCandidates: [vae] });
+    }
     const { stdout } = await runCommand('inspect', folder, '--no-tensors');
     expect(stdout).toMatch(/classes +3: ant, bee, cat\n/);
     expect(stdout).toMatch(/pictures +32 × 32 pixels\n/);

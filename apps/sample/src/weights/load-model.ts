@@ -69,7 +69,8 @@ async function loadFile(path: string, set: WeightSet | undefined, configPath?: s
   const chosen = hasTwoSets ? (set ?? 'ema') : undefined;
   const given = configPath === undefined ? undefined : await readModelConfig(configPath);
   const { params, config } = await loadWeights(path, { ema: chosen === 'ema', config: given });
-  const vaeCandidates = await listVaeCandidates(dirname(path));
+  const folder = dirname(path);
+  const vaeCandidates = await listVaeCandidates(isCheckpoint(folder) ? runOf(folder) : folder);
   return { params, config, path, sha256, set: chosen, classNames, vaeSha256, vaeCandidates };
 }
 
@@ -90,10 +91,12 @@ async function loadCheckpoint(folder: string, set: WeightSet): Promise<LoadedMod
   const { sha256, ...own } = await readWeightsInfo(path);
   const config = own.modelConfig ?? (await configOfCheckpoint(path, progress));
   const { params } = await loadTokenBridge(path, { config });
-  const run = join(checkpoint, '..', '..');
+  const run = runOf(checkpoint);
   const { classNames, vaeSha256 } = own.classNames ? own : await infoOfFinishedRun(run);
   return { params, config, path, sha256, set, classNames, vaeSha256, vaeCandidates: await listVaeCandidates(run) };
 }
+
+const runOf = (checkpoint: string) => join(checkpoint, '..', '..');
 
 /** Checkpoints of earlier versions say little; the weights that their run ended with say the rest. */
 async function infoOfFinishedRun(run: string): Promise<WeightsInfo> {
