@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileSha256, writeSafetensors } from '@tb/io';
 import { disposeTree, randomKey, type Tree, useBackend } from '@tb/runtime';
 import { initTokenBridge, presets, type TokenBridgeConfig } from '@tb/tokenbridge';
@@ -35,7 +35,10 @@ async function writeCheckpoint(step: number, seeds: { model: number; ema: number
     await writeSafetensors(join(folder, `${part}.safetensors`), await readTree(params), { metadata });
     disposeTree([params, key]);
   }
-  await writeFile(join(folder, 'progress.json'), JSON.stringify({ step, config: { preset: 'tiny', levels: 12, vae } }));
+  await writeFile(
+    join(folder, 'progress.json'),
+    JSON.stringify({ step, config: { preset: 'tiny', levels: 12, vae: dirname(vae) } }),
+  );
   const files = ['model.safetensors', 'ema.safetensors', 'optimizer.safetensors', 'progress.json'];
   await writeManifest(folder, 'tokenbridge-checkpoint', files);
   return folder;
@@ -44,7 +47,8 @@ async function writeCheckpoint(step: number, seeds: { model: number; ema: number
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'tb-sample-'));
   run = join(root, 'run');
-  vae = join(root, 'somewhere.safetensors');
+  await mkdir(join(root, 'somewhere'));
+  vae = join(root, 'somewhere', 'vae.safetensors');
   await writeFile(vae, 'an autoencoder');
   await useBackend('wasm');
 });

@@ -2,11 +2,12 @@ import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
+import { createAutoencoder, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
 import { type Fitted, fitPicture } from '../reconstruction/fit.js';
+import { readPicture } from '../reconstruction/read-picture.js';
 import { fixed, percent, textTable } from '../text-table.js';
 import { demoWeights } from '../weights/demo-weights.js';
 
@@ -14,7 +15,7 @@ import { demoWeights } from '../weights/demo-weights.js';
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
   for (const path of paths) assertExists('picture', path);
   await prepareFile('--grid', values.grid!);
-  const pictures = await readPictures(paths);
+  const pictures = await Promise.all(paths.map(readPicture));
   await startEngine(values);
   const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
   const size = values.imageSize ?? imageSize ?? config.resolution;
@@ -38,16 +39,6 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   );
   await writeFileAtomic(values.grid!, await encodePng(drawGrid(names, results, values)));
   console.log(`side by side: ${values.grid}`);
-}
-
-async function readPictures(paths: readonly string[]): Promise<Pixels[]> {
-  return Promise.all(
-    paths.map((path) =>
-      decodeImage(path).catch((error: Error) => {
-        throw new UsageError(`picture ${path} cannot be read: ${error.message}`);
-      }),
-    ),
-  );
 }
 
 function resultTable(names: readonly string[], results: readonly Comparison[][]): string {

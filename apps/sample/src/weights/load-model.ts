@@ -106,8 +106,9 @@ async function infoOfFinishedRun(run: string): Promise<WeightsInfo> {
 /** Where the autoencoder of a run may be: where its options say, beside it, or in a run of the usual name. */
 async function listVaeCandidates(run: string): Promise<string[]> {
   const { vae } = await optionsOfRun(run);
+  const named = typeof vae === 'string' ? [vae, join(vae, 'vae.safetensors')] : [];
   const usual = [join(run, 'vae.safetensors'), join(run, '..', 'vae', 'vae.safetensors')];
-  return [...(typeof vae === 'string' ? [vae] : []), ...usual].filter((path) => existsSync(path));
+  return [...named, ...usual].filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
 /**

@@ -13,7 +13,7 @@ export const modelCommand = tableCommand('model', modelOptions, modelPresets.tin
 The defaults above are those of --preset tiny; base, large and huge have those of the paper's Table 4.
 
 Examples:
-  tb-train model --data photos --crops --image-size 64 --vae runs/vae/vae.safetensors --out runs/model
+  tb-train model --data photos --crops --image-size 64 --vae runs/vae --out runs/model
   tb-train model --cache runs/cache --preset large --out runs/large --backend xla
   tb-train model --out runs/model --resume
 

@@ -70,7 +70,7 @@ describe('decodeImage', () => {
 
   it('refuses damaged files', async () => {
     const whole = await halves().resize(200, 200).jpeg().toBuffer();
-    await expect(decodeImage(whole.subarray(0, whole.length / 2))).rejects.toThrow();
+    await expect(decodeImage(whole.subarray(0, whole.length / 2))).rejects.toThrow(/^[^\n]+$/);
     await expect(decodeImage(Buffer.from('no image'))).rejects.toThrow();
   });
 });

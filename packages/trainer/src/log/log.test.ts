@@ -56,19 +56,21 @@ describe('the JSON log', () => {
 });
 
 describe('the status line', () => {
-  const collect = (isTTY: boolean) => {
-    const terminal = { isTTY, text: '', write: (more: string) => (terminal.text += more) };
+  const collect = (isTTY: boolean, columns?: number) => {
+    const terminal = { isTTY, columns, text: '', write: (more: string) => (terminal.text += more) };
     return terminal;
   };
 
   it('rewrites itself on a terminal', () => {
-    const terminal = collect(true);
+    const terminal = collect(true, 90);
     const line = createStatusLine(terminal);
     const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
     line.show(formatTrainingStatus({ ...status, step: 1 }));
     line.show(formatTrainingStatus({ ...status, step: 2 }));
     expect(terminal.text.split('\r')).toHaveLength(3);
     expect(terminal.text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+    line.show('x'.repeat(100));
+    expect(terminal.text.endsWith(`\r\x1b[2K${'x'.repeat(89)}`)).toBe(true);
   });
 
   it('is an ordinary line now and then elsewhere, with the speed of what is new', () => {

@@ -1,5 +1,5 @@
 /** The part of a stream that the line needs; `process.stderr` has it. */
-export type Terminal = { isTTY?: boolean; write(text: string): unknown };
+export type Terminal = { isTTY?: boolean; columns?: number; write(text: string): unknown };
 
 /** One status line that rewrites itself on a terminal, and becomes an ordinary line now and then elsewhere. */
 export type StatusLine = {
@@ -18,8 +18,8 @@ export function createStatusLine(stream: Terminal, now: () => number = Date.now)
   let printedAt = Number.NEGATIVE_INFINITY;
   return {
     show(status, isLast = false) {
-      last = status;
-      if (stream.isTTY) stream.write(`\r\x1b[2K${status}`);
+      last = status.slice(0, (stream.columns ?? Number.POSITIVE_INFINITY) - 1); // a line that wraps cannot be rewritten
+      if (stream.isTTY) stream.write(`\r\x1b[2K${last}`);
       else if (isLast || now() - printedAt >= secondsBetweenLines * 1000) {
         stream.write(`${status}\n`);
         printedAt = now();
