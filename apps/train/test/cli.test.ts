@@ -152,7 +152,7 @@ describe('tb-train', () => {
     ],
     [
       'missing weights',
-      ['model', '--data', images, '--vae', '/nowhere.safetensors', '--out', join(folder, 'x5')],
+      ['model', '--data', images, ...small, '--vae', '/nowhere.safetensors', '--out', join(folder, 'x5')],
       /--vae \/nowhere.safetensors does not exist/,
     ],
     [

@@ -17,6 +17,14 @@ export {
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
 export { packageVersion } from './package-version.js';
-export { checkValues, mergeValues, parseFlags, suggestion, UsageError } from './resolve.js';
+export {
+  checkValues,
+  mergeValues,
+  parseFlags,
+  type Resolved,
+  suggestion,
+  UsageError,
+  withDefaults,
+} from './resolve.js';
 export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';

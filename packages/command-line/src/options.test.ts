@@ -15,6 +15,7 @@ import {
   text,
   toggle,
   UsageError,
+  withDefaults,
 } from './index.js';
 
 const table = {
@@ -63,6 +64,14 @@ describe('options', () => {
     expect(mergeValues<typeof table>({ rate: 1, name: 'a' }, { rate: undefined, name: 'b' })).toEqual({
       rate: 1,
       name: 'b',
+    });
+  });
+
+  it('fills in defaults under everything else', () => {
+    expect(withDefaults({ rate: 1, kind: 'linear' }, { rate: undefined }, { kind: 'gaussian', name: 'a' })).toEqual({
+      rate: 1,
+      kind: 'gaussian',
+      name: 'a',
     });
   });
 

@@ -3,12 +3,13 @@ import {
   engineOptions,
   integer,
   list,
-  mergeValues,
   number,
+  type Resolved,
   tableCommand,
   text,
   toggle,
   type ValuesOf,
+  withDefaults,
 } from '@tb/command-line';
 import { vaeOption } from './vae-option.js';
 
@@ -42,8 +43,6 @@ const generateOptions = {
   npz: text("file for ADM's evaluator; needs --out", 'file.npz'),
 };
 
-export type GenerateValues = ValuesOf<typeof generateOptions>;
-
 const generateDefaults = {
   backend: 'auto',
   precision: 'bf16',
@@ -55,11 +54,13 @@ const generateDefaults = {
   order: 'random',
   seed: 0,
   batch: 10,
-} as const satisfies GenerateValues;
+} as const satisfies ValuesOf<typeof generateOptions>;
+
+export type GenerateValues = Resolved<ValuesOf<typeof generateOptions>, typeof generateDefaults>;
 
 export const generateCommand = tableCommand('generate', generateOptions, generateDefaults, async (flags) => {
   const { makePictures } = await import('../runs/make-pictures.js');
-  await makePictures(mergeValues<typeof generateOptions>(generateDefaults, flags));
+  await makePictures(withDefaults(generateDefaults, flags));
 })
   .description('Generate pictures of classes')
   .addHelpText(

@@ -2,11 +2,12 @@ import {
   choice,
   engineOptions,
   integer,
-  mergeValues,
   numbers,
+  type Resolved,
   tableCommand,
   text,
   type ValuesOf,
+  withDefaults,
 } from '@tb/command-line';
 import { vaeOption } from './vae-option.js';
 
@@ -27,15 +28,15 @@ const reconstructOptions = {
   grid: text('the pictures side by side', 'file.png'),
 };
 
-export type ReconstructValues = ValuesOf<typeof reconstructOptions>;
-
 const reconstructDefaults = {
   backend: 'auto',
   levels: [8, 16, 32, 64],
   ranges: [5],
   fit: 'crop',
   grid: 'reconstructions.png',
-} as const satisfies ReconstructValues;
+} as const satisfies ValuesOf<typeof reconstructOptions>;
+
+export type ReconstructValues = Resolved<ValuesOf<typeof reconstructOptions>, typeof reconstructDefaults>;
 
 export const reconstructCommand = tableCommand(
   'reconstruct',
@@ -43,7 +44,7 @@ export const reconstructCommand = tableCommand(
   reconstructDefaults,
   async (flags, images) => {
     const { reconstruct } = await import('../runs/reconstruct.js');
-    await reconstruct(images, mergeValues<typeof reconstructOptions>(reconstructDefaults, flags));
+    await reconstruct(images, withDefaults(reconstructDefaults, flags));
   },
 )
   .argument('<images...>', 'pictures: JPEG, PNG or WebP')

@@ -30,9 +30,10 @@ export function createSampler(
   const decodeLatents = createDecoder(vae.config);
   const isCompiled = tf.getBackend() === 'xla';
   const decode = async (latents: tf.Tensor4D): Promise<Pixels[]> => {
-    const images = tf.tidy(() => decodeLatents(vae.params, tf.div(latents, vae.config.latentScale)));
+    const scaled = tf.div(latents, vae.config.latentScale) as tf.Tensor4D;
+    const images = decodeLatents(vae.params, scaled);
     const pictures = await tensorToImages(images);
-    images.dispose();
+    tf.dispose([scaled, images]);
     return pictures;
   };
   return async (jobs, size, signal, onProgress) => {

@@ -35,7 +35,7 @@ async function evaluateSets(samples: string, reference: string, values: Evaluate
     resamples: values.resamples,
     allowLossy: values.allowLossy,
     workFolder: values.resume,
-    random: hostRandom(values.seed!).uniform,
+    random: hostRandom(values.seed).uniform,
     onProgress: showProgress,
   });
   return { text: reportText(report), report };

@@ -14,7 +14,7 @@ import { demoWeights } from '../weights/demo-weights.js';
 /** `tb-sample reconstruct`, with every option filled in that has a default. */
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
   for (const path of paths) assertExists('picture', path);
-  await prepareFile('--grid', values.grid!);
+  await prepareFile('--grid', values.grid);
   const pictures = await Promise.all(paths.map(readPicture));
   await startEngine(values);
   const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
@@ -24,10 +24,10 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
     throw new UsageError(`--image-size must be a multiple of ${factor}, by which the autoencoder shrinks, got ${size}`);
 
   const autoencoder = createAutoencoder(config, size);
-  const variants = listVariants(values.ranges!, values.levels!);
+  const variants = listVariants(values.ranges, values.levels);
   const results: { fitted: Fitted; comparisons: Comparison[] }[] = [];
   for (const picture of pictures) {
-    const fitted = await fitPicture(picture, size, values.fit!);
+    const fitted = await fitPicture(picture, size, values.fit);
     results.push({ fitted, comparisons: await compareVariants(fitted, variants, autoencoder, params, config) });
   }
   const names = paths.map((each) => basename(each));
@@ -37,7 +37,7 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
       results.map(({ comparisons }) => comparisons),
     ),
   );
-  await writeFileAtomic(values.grid!, await encodePng(drawGrid(names, results, values)));
+  await writeFileAtomic(values.grid, await encodePng(drawGrid(names, results, values)));
   console.log(`side by side: ${values.grid}`);
 }
 
@@ -64,7 +64,7 @@ const shownWidth = 144;
 function drawGrid(
   names: readonly string[],
   results: readonly { fitted: Fitted; comparisons: Comparison[] }[],
-  { ranges = [], levels = [] }: ReconstructValues,
+  { ranges, levels }: ReconstructValues,
 ): Pixels {
   const cells = results.flatMap(({ fitted, comparisons }, place) =>
     ranges.flatMap((range) => {

@@ -54,9 +54,11 @@ export const vaeDefaults = {
   klWeight: 1e-4,
 } as const satisfies VaeValues;
 
+const { flip: _, ...picturesOfCache } = data;
+
 export const cacheDefaults = {
   ...engine,
-  ...data,
+  ...picturesOfCache,
   out: 'runs/cache',
   seed: 0,
   batch: 32,

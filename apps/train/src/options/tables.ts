@@ -15,9 +15,11 @@ export const dataOptions = grouped('Pictures', {
   threads: integer('threads that decode images', { min: 1, max: 256 }),
 });
 
+const configOption = text('file of options, or the name of one that comes with tb-train', 'file');
+
 /** One training run, whatever it trains. */
 export const runOptions = grouped('Training', {
-  config: text('file of options, or the name of one that comes with tb-train', 'file'),
+  config: configOption,
   out: text('folder of the run', 'folder'),
   resume: toggle('continue the run in --out from its newest checkpoint'),
   seed: integer('seed of everything random'),
@@ -83,6 +85,8 @@ export const featuresOptions = {
   ...engineOptions,
 };
 
+const { flip: _, ...picturesOfCache } = dataOptions; // a cache holds both sides of the mirror
+
 export const cacheOptions = {
   out: text('folder of the cache', 'folder'),
   vae: modelOptions.vae,
@@ -90,8 +94,8 @@ export const cacheOptions = {
   seed: integer('of the crops'),
   validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
-  config: text('file of options, or the name of one that comes with tb-train', 'file'),
-  ...dataOptions,
+  config: configOption,
+  ...picturesOfCache,
   ...engineOptions,
 };
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { listenForStop, mergeValues, prepareFolder, UsageError } from '@tb/command-line';
+import { listenForStop, prepareFolder, UsageError, withDefaults } from '@tb/command-line';
 import { type LoadedVae, loadVaeFile, startEngine } from '@tb/command-line/compute';
 import {
   type CachePart,
@@ -20,13 +20,13 @@ import { type CacheValues, cacheOptions } from '../options/tables.js';
 /** `tb-train cache` with the flags that were given. A signal ends it between two batches, and keeps what is encoded. */
 export async function makeCache(flags: CacheValues): Promise<void> {
   const file = flags.config === undefined ? {} : await readConfig(cacheOptions, flags.config, 'cache');
-  const values = mergeValues<typeof cacheOptions>(cacheDefaults, file, flags);
-  const { out = 'runs/cache', batch = 32, badLimit = 0.05, validationImages = 1024 } = values;
+  const values = withDefaults(cacheDefaults, file, flags);
+  const { out, batch, badLimit, validationImages } = values;
   await prepareCacheFolder(out);
   const { training, validation } = await openData(values);
   await startEngine(values);
   const vae = await loadVaeFile(values.vae);
-  const pool = createDecodePool(values.threads ?? 1);
+  const pool = createDecodePool(values.threads);
   const stop = listenForStop('stopping after this batch; once more ends at once');
   const partOf = (source: ImageSource): CachePart => ({
     origin: originOf(source, vae),
@@ -35,7 +35,7 @@ export async function makeCache(flags: CacheValues): Promise<void> {
   const heldOut = validation && partOf(firstPictures(validation, validationImages));
   try {
     const parts = { training: partOf(training), heldOut };
-    const counts = await writeLatentCache(out, infoOf(training, vae), parts, values.samplesPerShard ?? 4096);
+    const counts = await writeLatentCache(out, infoOf(training, vae), parts, values.samplesPerShard);
     const kept = counts.heldOut > 0 ? `, and ${counts.heldOut} to validate on` : '';
     console.error(`${counts.training} pictures and their mirror images in ${out}${kept}`);
   } catch (error) {

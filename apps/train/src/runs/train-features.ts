@@ -13,16 +13,15 @@ import { runTraining } from './run-training.js';
 /** `tb-train features` with the flags that were given. */
 export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const values = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
-  const out = values.out!;
-  await prepareRunFolder(out, values.resume ?? false);
+  const { out, threads } = values;
+  await prepareRunFolder(out, values.resume);
   const data = await openData(values);
   const engine = await startEngine(values);
   const size = data.training.size;
   const classNames = data.training.classNames;
   const config = { classes: classNames.length, imageSize: size, widths: smallFeatureWidths };
   const log = createRunLog({ out, title: 'Feature network', config: values, terminal: process.stderr });
-  const { threads = 1, validationImages = 256 } = values;
-  const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
+  const heldOut = data.validation ? await readSome(data.validation, values.validationImages, threads) : [];
   const openBatches = batchesOf(data.training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
   const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });

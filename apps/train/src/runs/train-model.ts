@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { UsageError } from '@tb/command-line';
+import { type Resolved, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import {
@@ -43,23 +43,25 @@ type Source<Batch extends { labels: Int32Array }> = {
   vaeSha256: string;
 };
 
+type Run = Resolved<ModelValues, (typeof modelPresets)[keyof typeof modelPresets]>;
+
 /** `tb-train model` with the flags that were given. */
 export async function trainModel(flags: ModelValues): Promise<void> {
   const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
   const values = await resolveRun('model', modelOptions, flags, defaults);
-  const out = values.out!;
-  await prepareRunFolder(out, values.resume ?? false);
+  const { out } = values;
+  await prepareRunFolder(out, values.resume);
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'model');
   const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
   if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log, initial);
-  else await trainOn(await fromCache(values), values, log, initial);
+  else await trainOn(await fromCache(values.cache, values), values, log, initial);
 }
 
-async function fromImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
+async function fromImages(values: Run, log: RunLog): Promise<Source<ImageBatch>> {
   const data = await openData(values);
   await startEngine(values);
   const vae = await loadVaeFile(values.vae);
-  const { threads = 1, validationImages = 256 } = values;
+  const { threads, validationImages } = values;
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, data.training.size),
@@ -76,14 +78,14 @@ async function fromImages(values: ModelValues, log: RunLog): Promise<Source<Imag
   };
 }
 
-async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
-  const cache = await openLatentCache(values.cache!);
+async function fromCache(folder: string, values: Run): Promise<Source<LatentBatch>> {
+  const cache = await openLatentCache(folder);
   await startEngine(values);
   const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
   if (vae && vae.sha256 !== cache.vaeSha256) {
-    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
+    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${folder} was made with`);
   }
-  const { batch = 64, seed = 0, flip = true, validationImages = 256 } = values;
+  const { batch, seed, flip, validationImages } = values;
   const [height, width, channels] = cache.latentShape;
   return {
     task: {
@@ -104,11 +106,10 @@ async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
 /** @param initial - file of the weights to start from */
 async function trainOn<Batch extends { labels: Int32Array }>(
   source: Source<Batch>,
-  values: ModelValues,
+  values: Run,
   log: RunLog,
   initial: string | undefined,
 ): Promise<void> {
-  const out = values.out!;
   const config = configOf(values, source.latent, source.task.classNames.length);
   const task = createModelTask({
     ...source.task,
@@ -127,26 +128,27 @@ async function trainOn<Batch extends { labels: Int32Array }>(
     shapes,
   };
   await runTraining(task, options, log, async ({ ema }) => {
-    const path = join(out, 'model.safetensors');
+    const path = join(values.out, 'model.safetensors');
     const model = { params: ema as unknown as TokenBridge, config };
     await saveTokenBridge(path, model, { dtype: values.half ? 'F16' : 'F32', metadata });
     return [`model: ${path}`];
   });
 }
 
-/** The preset, fitted to the data's latents and classes. */
-function configOf(values: ModelValues, latent: TokenBridgeConfig['latent'], classes: number): TokenBridgeConfig {
-  const preset: TokenBridgeConfig = presets[values.preset ?? 'tiny'];
-  const { dropout, labelDropout, levels } = values;
+/** The preset, fitted to the data's latents and classes. Of another number of channels than the preset's none comes first. */
+function configOf(
+  { preset, dropout, labelDropout, levels }: Run,
+  latent: TokenBridgeConfig['latent'],
+  classes: number,
+): TokenBridgeConfig {
+  const { channelOrder, quantizer, training, ...sizes }: TokenBridgeConfig = presets[preset];
+  const hasOrder = channelOrder.length === latent.channels;
   return {
-    ...preset,
+    ...sizes,
     latent,
     classes,
-    quantizer: { ...preset.quantizer, ...(levels !== undefined && { levels }) },
-    training: {
-      ...preset.training,
-      ...(dropout !== undefined && { attentionDropout: dropout, projectionDropout: dropout }),
-      ...(labelDropout !== undefined && { labelDropout }),
-    },
+    channelOrder: hasOrder ? channelOrder : Array.from({ length: latent.channels }, (_, channel) => channel),
+    quantizer: { ...quantizer, levels },
+    training: { ...training, attentionDropout: dropout, projectionDropout: dropout, labelDropout },
   };
 }
