@@ -15,6 +15,7 @@ import {
   text,
   toggle,
   UsageError,
+  type ValuesOf,
   withDefaults,
 } from './index.js';
 
@@ -68,11 +69,9 @@ describe('options', () => {
   });
 
   it('fills in defaults under everything else', () => {
-    expect(withDefaults({ rate: 1, kind: 'linear' }, { rate: undefined }, { kind: 'gaussian', name: 'a' })).toEqual({
-      rate: 1,
-      kind: 'gaussian',
-      name: 'a',
-    });
+    const layers: ValuesOf<typeof table>[] = [{ rate: undefined }, { kind: 'gaussian', name: 'a' }];
+    const { rate, kind, name } = withDefaults({ rate: 1, kind: 'linear' }, ...layers);
+    expect([rate.toFixed(1), kind, name]).toEqual(['1.0', 'gaussian', 'a']); // the type knows that there is a rate
   });
 
   it('suggests what is near and nothing else', () => {

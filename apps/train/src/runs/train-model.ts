@@ -135,7 +135,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   });
 }
 
-/** The preset, fitted to the data's latents and classes. Of another number of channels than the preset's none comes first. */
+/** The preset, fitted to the data's latents and classes. Where these have other channels than the preset's, they come in their own order. */
 function configOf(
   { preset, dropout, labelDropout, levels }: Run,
   latent: TokenBridgeConfig['latent'],
