@@ -9,7 +9,6 @@ import { version } from './version.js';
 export const program = new Command('tb-sample')
   .description('Make pictures with TokenBridge, and look at what they are made of.')
   .version(version)
-  .showHelpAfterError('(tb-sample <command> --help lists the options)')
   .addHelpText(
     'after',
     `

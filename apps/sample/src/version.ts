@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '@tb/command-line';
 
-/** Of this package; its manifest lies one folder above, in the sources as in the built file. */
-export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+export const version = packageVersion(import.meta.url);

@@ -73,14 +73,15 @@ describe('tb-sample', () => {
     const cache = join(root, 'cache');
     const random = hostRandom(3);
     const info = { classNames: ['a', 'b'], imageSize: 16, latentShape: [4, 4, 4] as [number, number, number] };
-    async function* samples() {
-      for (let label = 0; label < 8; label++) {
+    async function* samplesFrom(first: number) {
+      for (let place = first; place < 8; place++) {
         // Means of variance 1 in channels 0 to 2 and far too wide in channel 3, in both of mirror images.
         const moments = Float32Array.from({ length: 2 * 16 * 8 }, (_, i) => random.normal() * (i % 8 === 3 ? 10 : 1));
-        yield { label: label % 2, moments };
+        yield { label: place % 2, moments, place };
       }
     }
-    await writeLatentCache(cache, { ...info, latentScale: 1, vaeSha256: 'a'.repeat(64) }, samples(), 5);
+    const training = { origin: 'noise', samplesFrom };
+    await writeLatentCache(cache, { ...info, latentScale: 1, vaeSha256: 'a'.repeat(64) }, { training }, 5);
     const codes = join(root, 'codes.tbqc');
     await writeFile(codes, packCodes([0, 1, 2, 3, 0, 1, 2, 3], { levels: 64, shape: [4, 2] }));
     const ofCache = await inspect(cache, '--levels', '32');

@@ -1,7 +1,7 @@
 // A small model on your own folder of class folders, 64 x 64. Copy this file, or pass everything as flags.
 //
 //   command    tb-train vae --data my-images --image-size 64 --steps 5000 --out runs/my-vae
-//              tb-train model --config own-images --data my-images --vae runs/my-vae/vae.safetensors
+//              tb-train model --config own-images --data my-images --vae runs/my-vae
 //   hardware   any; a GPU makes it a matter of minutes
 //   result     runs/own-images/model.safetensors, and samples in runs/own-images/report.html on the way
 import type { ModelConfigFile } from '../src/options/tables.js';

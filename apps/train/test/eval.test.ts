@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { makeImages } from './make-images.js';
-import { runCli } from './run-cli.js';
+import { runCommand } from './run-command.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tb-train-eval-'));
 const images = join(folder, 'images');
@@ -11,10 +11,10 @@ const common = ['--data', images, '--batch', '2', '--backend', 'wasm', '--thread
 const file = (command: string, name: string) => join(folder, command, `${name}.safetensors`);
 
 async function tbTrain(command: string, ...args: string[]): Promise<string> {
-  const { code, output } = await runCli([command, ...common, ...args]);
-  expect(output.slice(-400)).not.toMatch(/^tb-train:/m);
+  const { code, stdout, stderr } = await runCommand([command, ...common, ...args]);
+  expect(stderr).not.toMatch(/^tb-train:/m);
   expect(code).toBe(0);
-  return output;
+  return stdout;
 }
 
 it('measures a model on features of its own data, and judges classes', { timeout: 240_000 }, async () => {
@@ -40,6 +40,6 @@ it('measures a model on features of its own data, and judges classes', { timeout
     settings: { numIter: 2, cfg: 1, seed: 0 },
   });
   expect(Number.isFinite(report.frechetDistance)).toBe(true);
-  const missing = await runCli(['eval', ...common, ...models, '--features', join(folder, 'none.safetensors')]);
-  expect(missing.output).toMatch(/--features .*none\.safetensors does not exist/);
+  const missing = await runCommand(['eval', ...common, ...models, '--features', join(folder, 'none.safetensors')]);
+  expect(missing.stderr).toMatch(/--features .*none\.safetensors does not exist/);
 });

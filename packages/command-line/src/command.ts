@@ -1,5 +1,5 @@
 import { Command, Option as CommanderOption } from 'commander';
-import { flagName, type Options, type ValuesOf } from './options.js';
+import { flagName, type Option, type Options, type ValuesOf } from './options.js';
 import { parseFlags } from './resolve.js';
 
 /**
@@ -15,20 +15,24 @@ export function tableCommand<Table extends Options>(
   action: (flags: ValuesOf<Table>, positional: string[]) => Promise<void>,
 ): Command {
   const command = new Command(name);
-  for (const [key, option] of Object.entries(table)) {
-    const known = (defaults as Record<string, unknown>)[key];
-    const description =
-      known === undefined || known === false ? option.description : `${option.description} (default: ${known})`;
-    const flag = `--${flagName(key)}`;
-    if (option.placeholder) command.addOption(new CommanderOption(`${flag} <${option.placeholder}>`, description));
-    else {
-      command.addOption(new CommanderOption(flag, description));
-      command.addOption(new CommanderOption(`--no-${flagName(key)}`).hideHelp());
-    }
+  // The help lists headings in the order of their first options: what is the command's own comes before what it shares.
+  const options = Object.entries(table).sort(([, a], [, b]) => Number('group' in a) - Number('group' in b));
+  for (const [key, option] of options) {
+    const flag = `--${flagName(key)}${option.placeholder ? ` <${option.placeholder}>` : ''}`;
+    const described = new CommanderOption(flag, describe(key, option, (defaults as Record<string, unknown>)[key]));
+    command.addOption(option.group ? described.helpGroup(`${option.group}:`) : described);
+    if (!option.placeholder) command.addOption(new CommanderOption(`--no-${flagName(key)}`).hideHelp());
   }
   // Commander sets a switch with a --no- form to true when neither is given; only what was typed counts here.
   return command.allowExcessArguments(false).action(async () => {
     const typed = Object.entries(command.opts()).filter(([key]) => command.getOptionValueSource(key) === 'cli');
     await action(parseFlags(table, Object.fromEntries(typed)), command.args);
   });
+}
+
+function describe(key: string, { description }: Option<unknown>, value: unknown): string {
+  if (value === undefined || value === false) return description;
+  return value === true
+    ? `${description} (default; --no-${flagName(key)} turns it off)`
+    : `${description} (default: ${value})`;
 }

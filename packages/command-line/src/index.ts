@@ -1,10 +1,11 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { tableCommand } from './command.js';
 export { type EngineValues, engineOptions } from './engine-options.js';
-export { assertExists } from './input.js';
+export { assertExists, findWeights } from './input.js';
 export {
   choice,
   flagName,
+  grouped,
   integer,
   list,
   number,
@@ -15,6 +16,15 @@ export {
   type ValuesOf,
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
-export { checkValues, mergeValues, parseFlags, suggestion, UsageError } from './resolve.js';
+export { packageVersion } from './package-version.js';
+export {
+  checkValues,
+  mergeValues,
+  parseFlags,
+  type Resolved,
+  suggestion,
+  UsageError,
+  withDefaults,
+} from './resolve.js';
 export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';

@@ -1,23 +1,31 @@
 import { readWeightsInfo } from '@tb/trainer';
-import { loadVae, type Vae, type VaeConfig, vaePresets } from '@tb/vae';
-import { assertExists } from './input.js';
+import { loadVae, readVaeConfig, type Vae, type VaeConfig } from '@tb/vae';
+import { findWeights } from './input.js';
 import { UsageError } from './resolve.js';
 
-export type LoadedVae = { params: Vae; config: VaeConfig; sha256: string };
+export type LoadedVae = {
+  params: Vae;
+  config: VaeConfig;
+  /** The file that was read. */
+  path: string;
+  sha256: string;
+  /** Side in pixels of the pictures it was trained on, where the file tells. */
+  imageSize?: number;
+};
 
 /**
- * Loads the autoencoder that --vae names. Files of tb-train bring their configuration; for others it is the preset.
+ * Loads the autoencoder that --vae names: a run of tb-train, or a file. Files of tb-train bring their configuration; that of
+ * others is told by the shapes of their weights.
  *
- * @throws UsageError when no file is named or it is missing; the loader's own error when weights do not fit
+ * @throws UsageError when nothing is named, it is missing, or it holds something else; the loader's own error when weights do
+ *   not fit
  */
-export async function loadVaeFile(
-  path: string | undefined,
-  preset: keyof typeof vaePresets = 'kl16',
-): Promise<LoadedVae> {
-  if (path === undefined)
+export async function loadVaeFile(named: string | undefined): Promise<LoadedVae> {
+  if (named === undefined)
     throw new UsageError('--vae must name the weights of an autoencoder; tb-train vae makes them');
-  assertExists('--vae', path);
-  const { vaeConfig: config = vaePresets[preset], modelConfig, sha256 } = await readWeightsInfo(path);
+  const path = findWeights('--vae', named, 'vae');
+  const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
   if (modelConfig) throw new UsageError(`--vae ${path} holds a TokenBridge model, not an autoencoder`);
-  return { params: await loadVae(path, config), config, sha256 };
+  const config = vaeConfig ?? (await readVaeConfig(path));
+  return { params: await loadVae(path, config), config, path, sha256, imageSize };
 }

@@ -3,6 +3,7 @@ import {
   checkValues,
   choice,
   flagName,
+  grouped,
   integer,
   list,
   mergeValues,
@@ -14,6 +15,8 @@ import {
   text,
   toggle,
   UsageError,
+  type ValuesOf,
+  withDefaults,
 } from './index.js';
 
 const table = {
@@ -43,6 +46,7 @@ describe('options', () => {
     [{ imageSize: '7' }, '--image-size must be an integer from 8 to 4096, got "7"'],
     [{ imageSize: '' }, '--image-size must be an integer from 8 to 4096, got ""'],
     [{ rate: 'fast' }, '--rate must be a number of at least 0, got "fast"'],
+    [{ rate: 'Infinity' }, '--rate must be a number of at least 0, got "Infinity"'],
     [{ kind: 'round' }, '--kind must be one of gaussian, linear, got "round"'],
     [{ classes: 'a,,b' }, '--classes must be texts with commas between them, got "a,,b"'],
     [{ levels: '8,1' }, '--levels each must be an integer of at least 2, got "8,1"'],
@@ -64,6 +68,12 @@ describe('options', () => {
     });
   });
 
+  it('fills in defaults under everything else', () => {
+    const layers: ValuesOf<typeof table>[] = [{ rate: undefined }, { kind: 'gaussian', name: 'a' }];
+    const { rate, kind, name } = withDefaults({ rate: 1, kind: 'linear' }, ...layers);
+    expect([rate.toFixed(1), kind, name]).toEqual(['1.0', 'gaussian', 'a']); // the type knows that there is a rate
+  });
+
   it('suggests what is near and nothing else', () => {
     expect(suggestion('gras', ['brick', 'grass'])).toBe('; did you mean "grass"?');
     expect(suggestion('television', ['brick', 'grass'])).toBe('');
@@ -80,6 +90,14 @@ describe('tableCommand', () => {
     }).argument('<files...>');
     await command.parseAsync(['a.png', '--no-flip', '--levels', '2,3', 'b.png'], { from: 'user' });
     expect(given).toEqual([{ flip: false, levels: [2, 3] }, ['a.png', 'b.png']]);
-    expect(command.helpInformation()).toMatch(/--rate <number> +rate \(default: 2\)/);
+    const help = command.helpInformation();
+    expect(help).toMatch(/--rate <number> +rate \(default: 2\)/);
+    expect(help).toMatch(/--flip +mirror \(default; --no-flip turns it off\)/);
+  });
+
+  it('lists options under their headings', () => {
+    const own = { ...grouped('Pictures', { size: integer('size') }), name: text('name') };
+    const help = tableCommand('test', own, {}, async () => {}).helpInformation();
+    expect(help).toMatch(/Options:\n +--name <text> .*\n\nPictures:\n +--size <integer>/s);
   });
 });

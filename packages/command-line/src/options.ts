@@ -7,6 +7,8 @@ export type Option<Value> = {
   description: string;
   /** Stands for the value in the help; absent for a switch. */
   placeholder?: string;
+  /** Heading under which the help lists it. */
+  group?: string;
   /** Value of a flag given as text. */
   parse(text: string): Value;
   /** What is wrong with a value from a configuration file or from `parse`, if anything. */
@@ -19,6 +21,11 @@ export type Options = Record<string, Option<unknown>>;
 export type ValuesOf<Table extends Options> = {
   [Name in keyof Table]?: Table[Name] extends Option<infer Value> ? Value : never;
 };
+
+/** The options of a table under a heading of their own in the help. */
+export function grouped<Table extends Options>(group: string, table: Table): Table {
+  return Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, group }])) as Table;
+}
 
 export function text(description: string, placeholder = 'text'): Option<string> {
   return {
@@ -40,7 +47,9 @@ export function number(
     placeholder: 'number',
     parse: (value) => (value.trim() === '' ? Number.NaN : Number(value)),
     problem: (value) =>
-      typeof value === 'number' && value >= min && value <= max ? undefined : `must be a number${rangeText(min, max)}`,
+      Number.isFinite(value) && (value as number) >= min && (value as number) <= max
+        ? undefined
+        : `must be a number${rangeText(min, max)}`,
   };
 }
 

@@ -21,6 +21,9 @@ it('makes folders, and says why it cannot', async () => {
   await expect(prepareFile('--grid', join(root, 'folder'))).rejects.toThrow(
     /must name a file, and a folder has that name/,
   );
+  await expect(prepareFile('--grid', join(root, 'file', 'grid.png'))).rejects.toThrow(
+    /--grid .*grid\.png cannot be written: a file has that name/,
+  );
 });
 
 it('turns the first signal into an abort with its exit code', () => {

@@ -1,6 +1,7 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { fileSystemReason } from '@tb/io';
 import { UsageError } from './resolve.js';
 
 /**
@@ -10,12 +11,7 @@ import { UsageError } from './resolve.js';
  * @throws UsageError when it cannot be used
  */
 export async function prepareFolder(flag: string, folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
-  } catch (error) {
-    throw new UsageError(`${flag} ${folder} cannot be written: ${reasonOf(error)}`);
-  }
+  await makeFolder(folder, `${flag} ${folder}`);
 }
 
 /**
@@ -24,14 +20,22 @@ export async function prepareFolder(flag: string, folder: string): Promise<void>
  * @throws UsageError when its folder cannot be used or a folder has its name
  */
 export async function prepareFile(flag: string, file: string): Promise<void> {
-  await prepareFolder(flag, dirname(file));
+  await makeFolder(dirname(file), `${flag} ${file}`);
   const existing = await stat(file).catch(() => undefined);
   if (existing?.isDirectory()) throw new UsageError(`${flag} ${file} must name a file, and a folder has that name`);
 }
 
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'writing there is not permitted';
-  if (code === 'EEXIST' || code === 'ENOTDIR') return 'a file has that name';
-  return message;
+async function makeFolder(folder: string, named: string): Promise<void> {
+  try {
+    // The system's reason for not making a folder may hide that its parent cannot be written.
+    await access(nearestExisting(folder), constants.W_OK);
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new UsageError(`${named} cannot be written: ${fileSystemReason(error)}`);
+  }
+}
+
+function nearestExisting(path: string): string {
+  const parent = dirname(path);
+  return existsSync(path) || parent === path ? path : nearestExisting(parent);
 }

@@ -17,6 +17,17 @@ export function mergeValues<Table extends Options>(...layers: readonly ValuesOf<
   return merged as ValuesOf<Table>;
 }
 
+/** Values in which every option is there that has a default. */
+export type Resolved<Values, Defaults> = Values & Required<Pick<Values, keyof Defaults & keyof Values>>;
+
+/** Defaults, and the values that override them, later ones first. */
+export function withDefaults<Values extends object, Defaults extends Partial<Values>>(
+  defaults: Defaults,
+  ...layers: readonly Values[]
+): Resolved<Values, Defaults> {
+  return mergeValues(defaults as never, ...(layers as never[])) as Resolved<Values, Defaults>;
+}
+
 /**
  * Checks values against their table.
  *

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { FileFormatError, fileSystemReason } from '@tb/io';
+import { type Command, CommanderError } from 'commander';
 
 /**
  * Runs the program. A failure becomes one sentence on stderr and exit code 1; with
@@ -7,11 +8,32 @@ import type { Command } from 'commander';
  * @param args - default: those of the process
  */
 export async function runProgram(program: Command, args = process.argv.slice(2)): Promise<void> {
+  for (const command of [program, ...program.commands]) {
+    const name = command === program ? `${program.name()} <command>` : `${program.name()} ${command.name()}`;
+    command.exitOverride().showHelpAfterError(`(${name} --help lists the options)`);
+  }
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const { message, stack } = error as Error;
-    console.error(`${program.name()}: ${process.env.TB_DEBUG ? stack : message}`);
     process.exitCode = 1;
+    if (error instanceof CommanderError)
+      process.exitCode = error.exitCode; // commander has said what is wrong
+    else
+      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
   }
+}
+
+const mostLines = 8;
+
+/** What a user is told: no names of functions, no endless lists. */
+function sentenceOf(error: Error): string {
+  if (error instanceof FileFormatError) {
+    const { file, offset, reason } = error;
+    return `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`;
+  }
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code !== undefined && path !== undefined) return `${path} cannot be used: ${fileSystemReason(error)}`;
+  const lines = error.message.replace(/^[a-z]+[A-Z]\w*: /, '').split('\n');
+  if (lines.length <= mostLines) return lines.join('\n');
+  return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');
 }

@@ -30,9 +30,14 @@ it('leaves the old file and nothing else when the content fails half-way', () =>
     expect(await readFile(path, 'utf8')).toBe('old');
   }));
 
-it('removes the temporary file when the target cannot be replaced', () =>
+it('removes the temporary file when the target cannot be replaced, and says why', () =>
   withFolder(async (folder) => {
-    await expect(writeFileAtomic(folder, 'x')).rejects.toThrow();
+    await expect(writeFileAtomic(folder, 'x')).rejects.toThrow(`${folder} cannot be written: a folder has that name`);
+    const nowhere = join(folder, 'none', 'file');
+    await expect(writeFileAtomic(nowhere, 'x')).rejects.toMatchObject({
+      message: `${nowhere} cannot be written: its folder does not exist`,
+      code: 'ENOENT',
+    });
     expect(await readdir(folder)).toEqual([]);
     expect((await readdir(join(folder, '..'))).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   }));

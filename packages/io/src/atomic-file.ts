@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { fileSystemReason } from './file-system-reason.js';
 
 /** Bytes of a file: all at once, or piece by piece as they come into being. */
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -11,23 +12,32 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
  * The bytes go to a temporary file in the same folder, which is flushed to the disk and renamed to `path`; then the
  * folder is flushed, so that the rename survives a power cut. When anything fails, `content` included, the temporary
  * file is removed and the error is thrown on. A string is written as UTF-8.
+ *
+ * @throws Error that names the file and says why it cannot be written (disk full, no permission), with the `code` of the
+ *   file system's own error; whatever `content` throws, as it is
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
-  const handle = await open(temporary, 'wx');
+  const attempt = <T>(work: Promise<T>): Promise<T> => work.catch((error) => refuse(path, error));
+  const handle = await attempt(open(temporary, 'wx'));
   try {
     try {
-      for await (const piece of piecesOf(content)) await writeAll(handle, piece);
-      await handle.sync();
+      for await (const piece of piecesOf(content)) await attempt(writeAll(handle, piece));
+      await attempt(handle.sync());
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    await attempt(rename(temporary, path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+function refuse(path: string, error: NodeJS.ErrnoException): never {
+  const reason = error.code === 'ENOENT' ? 'its folder does not exist' : fileSystemReason(error);
+  throw Object.assign(new Error(`${path} cannot be written: ${reason}`, { cause: error }), { code: error.code });
 }
 
 function piecesOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {

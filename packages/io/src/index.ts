@@ -9,6 +9,7 @@ export {
 } from './checkpoint.js';
 export type { CheckpointValue } from './checkpoint-values.js';
 export { FileFormatError } from './file-format-error.js';
+export { fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
 export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';

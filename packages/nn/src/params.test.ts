@@ -68,9 +68,9 @@ describe('loadParameters', () => {
     const { 'blocks.1.bias': _, ...rest } = file();
     const wrong = { ...rest, 'blocks.0.weight': host([2, 3]), 'blocks.2.weight': host([4]) };
     const before = tf.memory().numTensors;
-    expect(() => loadParameters<Network>(shapes, wrong)).toThrow(
+    expect(() => loadParameters<Network>(shapes, wrong, 'a.pth')).toThrow(
       [
-        'loadParameters: 3 weights do not fit the model:',
+        'loadParameters: 3 weights of a.pth do not fit the model:',
         '  misshapen blocks.0.weight: must be [3, 2], got [2, 3]',
         '  missing blocks.1.bias [1]',
         '  surplus blocks.2.weight [4]',

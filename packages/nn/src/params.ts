@@ -48,14 +48,20 @@ export function initParameters<Params>(
  *
  * @param shapes - what the model expects, as its `…Shapes(config)` gives it
  * @param tensors - by dotted name, of any number type
+ * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
  * @throws Error listing every missing, surplus and misshapen weight
  */
 export function loadParameters<Params>(
   shapes: ShapesOf<Params>,
   tensors: Readonly<Record<string, HostTensor>>,
+  source?: string,
 ): Params {
-  assertSameWeights(flattenShapes(shapes), tensors);
+  const problems = listProblems(flattenShapes(shapes), tensors);
+  if (problems.length > 0) {
+    const named = `${problems.length} weights${source === undefined ? '' : ` of ${source}`}`;
+    throw new Error(`loadParameters: ${named} do not fit the model:\n  ${problems.join('\n  ')}`);
+  }
   return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
 }
 
@@ -63,7 +69,7 @@ function buildTree<Params>(shapes: ShapesOf<Params>, make: (shape: Shape, name: 
   return tf.tidy(() => mapShapes(shapes as ShapeTree, '', make) as tf.TensorContainer) as Params;
 }
 
-function assertSameWeights(expected: Record<string, Shape>, tensors: Readonly<Record<string, HostTensor>>): void {
+function listProblems(expected: Record<string, Shape>, tensors: Readonly<Record<string, HostTensor>>): string[] {
   const text = (shape: Shape) => `[${shape.join(', ')}]`;
   const problems: string[] = [];
   for (const [name, shape] of Object.entries(expected)) {
@@ -74,9 +80,7 @@ function assertSameWeights(expected: Record<string, Shape>, tensors: Readonly<Re
   for (const name of Object.keys(tensors)) {
     if (!Object.hasOwn(expected, name)) problems.push(`surplus ${name} ${text(tensors[name].shape)}`);
   }
-  if (problems.length > 0) {
-    throw new Error(`loadParameters: ${problems.length} weights do not fit the model:\n  ${problems.join('\n  ')}`);
-  }
+  return problems;
 }
 
 function mapShapes(node: ShapeTree, name: string, visit: (shape: Shape, name: string) => unknown): unknown {

@@ -6,13 +6,13 @@ import {
   readSafetensors,
   writeSafetensors,
 } from '@tb/io';
-import { flattenShapes, flattenTree, loadParameters } from '@tb/nn';
+import { flattenTree, loadParameters } from '@tb/nn';
 import type { Tree } from '@tb/runtime';
 import type * as tf from '@tensorflow/tfjs-core';
 import { buffersOf, configWithBuffers, separateBuffers } from './buffers.js';
 import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
+import { configOfShapes } from './config-of-shapes.js';
 import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
-import { presets } from './presets.js';
 
 /** Where a safetensors file of ours keeps its configuration. */
 const configKey = 'tokenbridge.config';
@@ -20,7 +20,7 @@ const configKey = 'tokenbridge.config';
 export type LoadOptions = {
   /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
   ema?: boolean;
-  /** For files that do not bring a configuration; a preset is recognized by its shapes. */
+  /** For files that do not bring a configuration, and whose shapes do not tell it (see `configOfShapes`). */
   config?: TokenBridgeConfig;
 };
 
@@ -29,7 +29,8 @@ export type LoadOptions = {
  * the weights asked for are read.
  *
  * @param input - a path, or the file's bytes
- * @throws Error listing every weight that is missing, surplus or misshapen; FileFormatError if the file is damaged
+ * @throws Error listing every weight that is missing, surplus or misshapen; ConfigNeededError when `config` must be given;
+ *   FileFormatError if the file is damaged
  */
 export async function loadTokenBridge(
   input: ByteInput,
@@ -37,10 +38,11 @@ export async function loadTokenBridge(
 ): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
   const file = isSafetensors(input) ? await readWeights(input, ema) : await readOfficial(input, ema);
   const { parameters, buffers } = separateBuffers(file.tensors);
-  const given = config ?? file.config ?? presetOf(parameters);
+  const given = config ?? file.config ?? configOfShapes(shapesOf(parameters));
   assertTokenBridgeConfig(given);
   const complete = configWithBuffers(given, buffers);
-  return { params: loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters), config: complete };
+  const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
+  return { params, config: complete };
 }
 
 export type SaveOptions = {
@@ -64,6 +66,9 @@ export async function saveTokenBridge(
     metadata: { ...metadata, format: 'pt', [configKey]: JSON.stringify(config) },
   });
 }
+
+const nameOf = (input: ByteInput) =>
+  input instanceof Uint8Array ? undefined : typeof input === 'string' ? input : input.name;
 
 type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
 
@@ -94,17 +99,5 @@ async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile>
   }
 }
 
-/** The preset that has exactly these weights. */
-function presetOf(weights: Record<string, HostTensor>): TokenBridgeConfig {
-  const fits = (config: TokenBridgeConfig) => {
-    const expected = Object.entries(flattenShapes(tokenBridgeShapes(config)));
-    return (
-      expected.length === Object.keys(weights).length &&
-      expected.every(([name, shape]) => `${weights[name]?.shape}` === `${shape}`)
-    );
-  };
-  const found = Object.values(presets).find(fits);
-  if (!found)
-    throw new Error('loadTokenBridge: config must be given for a file without one whose weights fit no preset');
-  return found;
-}
+const shapesOf = (tensors: Record<string, HostTensor>) =>
+  Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));

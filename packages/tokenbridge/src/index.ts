@@ -6,6 +6,7 @@ export {
   positionCount,
   type TokenBridgeConfig,
 } from './config.js';
+export { ConfigNeededError, configOfShapes, type WeightShapes } from './config-of-shapes.js';
 export { type LoadOptions, loadTokenBridge, type SaveOptions, saveTokenBridge } from './files.js';
 export { type Generated, type GenerateOptions, type GenerateProgress, generate } from './generate.js';
 export {

@@ -2,13 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '@tb/io';
-import { countParameters, flattenTree } from '@tb/nn';
+import { countParameters, flattenShapes, flattenTree } from '@tb/nn';
 import { disposeTree, hostRandom, jit, normal, randomKey, type Tree, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenConfig } from '../test/golden-model.js';
 import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
+import { ConfigNeededError, configOfShapes } from './config-of-shapes.js';
 import { loadTokenBridge, saveTokenBridge } from './files.js';
 import { drawTrainingMasks, evaluate, type LossInputs, loss } from './loss.js';
 import { configFromOfficial } from './official-config.js';
@@ -45,6 +46,34 @@ describe('presets', () => {
     ['huge', 910_040_576],
   ] as const)('%s has %d parameters', (name, count) => {
     expect(countParameters(tokenBridgeShapes(presets[name]))).toBe(count);
+  });
+});
+
+describe('the configuration from shapes', () => {
+  const found = (own: TokenBridgeConfig) => configOfShapes(flattenShapes(tokenBridgeShapes(own)));
+
+  it.each(['tiny', 'base', 'large', 'huge'] as const)('is the preset %s for its weights', (name) =>
+    expect(found(presets[name])).toEqual(presets[name]),
+  );
+
+  it("finds classes, levels, latents and depths of one's own", () => {
+    const { large } = presets;
+    const own: TokenBridgeConfig = {
+      ...large,
+      classes: 7,
+      latent: { height: 32, width: 32, channels: 16 },
+      quantizer: { ...large.quantizer, levels: 16 },
+      backbone: { ...large.backbone, bufferSize: 8, decoder: { width: 768, depth: 3, heads: 12 } },
+      head: { ...large.head, width: 96, depth: 2, heads: 6, mlpRatio: 2 },
+    };
+    expect(found(own)).toEqual(own);
+  });
+
+  it('says what no weight tells', () => {
+    expect(() => found(config)).toThrow('no weight tells how many attention heads a backbone 32 wide has');
+    const narrow = { ...presets.tiny, latent: { height: 4, width: 4, channels: 2 }, channelOrder: [1, 0] };
+    expect(() => found(narrow)).toThrow('no weight tells the order of 2 channels');
+    expect(() => configOfShapes({})).toThrow(ConfigNeededError);
   });
 });
 
@@ -193,7 +222,7 @@ describe('files', () => {
 
     const { 'z_proj.bias': bias, ...others } = tensors;
     await writeSafetensors(path, { ...others, 'z_proj.offset': bias });
-    await expect(loadTokenBridge(path)).rejects.toThrow('config must be given for a file without one');
+    await expect(loadTokenBridge(path)).rejects.toThrow('config must be given: no weight tells');
     await expect(loadTokenBridge(path, { config })).rejects.toThrow(
       /2 weights.*missing z_proj.bias.*surplus z_proj.offset/s,
     );

@@ -121,6 +121,19 @@ describe('train', () => {
     );
   });
 
+  it('refuses to resume parameters of other shapes', async () => {
+    const out = newFolder();
+    const shapes = { weight: [1, 4], bias: [4] };
+    disposeState((await train(toyTask(), toyOptions(out, { shapes, steps: 4 }), logOf(out))).state);
+    const before = tf.memory().numTensors;
+    const resume = (changed: Record<string, number[]>) =>
+      train(toyTask(), toyOptions(out, { resume: true, shapes: changed }), logOf(out));
+    await expect(resume({ ...shapes, bias: [5] })).rejects.toThrow(/of other sizes.*: bias must be \[5\], got \[4\]/);
+    await expect(resume({ weight: [1, 4] })).rejects.toThrow(/bias must be absent, got \[4\]/);
+    expect(tf.memory().numTensors).toBe(before);
+    disposeState((await resume(shapes)).state);
+  });
+
   it('refuses to resume where nothing was saved', async () => {
     const out = newFolder();
     await expect(train(toyTask(), toyOptions(out, { resume: true }), logOf(out))).rejects.toThrow(

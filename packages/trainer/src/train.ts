@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { disposeTree, hostRandom, randomKey, replicate } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadLatestCheckpoint, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
+import { loadLatestCheckpoint, type ParameterShapes, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
@@ -33,6 +33,10 @@ export type TrainOptions = TrainStepOptions & {
   parallelism?: Parallelism;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
+  /** What the weights of every checkpoint say about themselves (see `describeWeights`). */
+  metadata?: Record<string, string>;
+  /** Shapes that the parameters of a checkpoint must have, by dotted name. */
+  shapes?: ParameterShapes;
 };
 
 export type TrainResult = {
@@ -102,7 +106,7 @@ async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<R
 }
 
 async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
-  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'));
+  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'), options.shapes);
   return found && { states: place(found.state, options), progress: { ...found.progress, config: options.config } };
 }
 
@@ -161,8 +165,9 @@ const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
-async function saveProgress({ states, progress }: Run, { out, keepCheckpoints }: TrainOptions): Promise<void> {
-  await saveCheckpoint(join(out, 'checkpoints'), states[0], progress, keepCheckpoints);
+async function saveProgress({ states, progress }: Run, options: TrainOptions): Promise<void> {
+  const { out, keepCheckpoints: keep, metadata } = options;
+  await saveCheckpoint(join(out, 'checkpoints'), states[0], progress, { keep, metadata });
 }
 
 /** Validation, pictures and the report, where they are due. */

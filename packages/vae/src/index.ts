@@ -1,8 +1,9 @@
 export type { AttentionBlock, ResidualBlock } from './blocks.js';
 export { demo, downsamplingFactor, kl16, type VaeConfig, vaePresets } from './config.js';
+export { vaeConfigOfShapes, type WeightShapes } from './config-of-shapes.js';
 export type { Decoder, DecoderLevel } from './decoder.js';
 export type { Encoder, EncoderLevel } from './encoder.js';
-export { loadVae } from './load.js';
+export { loadVae, readVaeConfig } from './load.js';
 export type { Middle } from './middle.js';
 export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampleLatent } from './posterior.js';
 export { decode, encode, initVae, type Vae, vaeShapes } from './vae.js';

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type HostTensor, readCheckpoint, writeSafetensors } from '@tb/io';
-import { flattenTree } from '@tb/nn';
+import { flattenShapes, flattenTree } from '@tb/nn';
 import { disposeTree, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kl16, type VaeConfig } from './config.js';
-import { loadVae } from './load.js';
+import { demo, kl16, type VaeConfig } from './config.js';
+import { vaeConfigOfShapes } from './config-of-shapes.js';
+import { loadVae, readVaeConfig } from './load.js';
+import { vaeShapes } from './vae.js';
 
 const checkpoint = fileURLToPath(new URL('../fixtures/latent-diffusion.ckpt', import.meta.url));
 const config: VaeConfig = {
@@ -64,5 +66,34 @@ describe('loadVae', () => {
     );
     await expect(loadVae(path, { ...config, channels: 3 })).rejects.toThrow('misshapen encoder.conv_in.weight');
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('the configuration from shapes', () => {
+  const attentive: VaeConfig = { ...demo, encoderAttentionResolutions: [32, 16], decoderAttentionResolutions: [64] };
+  it.each([
+    ['kl16', kl16],
+    ['demo', demo],
+    ['one with attention elsewhere', attentive],
+    ['one of other channels', { ...kl16, imageChannels: 1, bottleneckChannels: 8, latentChannels: 4 }],
+  ])('has the shapes of %s', (_, expected) => {
+    const shapes = flattenShapes(vaeShapes(expected));
+    const found = vaeConfigOfShapes(shapes);
+    expect(flattenShapes(vaeShapes(found))).toEqual(shapes);
+    const { resolution, encoderAttentionResolutions, decoderAttentionResolutions, ...sizes } = expected;
+    expect(found).toMatchObject(sizes); // the nominal resolution is only a name for the levels
+  });
+
+  it('is kl16 for the weights of kl16', () => expect(vaeConfigOfShapes(flattenShapes(vaeShapes(kl16)))).toEqual(kl16));
+
+  it('is read from checkpoints and safetensors alike, and refuses other weights', async () => {
+    const path = await written(weights);
+    const found = await readVaeConfig(checkpoint);
+    expect(found).toMatchObject({ channels: 2, channelMultipliers: [1], latentChannels: 1 });
+    expect(await readVaeConfig(path)).toEqual(found);
+    const { 'encoder.conv_in.weight': _, ...others } = weights;
+    await expect(readVaeConfig(await written(others))).rejects.toThrow(
+      /vae\.safetensors: .* no autoencoder has these weights; encoder\.conv_in\.weight is missing/,
+    );
   });
 });

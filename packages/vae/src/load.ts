@@ -1,9 +1,10 @@
-import { type HostTensor, readCheckpoint, readSafetensors } from '@tb/io';
+import { type HostTensor, openCheckpoint, openSafetensors, readCheckpoint, readSafetensors } from '@tb/io';
 import { loadParameters } from '@tb/nn';
 import type { VaeConfig } from './config.js';
+import { vaeConfigOfShapes } from './config-of-shapes.js';
 import { type Vae, vaeShapes } from './vae.js';
 
-type StateDict = Record<string, HostTensor>;
+type StateDict<Tensor> = Record<string, Tensor>;
 
 /**
  * Loads the weights of an autoencoder by their official names: the reference's `kl16.ckpt` (its state dict stands under
@@ -15,17 +16,38 @@ type StateDict = Record<string, HostTensor>;
  * @throws Error listing every weight that does not fit; FileFormatError if the file is damaged
  */
 export async function loadVae(path: string, config: VaeConfig): Promise<Vae> {
-  const tensors = path.endsWith('.safetensors')
+  const tensors = isSafetensors(path)
     ? (await readSafetensors(path)).tensors
-    : stateDictOf(path, await readCheckpoint(path));
+    : stateDictOf<HostTensor>(path, await readCheckpoint(path));
   const own = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
-  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own));
+  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own), path);
 }
 
-function stateDictOf(path: string, checkpoint: unknown): StateDict {
+/**
+ * The configuration of the autoencoder in a file that `loadVae` reads, from the shapes of its weights (see
+ * `vaeConfigOfShapes`). No weight is read.
+ *
+ * @throws Error when the file holds no autoencoder; FileFormatError if it is damaged
+ */
+export async function readVaeConfig(path: string): Promise<VaeConfig> {
+  const file = isSafetensors(path) ? await openSafetensors(path) : await openCheckpoint(path);
+  try {
+    const tensors = 'value' in file ? stateDictOf<{ shape?: number[] } | null>(path, file.value) : file.tensors;
+    const shapes = Object.entries(tensors).map(([name, tensor]) => [name, tensor?.shape ?? []]);
+    return vaeConfigOfShapes(Object.fromEntries(shapes));
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`);
+  } finally {
+    await file.close();
+  }
+}
+
+const isSafetensors = (path: string) => path.endsWith('.safetensors');
+
+function stateDictOf<Tensor>(path: string, checkpoint: unknown): StateDict<Tensor> {
   if (typeof checkpoint !== 'object' || checkpoint === null) {
     throw new Error(`loadVae: ${path} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`);
   }
   const { model, state_dict } = checkpoint as Record<string, unknown>;
-  return (model ?? state_dict ?? checkpoint) as StateDict;
+  return (model ?? state_dict ?? checkpoint) as StateDict<Tensor>;
 }

@@ -2,11 +2,12 @@ import {
   choice,
   engineOptions,
   integer,
-  mergeValues,
+  type Resolved,
   tableCommand,
   text,
   toggle,
   type ValuesOf,
+  withDefaults,
 } from '@tb/command-line';
 
 const evaluateOptions = {
@@ -25,8 +26,6 @@ const evaluateOptions = {
   json: text('where the report is saved; default: <samples>.fid.json in this folder, none with --pairs', 'file'),
 };
 
-export type EvaluateValues = ValuesOf<typeof evaluateOptions>;
-
 const evaluateDefaults = {
   backend: 'auto',
   pairs: false,
@@ -37,7 +36,9 @@ const evaluateDefaults = {
   resamples: 10,
   seed: 0,
   allowLossy: false,
-} as const satisfies EvaluateValues;
+} as const satisfies ValuesOf<typeof evaluateOptions>;
+
+export type EvaluateValues = Resolved<ValuesOf<typeof evaluateOptions>, typeof evaluateDefaults>;
 
 export const evaluateCommand = tableCommand(
   'evaluate',
@@ -45,7 +46,7 @@ export const evaluateCommand = tableCommand(
   evaluateDefaults,
   async (flags, [samples, reference]) => {
     const { evaluate } = await import('../runs/evaluate.js');
-    await evaluate(samples, reference, mergeValues<typeof evaluateOptions>(evaluateDefaults, flags));
+    await evaluate(samples, reference, withDefaults(evaluateDefaults, flags));
   },
 )
   .argument('<samples>', 'folder of pictures, or .npz with arr_0')

@@ -3,14 +3,15 @@ import {
   engineOptions,
   integer,
   list,
-  mergeValues,
   number,
+  type Resolved,
   tableCommand,
   text,
   toggle,
   type ValuesOf,
+  withDefaults,
 } from '@tb/command-line';
-import { vaeOptions } from './vae-options.js';
+import { vaeOption } from './vae-option.js';
 
 const generateOptions = {
   backend: engineOptions.backend,
@@ -21,7 +22,7 @@ const generateOptions = {
     "JSON with a model's configuration, or the official code's arguments: for a .pth of a size of your own",
     'file',
   ),
-  ...vaeOptions,
+  vae: vaeOption,
   anyVae: toggle('use --vae although the model was trained with another autoencoder'),
   ema: toggle('averaged weights of a checkpoint or .pth (what happens unless --raw is given)'),
   raw: toggle('weights as training left them, of a checkpoint or .pth'),
@@ -42,8 +43,6 @@ const generateOptions = {
   npz: text("file for ADM's evaluator; needs --out", 'file.npz'),
 };
 
-export type GenerateValues = ValuesOf<typeof generateOptions>;
-
 const generateDefaults = {
   backend: 'auto',
   precision: 'bf16',
@@ -55,11 +54,13 @@ const generateDefaults = {
   order: 'random',
   seed: 0,
   batch: 10,
-} as const satisfies GenerateValues;
+} as const satisfies ValuesOf<typeof generateOptions>;
+
+export type GenerateValues = Resolved<ValuesOf<typeof generateOptions>, typeof generateDefaults>;
 
 export const generateCommand = tableCommand('generate', generateOptions, generateDefaults, async (flags) => {
   const { makePictures } = await import('../runs/make-pictures.js');
-  await makePictures(mergeValues<typeof generateOptions>(generateDefaults, flags));
+  await makePictures(withDefaults(generateDefaults, flags));
 })
   .description('Generate pictures of classes')
   .addHelpText(

@@ -1,4 +1,4 @@
-import { integer, mergeValues, number, tableCommand, toggle, type ValuesOf } from '@tb/command-line';
+import { integer, number, type Resolved, tableCommand, toggle, type ValuesOf, withDefaults } from '@tb/command-line';
 
 const inspectOptions = {
   levels: integer('quantization levels B of the report on a latent cache', { min: 2, max: 65536 }),
@@ -8,19 +8,19 @@ const inspectOptions = {
   json: toggle('print JSON'),
 };
 
-export type InspectValues = ValuesOf<typeof inspectOptions>;
-
 const inspectDefaults = {
   levels: 64,
   range: 5,
   samples: 1000,
   tensors: true,
   json: false,
-} as const satisfies InspectValues;
+} as const satisfies ValuesOf<typeof inspectOptions>;
+
+export type InspectValues = Resolved<ValuesOf<typeof inspectOptions>, typeof inspectDefaults>;
 
 export const inspectCommand = tableCommand('inspect', inspectOptions, inspectDefaults, async (flags, [path]) => {
   const { inspect } = await import('../runs/inspect.js');
-  await inspect(path, mergeValues<typeof inspectOptions>(inspectDefaults, flags));
+  await inspect(path, withDefaults(inspectDefaults, flags));
 })
   .argument(
     '<path>',

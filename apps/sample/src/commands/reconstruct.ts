@@ -2,18 +2,19 @@ import {
   choice,
   engineOptions,
   integer,
-  mergeValues,
   numbers,
+  type Resolved,
   tableCommand,
   text,
   type ValuesOf,
+  withDefaults,
 } from '@tb/command-line';
-import { vaeOptions } from './vae-options.js';
+import { vaeOption } from './vae-option.js';
 
 const reconstructOptions = {
   backend: engineOptions.backend,
   device: engineOptions.device,
-  ...vaeOptions,
+  vae: vaeOption,
   levels: numbers('quantization levels B to compare', { min: 2, max: 65536, whole: true }),
   ranges: numbers('quantization ranges to compare: 5 stands for [-5, 5]', { min: 0.01 }),
   imageSize: integer(
@@ -27,15 +28,15 @@ const reconstructOptions = {
   grid: text('the pictures side by side', 'file.png'),
 };
 
-export type ReconstructValues = ValuesOf<typeof reconstructOptions>;
-
 const reconstructDefaults = {
   backend: 'auto',
   levels: [8, 16, 32, 64],
   ranges: [5],
   fit: 'crop',
   grid: 'reconstructions.png',
-} as const satisfies ReconstructValues;
+} as const satisfies ValuesOf<typeof reconstructOptions>;
+
+export type ReconstructValues = Resolved<ValuesOf<typeof reconstructOptions>, typeof reconstructDefaults>;
 
 export const reconstructCommand = tableCommand(
   'reconstruct',
@@ -43,7 +44,7 @@ export const reconstructCommand = tableCommand(
   reconstructDefaults,
   async (flags, images) => {
     const { reconstruct } = await import('../runs/reconstruct.js');
-    await reconstruct(images, mergeValues<typeof reconstructOptions>(reconstructDefaults, flags));
+    await reconstruct(images, withDefaults(reconstructDefaults, flags));
   },
 )
   .argument('<images...>', 'pictures: JPEG, PNG or WebP')

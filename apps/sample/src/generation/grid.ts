@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
-import { decodeImage, encodePng, imageGrid, type Pixels } from '@tb/trainer';
+import { decodeImage, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import type { Job } from './jobs.js';
 import { withSettings } from './png-text.js';
 import type { Settings } from './settings.js';
 
 const mostClasses = 100;
 const mostPerClass = 10;
-/** Pictures are shown at least this wide, so that a name fits above them. */
-const captionWidth = 120;
+const shownWidth = 120;
 
 /** Which pictures a grid shows: the first ten of each of the first hundred classes. */
 export function shownJobs(jobs: readonly Job[]): Job[] {
@@ -34,7 +33,7 @@ export async function writeGrid(
   const loaded = await Promise.all(
     shown.map(({ file }) => pictures.get(file) ?? decodeImage(join(folder ?? '', file))),
   );
-  const zoom = Math.max(1, Math.ceil(captionWidth / loaded[0].width));
+  const zoom = zoomTo(loaded[0], shownWidth);
   const captions = shown.map(({ name }) => name);
   const grid = imageGrid(loaded, { columns: Math.min(columns, shown.length), captions, zoom });
   await writeFileAtomic(path, withSettings(await encodePng(grid), settings));

@@ -1,6 +1,6 @@
+import type { LoadedVae } from '@tb/command-line/compute';
 import { generate, storeForSampling } from '@tb/tokenbridge';
 import { createDecoder, type Pixels, tensorToImages } from '@tb/trainer';
-import type { Vae, VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../weights/load-model.js';
 import type { Job } from './jobs.js';
@@ -23,14 +23,21 @@ export type Sampler = (
 /** Model, autoencoder and settings as one function from jobs to pictures. */
 export function createSampler(
   { params, config }: LoadedModel,
-  vae: { params: Vae; config: VaeConfig },
+  vae: LoadedVae,
   { cfg, cfgSchedule, temperature, numIter, order }: Settings,
   precision: 'bf16' | 'fp32',
 ): Sampler {
-  const decode = createDecoder(vae.config);
+  const decodeLatents = createDecoder(vae.config);
   const weights = precision === 'bf16' ? storeForSampling(params) : params; // once for all batches
+  const isCompiled = tf.getBackend() === 'xla';
+  const decode = async (latents: tf.Tensor4D): Promise<Pixels[]> => {
+    const scaled = tf.div(latents, vae.config.latentScale) as tf.Tensor4D;
+    const images = decodeLatents(vae.params, scaled);
+    const pictures = await tensorToImages(images);
+    tf.dispose([scaled, images]);
+    return pictures;
+  };
   return async (jobs, size, signal, onProgress) => {
-    const isCompiled = tf.getBackend() === 'xla';
     const filled = Array.from({ length: isCompiled ? size : jobs.length }, (_, place) => jobs[place % jobs.length]);
     const { tokens, latents } = await generate({
       params: weights,
@@ -46,12 +53,20 @@ export function createSampler(
       signal,
       onProgress,
     });
-    const scaled = tf.div(latents, vae.config.latentScale) as tf.Tensor4D;
-    const images = decode(vae.params, scaled);
     try {
-      return (await tensorToImages(images)).slice(0, jobs.length);
+      return isCompiled ? (await decode(latents)).slice(0, jobs.length) : await oneByOne(latents, decode);
     } finally {
-      tf.dispose([tokens, latents, scaled, images]);
+      tf.dispose([tokens, latents]);
     }
   };
+}
+
+/** Where products are not compiled, those of one image and of several round differently: so no picture depends on its batch. */
+async function oneByOne(latents: tf.Tensor4D, decode: (latents: tf.Tensor4D) => Promise<Pixels[]>): Promise<Pixels[]> {
+  const pictures: Pixels[] = [];
+  for (const each of tf.split<tf.Tensor4D>(latents, latents.shape[0])) {
+    pictures.push(...(await decode(each)));
+    each.dispose();
+  }
+  return pictures;
 }

@@ -27,6 +27,7 @@ export async function inspectLatentCache(folder: string, options: CacheOptions):
       kind: 'latent cache',
       facts: {
         pictures: `${grouped(cache.length)}, each with its mirror image`,
+        'to validate on': cache.heldOut ? `${grouped(cache.heldOut.length)} more` : 'none',
         latents: `${cache.latentShape.join(' × ')} of ${cache.imageSize} × ${cache.imageSize} pixels`,
         'latent scale': cache.latentScale,
         'SHA-256 of the autoencoder': cache.vaeSha256,

@@ -1,5 +1,13 @@
 import { stat } from 'node:fs/promises';
-import { CheckpointTensor, fileSha256, openCheckpoint, openSafetensors, PickledObject } from '@tb/io';
+import {
+  CheckpointTensor,
+  fileSha256,
+  openCheckpoint,
+  openSafetensors,
+  PickledObject,
+  type SafetensorsFile,
+} from '@tb/io';
+import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
 import { countElements, grouped, type Inspection, type TensorLine } from './listing.js';
 
 /** Metadata that holds JSON is shown as what it describes. */
@@ -14,7 +22,7 @@ function parsed(text: string): unknown {
 export async function inspectSafetensors(path: string): Promise<Inspection> {
   const file = await openSafetensors(path);
   await file.close();
-  const tensors = Object.entries(file.tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+  const tensors = linesOf(file);
   const details = Object.fromEntries(Object.entries(file.metadata).map(([name, text]) => [name, parsed(text)]));
   const kind =
     'tokenbridge.config' in details
@@ -22,8 +30,28 @@ export async function inspectSafetensors(path: string): Promise<Inspection> {
       : 'vae.config' in details
         ? 'weights of an autoencoder (safetensors)'
         : 'safetensors';
-  return { kind, facts: { ...(await fileFacts(path)), ...tensorFacts(tensors) }, tensors, details };
+  const { sha256, ...info } = await readWeightsInfo(path);
+  const facts = { ...(await fileFacts(path, sha256)), ...tensorFacts(tensors), ...originFacts(info) };
+  return { kind, facts, tensors, details };
 }
+
+/** @param prefix - stands before every name */
+export function linesOf({ tensors }: SafetensorsFile, prefix = ''): TensorLine[] {
+  return Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name: `${prefix}${name}`, dtype, shape }));
+}
+
+/** What weights of tb-train say about their data. */
+export function originFacts({ classNames, imageSize, vaeSha256 }: WeightsInfo): Record<string, string> {
+  return {
+    ...(classNames && { classes: `${classNames.length}: ${someOf(classNames)}` }),
+    ...(imageSize !== undefined && { pictures: `${imageSize} × ${imageSize} pixels` }),
+    ...(vaeSha256 !== undefined && { 'SHA-256 of the autoencoder': vaeSha256 }),
+  };
+}
+
+const mostNames = 20;
+const someOf = (names: readonly string[]) =>
+  names.slice(0, mostNames).join(', ') + (names.length > mostNames ? ', …' : '');
 
 /** A checkpoint of PyTorch: tensors by their path of keys, everything else as details. */
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
@@ -43,8 +71,9 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
   }
 }
 
-export async function fileFacts(path: string): Promise<Record<string, string | number>> {
-  return { bytes: grouped((await stat(path)).size), 'SHA-256': await fileSha256(path) };
+/** @param sha256 - where it is known already */
+export async function fileFacts(path: string, sha256?: string): Promise<Record<string, string | number>> {
+  return { bytes: grouped((await stat(path)).size), 'SHA-256': sha256 ?? (await fileSha256(path)) };
 }
 
 function tensorFacts(tensors: readonly TensorLine[]): Record<string, string> {

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
-import { decodeImage } from '@tb/trainer';
 import { fixed, textTable } from '../text-table.js';
 import { pictureSimilarity } from './compare.js';
+import { readPicture } from './read-picture.js';
 
 export type PairReport = {
   pictures: { name: string; psnr: number; ssim: number }[];
@@ -28,8 +28,8 @@ export async function comparePairs(folder: string, reference: string): Promise<P
     throw new UsageError(`${folder} and ${reference} must hold pictures of the same names; only one has ${alone}`);
   const pictures: PairReport['pictures'] = [];
   for (const name of names) {
-    const a = await decodeImage(join(folder, ours.get(name)!));
-    const b = await decodeImage(join(reference, theirs.get(name)!));
+    const a = await readPicture(join(folder, ours.get(name)!));
+    const b = await readPicture(join(reference, theirs.get(name)!));
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,

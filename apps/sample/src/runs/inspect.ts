@@ -11,7 +11,7 @@ import { textTable } from '../text-table.js';
 /** `tb-sample inspect`, with every option filled in that has a default. */
 export async function inspect(path: string, values: InspectValues): Promise<void> {
   assertExists('path', path);
-  const inspection = await inspectPath(path, values as CacheOptions);
+  const inspection = await inspectPath(path, values);
   if (!values.tensors) delete inspection.tensors;
   console.log(values.json ? JSON.stringify({ path, ...inspection }, null, 2) : inspectionText(path, inspection));
 }

@@ -1,13 +1,12 @@
 import { listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
-import type { Pixels } from '@tb/trainer';
+import { createProgressLine, type Pixels } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';
 import { type Job, listJobs } from '../generation/jobs.js';
 import { writeEvaluatorFile } from '../generation/npz.js';
 import { missingJobs, writePicture } from '../generation/picture-folder.js';
-import { createProgressLine } from '../generation/progress.js';
 import { createSampler, type Sampler } from '../generation/sampler.js';
 import type { Settings } from '../generation/settings.js';
 import { type LoadedModel, loadModel, loadVaeFor, pictureSize, type WeightSet } from '../weights/load-model.js';
@@ -19,11 +18,11 @@ export async function makePictures(values: GenerateValues): Promise<void> {
   await prepareOutputs(values);
   const engine = await startEngine(values);
   const model = await loadModel(values.model, set, values.modelConfig);
-  const vae = await loadVaeFor(model, values.vae, values.vaePreset, values.anyVae ?? false);
+  const vae = await loadVaeFor(model, values.vae, values.anyVae);
   const settings = settingsOf(values, model, vae);
   const { classes } = model.config;
   const names = values.classNames === undefined ? model.classNames : await readClassNames(values.classNames, classes);
-  const jobs = listJobs(parseClasses(values.classes!, classes, names), values.count!, settings.seed);
+  const jobs = listJobs(parseClasses(values.classes, classes, names), values.count, settings.seed);
   const missing = values.out === undefined ? jobs : await missingJobs(values.out, jobs, settings);
   if (missing.length < jobs.length)
     console.error(`${jobs.length - missing.length} of ${jobs.length} pictures are there`);
@@ -35,12 +34,7 @@ export async function makePictures(values: GenerateValues): Promise<void> {
     if (shown.has(job.file)) pictures.set(job.file, picture);
     if (values.out !== undefined) await writePicture(values.out, job, picture, settings, computed);
   };
-  const exitCode = await runBatches(
-    missing,
-    values.batch!,
-    createSampler(model, vae, settings, values.precision!),
-    keep,
-  );
+  const exitCode = await runBatches(missing, values.batch, createSampler(model, vae, settings, values.precision), keep);
   if (exitCode !== 0) {
     process.exitCode = exitCode;
     if (values.out !== undefined) console.error(`the same command goes on with the pictures in ${values.out}`);
@@ -72,11 +66,11 @@ function settingsOf(values: GenerateValues, model: LoadedModel, vae: { path: str
     model: { file: model.path, sha256: model.sha256, ...(model.set && { weights: model.set }) },
     vae: { file: vae.path, sha256: vae.sha256 },
     cfg: values.cfg ?? defaults.cfg,
-    cfgSchedule: values.cfgSchedule!,
+    cfgSchedule: values.cfgSchedule,
     temperature: values.temperature ?? defaults.temperature,
     numIter: values.numIter ?? defaults.numIter,
-    order: values.order!,
-    seed: values.seed!,
+    order: values.order,
+    seed: values.seed,
   };
 }
 
@@ -92,7 +86,7 @@ async function runBatches(
   keep: (job: Job, picture: Pixels) => Promise<void>,
 ): Promise<number> {
   const stop = listenForStop('stopping; whole pictures are kept');
-  const line = createProgressLine(jobs.length, process.stderr);
+  const line = createProgressLine(process.stderr, { total: jobs.length });
   const size = Math.min(batch, jobs.length);
   try {
     for (let start = 0; start < jobs.length; start += batch) {

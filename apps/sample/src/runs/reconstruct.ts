@@ -2,33 +2,32 @@ import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { createAutoencoder, decodeImage, encodePng, imageGrid, type Pixels, readWeightsInfo } from '@tb/trainer';
+import { createAutoencoder, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
 import { type Fitted, fitPicture } from '../reconstruction/fit.js';
+import { readPicture } from '../reconstruction/read-picture.js';
 import { fixed, percent, textTable } from '../text-table.js';
 import { demoWeights } from '../weights/demo-weights.js';
-import { vaePath } from '../weights/load-model.js';
 
 /** `tb-sample reconstruct`, with every option filled in that has a default. */
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
   for (const path of paths) assertExists('picture', path);
-  await prepareFile('--grid', values.grid!);
-  const pictures = await readPictures(paths);
+  await prepareFile('--grid', values.grid);
+  const pictures = await Promise.all(paths.map(readPicture));
   await startEngine(values);
-  const path = vaePath(values.vae) ?? demoWeights('vae.safetensors');
-  const { params, config } = await loadVaeFile(path, values.vaePreset);
-  const size = values.imageSize ?? (await readWeightsInfo(path!)).imageSize ?? config.resolution;
+  const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
+  const size = values.imageSize ?? imageSize ?? config.resolution;
   const factor = downsamplingFactor(config);
   if (size % factor !== 0)
     throw new UsageError(`--image-size must be a multiple of ${factor}, by which the autoencoder shrinks, got ${size}`);
 
   const autoencoder = createAutoencoder(config, size);
-  const variants = listVariants(values.ranges!, values.levels!);
+  const variants = listVariants(values.ranges, values.levels);
   const results: { fitted: Fitted; comparisons: Comparison[] }[] = [];
   for (const picture of pictures) {
-    const fitted = await fitPicture(picture, size, values.fit!);
+    const fitted = await fitPicture(picture, size, values.fit);
     results.push({ fitted, comparisons: await compareVariants(fitted, variants, autoencoder, params, config) });
   }
   const names = paths.map((each) => basename(each));
@@ -38,18 +37,8 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
       results.map(({ comparisons }) => comparisons),
     ),
   );
-  await writeFileAtomic(values.grid!, await encodePng(drawGrid(names, results, values)));
+  await writeFileAtomic(values.grid, await encodePng(drawGrid(names, results, values)));
   console.log(`side by side: ${values.grid}`);
-}
-
-async function readPictures(paths: readonly string[]): Promise<Pixels[]> {
-  return Promise.all(
-    paths.map((path) =>
-      decodeImage(path).catch((error: Error) => {
-        throw new UsageError(`picture ${path} cannot be read: ${error.message}`);
-      }),
-    ),
-  );
 }
 
 function resultTable(names: readonly string[], results: readonly Comparison[][]): string {
@@ -69,14 +58,13 @@ function tableRow(name: string, { range, levels, psnr, ssim, outOfRange }: Compa
   return [name, ...kind, fixed(psnr, 2), fixed(ssim, 4), percent(outOfRange)];
 }
 
-/** Pictures are shown at least this wide, so that a caption fits above them. */
-const captionWidth = 144;
+const shownWidth = 144;
 
 /** A row per picture and range: original, autoencoder alone, then the levels. */
 function drawGrid(
   names: readonly string[],
   results: readonly { fitted: Fitted; comparisons: Comparison[] }[],
-  { ranges = [], levels = [] }: ReconstructValues,
+  { ranges, levels }: ReconstructValues,
 ): Pixels {
   const cells = results.flatMap(({ fitted, comparisons }, place) =>
     ranges.flatMap((range) => {
@@ -90,7 +78,7 @@ function drawGrid(
     {
       columns: levels.length + 2,
       captions: cells.map(({ caption }) => caption),
-      zoom: Math.max(1, Math.ceil(captionWidth / results[0].fitted.picture.width)),
+      zoom: zoomTo(results[0].fitted.picture, shownWidth),
     },
   );
 }

@@ -1,7 +1,7 @@
 // What tb-train leaves behind, and which of its files hold the weights that are asked for.
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { openSafetensors } from '@tb/io';
 import { presets, type TokenBridgeConfig } from '@tb/tokenbridge';
@@ -28,17 +28,30 @@ export async function findCheckpoint(folder: string): Promise<string> {
     if (damage !== undefined) throw new UsageError(`the checkpoint ${folder} cannot be used: ${damage}`);
     return folder;
   }
-  const names = await readdir(join(folder, 'checkpoints')).catch(() => []);
-  const checkpoints = names.filter((name) => /^step-\d+$/.test(name)).sort();
   const damaged: string[] = [];
-  for (const name of checkpoints.reverse()) {
-    const checkpoint = join(folder, 'checkpoints', name);
+  for (const checkpoint of await listCheckpoints(folder)) {
     const damage = await findDamage(checkpoint, checkpointFormat);
     if (damage === undefined) return checkpoint;
-    damaged.push(`${name}: ${damage}`);
+    damaged.push(`${basename(checkpoint)}: ${damage}`);
   }
   const why = damaged.length > 0 ? ` that is whole (${damaged.join('; ')})` : '';
   throw new UsageError(`${folder} holds no checkpoint${why}; tb-train model makes them`);
+}
+
+/** Checkpoints of a run, newest first, whole or not. */
+async function listCheckpoints(run: string): Promise<string[]> {
+  const names = await readdir(join(run, 'checkpoints')).catch(() => []);
+  const checkpoints = names.filter((name) => /^step-\d+$/.test(name)).sort();
+  return checkpoints.reverse().map((name) => join(run, 'checkpoints', name));
+}
+
+/** The options of a run, as its newest checkpoint holds them; none for a folder that is no run. */
+export async function optionsOfRun(run: string): Promise<Record<string, unknown>> {
+  for (const checkpoint of await listCheckpoints(run)) {
+    const progress = await readProgress(checkpoint).catch(() => undefined);
+    if (progress) return progress.config;
+  }
+  return {};
 }
 
 export async function readProgress(checkpoint: string): Promise<CheckpointProgress> {
@@ -46,8 +59,8 @@ export async function readProgress(checkpoint: string): Promise<CheckpointProgre
 }
 
 /**
- * What the weights of a checkpoint are weights of. A checkpoint stores the options of its run; the sizes that came from the
- * data stand in the shapes of the weights.
+ * What the weights of a checkpoint of an earlier version are weights of; later ones say it themselves. The options of the run
+ * give the preset, the shapes of the weights the sizes that came from the data.
  *
  * @param file - `model.safetensors` or `ema.safetensors` of the checkpoint
  * @throws UsageError when the run trained something else than a model

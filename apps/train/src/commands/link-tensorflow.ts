@@ -25,5 +25,5 @@ export const linkTensorflowCommand = tableCommand(
 Example:
   pip install "tensorflow[and-cuda]"
   tb-train link-tensorflow --gpu
-  tb-train model --backend tensorflow --device gpu --config own-images --data my-images --vae runs/my-vae/vae.safetensors`,
+  tb-train model --backend tensorflow --device gpu --config own-images --data my-images --vae runs/my-vae`,
   );

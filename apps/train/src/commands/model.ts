@@ -14,7 +14,7 @@ The defaults above are those of --preset tiny; base, large and huge have those o
 micro-batches of 32, 32 and 16, meant for a GPU of 80 GB (with less memory: a smaller --micro-batch, or --rematerialize).
 
 Examples:
-  tb-train model --data photos --crops --image-size 64 --vae runs/vae/vae.safetensors --out runs/model
+  tb-train model --data photos --crops --image-size 64 --vae runs/vae --out runs/model
   tb-train model --cache runs/cache --preset large --out runs/large --backend xla --devices 8
   tb-train model --out runs/model --resume
 

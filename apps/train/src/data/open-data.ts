@@ -2,6 +2,7 @@ import { UsageError } from '@tb/command-line';
 import {
   type BadImage,
   type BatchSource,
+  createDataOrder,
   type ImageBatch,
   type ImageSource,
   openImageBatches,
@@ -52,13 +53,14 @@ export function batchesOf(
   return (firstStep) => openImageBatches(source, { batchSize: batch, seed, firstStep, threads, badLimit, onBadImage });
 }
 
-const validationBatch = 32;
+/** Held-out pictures and latents are read in batches of this, or fewer where there are fewer. */
+export const validationBatch = 32;
 
-/** The first pictures of a source, the same ones every time. */
+/** The first pictures of a source, the same ones every time; what does not fill a batch is left out. */
 export async function readSome(source: ImageSource, count: number, threads: number): Promise<ImageBatch[]> {
   const wanted = Math.min(count, source.length);
   const batchSize = Math.min(validationBatch, wanted);
-  const batches = openImageBatches(source, { batchSize, seed: 0, firstStep: 0, threads, badLimit: 1 });
+  const batches = openImageBatches(source, { batchSize, seed: validationSeed, firstStep: 0, threads, badLimit: 1 });
   try {
     const read: ImageBatch[] = [];
     for (let done = 0; done + batchSize <= wanted; done += batchSize) read.push(await batches.next());
@@ -66,4 +68,18 @@ export async function readSome(source: ImageSource, count: number, threads: numb
   } finally {
     await batches.close();
   }
+}
+
+const validationSeed = 0;
+
+/** The pictures that `readSome` reads, in its order, as a source of their own. */
+export function firstPictures(source: ImageSource, count: number): ImageSource {
+  const order = createDataOrder(source.length, validationSeed);
+  return {
+    classNames: source.classNames,
+    size: source.size,
+    length: Math.min(count, source.length),
+    labelOf: (index) => source.labelOf(order.at(index).index),
+    requestOf: (index, epoch) => source.requestOf(order.at(index).index, epoch),
+  };
 }

@@ -55,12 +55,15 @@ export const vaeDefaults = {
   klWeight: 1e-4,
 } as const satisfies VaeValues;
 
+const { flip: _, ...picturesOfCache } = data;
+
 export const cacheDefaults = {
   ...engine,
-  ...data,
+  ...picturesOfCache,
   out: 'runs/cache',
   seed: 0,
   batch: 32,
+  validationImages: 1024,
   samplesPerShard: 4096,
 } as const satisfies CacheValues;
 

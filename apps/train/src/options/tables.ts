@@ -1,10 +1,10 @@
-import { choice, engineOptions, integer, number, text, toggle, type ValuesOf } from '@tb/command-line';
+import { choice, engineOptions, grouped, integer, number, text, toggle, type ValuesOf } from '@tb/command-line';
 
 /** Which pictures. */
-export const dataOptions = {
+export const dataOptions = grouped('Pictures', {
   data: text('folder with one folder of images per class (JPEG, PNG, WebP)', 'folder'),
   crops: toggle('cut random squares out of the photographs in --data instead, each photograph a class'),
-  cropsPerPhotograph: integer('crops of each photograph in one epoch', { min: 1 }),
+  cropsPerPhotograph: integer('crops of each photograph in one epoch, or in a cache', { min: 1 }),
   cropScaleMin: number('smallest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
   cropScaleMax: number('largest side of a crop, as a share of the shorter side of its photograph', { min: 0, max: 1 }),
   heldOut: number('share of every photograph that only validation sees', { min: 0, max: 0.9 }),
@@ -13,11 +13,13 @@ export const dataOptions = {
   flip: toggle('mirror half of the pictures'),
   badLimit: number('share of unreadable images that stops the run', { min: 0, max: 1 }),
   threads: integer('threads that decode images', { min: 1, max: 256 }),
-};
+});
+
+const configOption = text('file of options, or the name of one that comes with tb-train', 'file');
 
 /** One training run, whatever it trains. */
-export const runOptions = {
-  config: text('file of options, or the name of one that comes with tb-train', 'file'),
+export const runOptions = grouped('Training', {
+  config: configOption,
   out: text('folder of the run', 'folder'),
   resume: toggle('continue the run in --out from its newest checkpoint'),
   seed: integer('seed of everything random'),
@@ -49,29 +51,25 @@ export const runOptions = {
   drawEvery: integer('steps between sample pictures and reports', { min: 1 }),
   nanRetries: integer('times to go back to the last checkpoint after a loss that is not finite'),
   half: toggle('write the final weights in half precision'),
-};
+});
 
 export const vaeOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  ...runOptions,
   preset: choice('size of the autoencoder', ['demo', 'kl16']),
-  initial: text('weights to start from', 'file'),
+  initial: text('run or weights to start from', 'path'),
   absoluteWeight: number('weight of the mean absolute error', { min: 0 }),
   squaredWeight: number('weight of the mean squared error', { min: 0 }),
   gradientWeight: number('weight of the error of the image gradients', { min: 0 }),
   klWeight: number('weight of the KL divergence', { min: 0 }),
+  ...dataOptions,
+  ...runOptions,
+  ...engineOptions,
 };
 
 export const modelOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  ...runOptions,
   preset: choice('size of the model', ['tiny', 'base', 'large', 'huge']),
   cache: text('latent cache made by tb-train cache, instead of --data', 'folder'),
-  vae: text('weights of the autoencoder', 'file'),
-  vaePreset: choice('size of the autoencoder, for weights that do not tell', ['demo', 'kl16']),
-  initial: text('weights to start from', 'file'),
+  vae: text('autoencoder: run of tb-train vae, .safetensors file or official .ckpt', 'path'),
+  initial: text('run or weights to start from', 'path'),
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536 }),
   dropout: number('rate of dropout, attention included', { min: 0, max: 0.99 }),
   labelDropout: number('share of labels hidden from the model, for guidance', { min: 0, max: 0.99 }),
@@ -82,24 +80,30 @@ export const modelOptions = {
     },
   ),
   rematerialize: toggle('compute the inside of each block again for the gradient: less memory, more time'),
+  ...dataOptions,
+  ...runOptions,
+  ...engineOptions,
 };
 
 export const featuresOptions = {
-  ...engineOptions,
   ...dataOptions,
+  imageSize: { ...integer('side of the training pictures in pixels', { min: 32, max: 4096 }), group: 'Pictures' },
   ...runOptions,
+  ...engineOptions,
 };
 
+const { flip: _, ...picturesOfCache } = dataOptions; // a cache holds both sides of the mirror
+
 export const cacheOptions = {
-  ...engineOptions,
-  ...dataOptions,
-  config: runOptions.config,
   out: text('folder of the cache', 'folder'),
-  seed: runOptions.seed,
-  batch: runOptions.batch,
   vae: modelOptions.vae,
-  vaePreset: modelOptions.vaePreset,
+  batch: integer('pictures encoded at a time; their mirror images come on top', { min: 1 }),
+  seed: integer('of the crops'),
+  validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
+  config: configOption,
+  ...picturesOfCache,
+  ...engineOptions,
 };
 
 export type DataValues = ValuesOf<typeof dataOptions>;

@@ -1,106 +1,76 @@
-import { mergeValues, prepareFolder, UsageError } from '@tb/command-line';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { listenForStop, prepareFolder, UsageError, withDefaults } from '@tb/command-line';
 import { type LoadedVae, loadVaeFile, startEngine } from '@tb/command-line/compute';
 import {
-  type CacheSample,
+  type CachePart,
   createDecodePool,
-  createMomentsEncoder,
-  type DecodePool,
-  formatDuration,
   type ImageSource,
+  type LatentCacheInfo,
   writeLatentCache,
 } from '@tb/trainer';
-import { downsamplingFactor } from '@tb/vae';
-import { openData } from '../data/open-data.js';
+import { encodePictures } from '../data/encode-pictures.js';
+import { latentSize } from '../data/latent-size.js';
+import { firstPictures, openData } from '../data/open-data.js';
 import { cacheDefaults } from '../options/defaults.js';
 import { readConfig } from '../options/read-config.js';
 import { type CacheValues, cacheOptions } from '../options/tables.js';
 
-/** `tb-train cache` with the flags that were given. */
+/** `tb-train cache` with the flags that were given. A signal ends it between two batches, and keeps what is encoded. */
 export async function makeCache(flags: CacheValues): Promise<void> {
   const file = flags.config === undefined ? {} : await readConfig(cacheOptions, flags.config, 'cache');
-  const values = mergeValues<typeof cacheOptions>(cacheDefaults, file, flags);
-  const { out = 'runs/cache', batch = 32, samplesPerShard = 4096, threads = 1 } = values;
-  await prepareFolder('--out', out);
-  const { training: source } = await openData(values);
+  const values = withDefaults(cacheDefaults, file, flags);
+  const { out, batch, badLimit, validationImages } = values;
+  await prepareCacheFolder(out);
+  const { training, validation } = await openData(values);
   await startEngine(values);
-  const vae = await loadVaeFile(values.vae, values.vaePreset);
-  const side = source.size / downsamplingFactor(vae.config);
-  const info = {
-    classNames: [...source.classNames],
-    imageSize: source.size,
-    latentShape: [side, side, vae.config.latentChannels] as [number, number, number],
-    latentScale: vae.config.latentScale,
-    vaeSha256: vae.sha256,
-  };
-  const pool = createDecodePool(threads);
+  const vae = await loadVaeFile(values.vae);
+  const pool = createDecodePool(values.threads);
+  const stop = listenForStop('stopping after this batch; once more ends at once');
+  const partOf = (source: ImageSource): CachePart => ({
+    origin: originOf(source, vae),
+    samplesFrom: (first) => encodePictures(source, vae, { pool, batch, badLimit, signal: stop.signal }, first),
+  });
+  const heldOut = validation && partOf(firstPictures(validation, validationImages));
   try {
-    const samples = encodeAll(source, vae, pool, batch, values.badLimit ?? 0.05);
-    const count = await writeLatentCache(out, info, samples, samplesPerShard);
-    console.error(`\n${count} pictures and their mirror images in ${out}`);
+    const parts = { training: partOf(training), heldOut };
+    const counts = await writeLatentCache(out, infoOf(training, vae), parts, values.samplesPerShard);
+    const kept = counts.heldOut > 0 ? `, and ${counts.heldOut} to validate on` : '';
+    console.error(`${counts.training} pictures and their mirror images in ${out}${kept}`);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    console.error(`the same command goes on with what is in ${out}`);
+    process.exitCode = stop.exitCode();
   } finally {
+    stop.close();
     await pool.close();
   }
 }
 
-/** Every readable picture in order, encoded in batches of it and its mirror image. */
-async function* encodeAll(
-  source: ImageSource,
-  vae: LoadedVae,
-  pool: DecodePool,
-  batch: number,
-  badLimit: number,
-): AsyncGenerator<CacheSample> {
-  const encodeMoments = createMomentsEncoder(vae.config, source.size);
-  const started = Date.now();
-  const most = Math.max(3, Math.floor(badLimit * source.length));
-  let bad = 0;
-  let next = readPairs(source, pool, 0, batch);
-  for (let start = 0; start < source.length; start += batch) {
-    const pairs = await next;
-    next = readPairs(source, pool, start + batch, batch); // decodes while the autoencoder computes
-    const good = pairs.filter((pair) => 'pixels' in pair);
-    for (const pair of pairs) {
-      if ('pixels' in pair) continue;
-      console.error(`\nskipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`);
-      if (bad > most) throw new UsageError(`too many unreadable images (${bad} of ${source.length})`);
-    }
-    if (good.length > 0) yield* await encodePairs(good, vae, encodeMoments);
-    const done = Math.min(start + batch, source.length);
-    const seconds = (Date.now() - started) / 1000;
-    const left = formatDuration((seconds / done) * (source.length - done));
-    process.stderr.write(
-      `\r${done}/${source.length} pictures  ${(done / seconds).toFixed(1)} images/s  ${left} left   `,
-    );
+async function prepareCacheFolder(out: string): Promise<void> {
+  await prepareFolder('--out', out);
+  if (existsSync(join(out, 'manifest.json')))
+    throw new UsageError(`--out ${out} holds a cache already: remove it, or choose another folder`);
+}
+
+function infoOf({ classNames, size }: ImageSource, vae: LoadedVae): LatentCacheInfo {
+  const { height, width, channels } = latentSize(size, vae.config);
+  return {
+    classNames: [...classNames],
+    imageSize: size,
+    latentShape: [height, width, channels],
+    latentScale: vae.config.latentScale,
+    vaeSha256: vae.sha256,
+  };
+}
+
+/** The SHA-256 of everything that decides the samples: which pictures, how they are cut, and what encodes them. */
+function originOf(source: ImageSource, vae: LoadedVae): string {
+  const hash = createHash('sha256').update(JSON.stringify([vae.sha256, source.classNames]));
+  for (let index = 0; index < source.length; index++) {
+    const { path, size, crop } = source.requestOf(index, 0);
+    hash.update(JSON.stringify([path, size, crop]));
   }
-}
-
-type Pair = { pixels: Uint8Array[]; label: number } | { path: string; reason: string };
-
-async function readPairs(source: ImageSource, pool: DecodePool, start: number, count: number): Promise<Pair[]> {
-  const indices = Array.from({ length: Math.max(0, Math.min(count, source.length - start)) }, (_, i) => start + i);
-  return Promise.all(
-    indices.map(async (index): Promise<Pair> => {
-      const request = source.requestOf(index, 0);
-      try {
-        const both = [false, true].map((mirror) => pool.read({ ...request, mirror }));
-        return { pixels: await Promise.all(both), label: source.labelOf(index) };
-      } catch (error) {
-        return { path: request.path, reason: (error as Error).message };
-      }
-    }),
-  );
-}
-
-async function encodePairs(
-  pairs: readonly { pixels: Uint8Array[]; label: number }[],
-  vae: LoadedVae,
-  encodeMoments: ReturnType<typeof createMomentsEncoder>,
-): Promise<CacheSample[]> {
-  const pictures = pairs.flatMap(({ pixels }) => pixels);
-  const length = pictures[0].length;
-  const bytes = new Uint8Array(pictures.length * length);
-  for (const [row, pixels] of pictures.entries()) bytes.set(pixels, row * length);
-  const moments = await encodeMoments(vae.params, bytes);
-  const each = moments.length / pairs.length;
-  return pairs.map(({ label }, row) => ({ label, moments: moments.slice(row * each, (row + 1) * each) }));
+  return hash.digest('hex');
 }

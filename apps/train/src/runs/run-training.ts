@@ -22,7 +22,7 @@ export async function runTraining<Batch>(
     const { state, progress, stopped } = await train(task, options, log, stop.signal);
     const notes = stopped
       ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
-      : [`${countParameters(state.params)} parameters`, ...(await finish(state))];
+      : [`${countParameters(state.params).toLocaleString('en-US')} parameters`, ...(await finish(state))];
     disposeState(state);
     for (const note of notes) console.error(note);
     console.error(`report: ${await log.report(notes)}`);

@@ -1,30 +1,36 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
-import { type SmallFeatures, saveSmallFeatures, smallFeatureWidths } from '@tb/metrics';
-import { createFeaturesTask, createRunLog } from '@tb/trainer';
+import { type SmallFeatures, saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
+import { flattenShapes } from '@tb/nn';
+import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
 import { featuresDefaults } from '../options/defaults.js';
 import { type FeaturesValues, featuresOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
 /** `tb-train features` with the flags that were given. */
 export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const values = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
-  const out = values.out!;
-  await prepareRunFolder(out, values.resume ?? false);
+  const { out, threads } = values;
+  await prepareRunFolder(out, values.resume);
   const data = await openData(values);
   const engine = await startEngine(values);
   const size = data.training.size;
   const classNames = data.training.classNames;
   const config = { classes: classNames.length, imageSize: size, widths: smallFeatureWidths };
   const log = createRunLog({ out, title: 'Feature network', config: values, terminal: process.stderr });
-  const { threads = 1, validationImages = 256 } = values;
-  const heldOut = data.validation ? await readSome(data.validation, validationImages, threads) : [];
+  const heldOut = data.validation ? await readSome(data.validation, values.validationImages, threads) : [];
   const openBatches = batchesOf(data.training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
-  const options = trainOptionsOf(values, data.training.length, engine.name, values);
+  const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
+  const shapes = flattenShapes(smallFeatureShapes(config));
+  const options = {
+    ...trainOptionsOf(values, data.training.length, engine.name, storedConfig('features', values)),
+    metadata,
+    shapes,
+  };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'features.safetensors');
     await saveSmallFeatures(path, { params: ema as unknown as SmallFeatures, config, classNames });

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
-import { assertExists, UsageError } from '@tb/command-line';
+import { type Resolved, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
-import { loadTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { flattenShapes } from '@tb/nn';
+import {
+  loadTokenBridge,
+  presets,
+  saveTokenBridge,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from '@tb/tokenbridge';
 import {
   cachedMoments,
   createModelTask,
@@ -14,13 +22,15 @@ import {
   openLatentBatches,
   openLatentCache,
   type RunLog,
+  readHeldOutLatents,
 } from '@tb/trainer';
-import { downsamplingFactor } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { findInitialWeights } from '../data/initial-weights.js';
+import { latentSize } from '../data/latent-size.js';
+import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
 import { modelPresets } from '../options/defaults.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun } from './run-folder.js';
+import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
@@ -33,24 +43,25 @@ type Source<Batch extends { labels: Int32Array }> = {
   vaeSha256: string;
 };
 
+type Run = Resolved<ModelValues, (typeof modelPresets)[keyof typeof modelPresets]>;
+
 /** `tb-train model` with the flags that were given. */
 export async function trainModel(flags: ModelValues): Promise<void> {
   const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
   const values = await resolveRun('model', modelOptions, flags, defaults);
-  const out = values.out!;
-  await prepareRunFolder(out, values.resume ?? false);
-  if (values.initial !== undefined) assertExists('--initial', values.initial);
+  const { out } = values;
+  await prepareRunFolder(out, values.resume);
+  const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'model');
   const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
-  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log);
-  else await trainOn(await fromCache(values), values, log);
+  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log, initial);
+  else await trainOn(await fromCache(values.cache, values), values, log, initial);
 }
 
-async function fromImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
+async function fromImages(values: Run, log: RunLog): Promise<Source<ImageBatch>> {
   const data = await openData(values);
   await startEngine(values);
-  const vae = await loadVaeFile(values.vae, values.vaePreset);
-  const { threads = 1, validationImages = 256 } = values;
-  const side = data.training.size / downsamplingFactor(vae.config);
+  const vae = await loadVaeFile(values.vae);
+  const { threads, validationImages } = values;
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, data.training.size),
@@ -61,27 +72,27 @@ async function fromImages(values: ModelValues, log: RunLog): Promise<Source<Imag
       classNames: data.training.classNames,
     },
     samples: data.training.length,
-    latent: { height: side, width: side, channels: vae.config.latentChannels },
+    latent: latentSize(data.training.size, vae.config),
     imageSize: data.training.size,
     vaeSha256: vae.sha256,
   };
 }
 
-async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
-  const cache = await openLatentCache(values.cache!);
+async function fromCache(folder: string, values: Run): Promise<Source<LatentBatch>> {
+  const cache = await openLatentCache(folder);
   await startEngine(values);
-  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae, values.vaePreset);
+  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
   if (vae && vae.sha256 !== cache.vaeSha256) {
-    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
+    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${folder} was made with`);
   }
-  const { batch = 64, seed = 0, flip = true } = values;
+  const { batch, seed, flip, validationImages } = values;
   const [height, width, channels] = cache.latentShape;
   return {
     task: {
       latents: cachedMoments(cache.latentShape),
       latentScale: cache.latentScale,
       openBatches: (firstStep) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip }),
-      heldOut: [],
+      heldOut: await readHeldOutLatents(cache, validationImages, validationBatch),
       decoder: vae && { vae: vae.params, config: vae.config },
       classNames: cache.classNames,
     },
@@ -92,43 +103,52 @@ async function fromCache(values: ModelValues): Promise<Source<LatentBatch>> {
   };
 }
 
-async function trainOn<Batch extends { labels: Int32Array }>(source: Source<Batch>, values: ModelValues, log: RunLog) {
-  const out = values.out!;
+/** @param initial - file of the weights to start from */
+async function trainOn<Batch extends { labels: Int32Array }>(
+  source: Source<Batch>,
+  values: Run,
+  log: RunLog,
+  initial: string | undefined,
+): Promise<void> {
   const config = configOf(values, source.latent, source.task.classNames.length);
   const task = createModelTask({
     ...source.task,
     config,
     rematerialize: values.rematerialize,
     maskGranularity: values.maskGranularity,
-    initial:
-      values.initial === undefined
-        ? undefined
-        : async () => (await loadTokenBridge(values.initial!, { config })).params,
+    initial: initial === undefined ? undefined : async () => (await loadTokenBridge(initial, { config })).params,
   });
-  const options = trainOptionsOf(values, source.samples, tf.getBackend(), values);
+  const { imageSize, vaeSha256 } = source;
+  const classNames = [...source.task.classNames];
+  const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
+  const shapes = flattenShapes(tokenBridgeShapes(config));
+  const options = {
+    ...trainOptionsOf(values, source.samples, tf.getBackend(), storedConfig('model', values)),
+    metadata,
+    shapes,
+  };
   await runTraining(task, options, log, async ({ ema }) => {
-    const path = join(out, 'model.safetensors');
-    const { imageSize, vaeSha256 } = source;
-    const metadata = describeWeights({ imageSize, vaeSha256, classNames: [...source.task.classNames] });
+    const path = join(values.out, 'model.safetensors');
     const model = { params: ema as unknown as TokenBridge, config };
     await saveTokenBridge(path, model, { dtype: values.half ? 'F16' : 'F32', metadata });
     return [`model: ${path}`];
   });
 }
 
-/** The preset, fitted to the data's latents and classes. */
-function configOf(values: ModelValues, latent: TokenBridgeConfig['latent'], classes: number): TokenBridgeConfig {
-  const preset: TokenBridgeConfig = presets[values.preset ?? 'tiny'];
-  const { dropout, labelDropout, levels } = values;
+/** The preset, fitted to the data's latents and classes. Where these have other channels than the preset's, they come in their own order. */
+function configOf(
+  { preset, dropout, labelDropout, levels }: Run,
+  latent: TokenBridgeConfig['latent'],
+  classes: number,
+): TokenBridgeConfig {
+  const { channelOrder, quantizer, training, ...sizes }: TokenBridgeConfig = presets[preset];
+  const hasOrder = channelOrder.length === latent.channels;
   return {
-    ...preset,
+    ...sizes,
     latent,
     classes,
-    quantizer: { ...preset.quantizer, ...(levels !== undefined && { levels }) },
-    training: {
-      ...preset.training,
-      ...(dropout !== undefined && { attentionDropout: dropout, projectionDropout: dropout }),
-      ...(labelDropout !== undefined && { labelDropout }),
-    },
+    channelOrder: hasOrder ? channelOrder : Array.from({ length: latent.channels }, (_, channel) => channel),
+    quantizer: { ...quantizer, levels },
+    training: { ...training, attentionDropout: dropout, projectionDropout: dropout, labelDropout },
   };
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
+import { fileSystemReason, readSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
 import type { TrainState } from '../train-step.js';
 import { type HostTensors, readTree, treeFromHost } from './host-trees.js';
 import { findDamage, writeManifest } from './manifest.js';
@@ -22,6 +22,9 @@ export type Progress = {
   config: Record<string, unknown>;
 };
 
+/** Shapes of parameters by their dotted names. */
+export type ParameterShapes = Readonly<Record<string, readonly number[]>>;
+
 const format = 'tokenbridge-checkpoint';
 const folderPattern = /^step-\d{8}$/;
 const files = {
@@ -31,20 +34,32 @@ const files = {
   progress: 'progress.json',
 };
 
+export type SaveOptions = {
+  /** Checkpoints to keep: all but the newest are removed. */
+  keep?: number;
+  /** What the weights say about themselves (see `describeWeights`). */
+  metadata?: Record<string, string>;
+};
+
 /**
- * Writes `step-<step>` below `root`, and removes all but the newest `keep` checkpoints.
+ * Writes `step-<step>` below `root`, and removes all but the newest checkpoints.
  *
  * @returns the checkpoint's folder
  * @throws Error when it cannot be written (disk full, no permission); nothing is left behind then
  */
-export async function saveCheckpoint(root: string, state: TrainState, progress: Progress, keep = 3): Promise<string> {
+export async function saveCheckpoint(
+  root: string,
+  state: TrainState,
+  progress: Progress,
+  { keep = 3, metadata }: SaveOptions = {},
+): Promise<string> {
   const name = `step-${String(progress.step).padStart(8, '0')}`;
   const temporary = join(root, `.${name}.${randomBytes(4).toString('hex')}.tmp`);
   const target = join(root, name);
   try {
     await mkdir(temporary, { recursive: true });
-    await writeSafetensors(join(temporary, files.model), await readTree(state.params));
-    await writeSafetensors(join(temporary, files.ema), await readTree(state.ema));
+    await writeSafetensors(join(temporary, files.model), await readTree(state.params), { metadata });
+    await writeSafetensors(join(temporary, files.ema), await readTree(state.ema), { metadata });
     await writeSafetensors(join(temporary, files.optimizer), await readTree(state.optimizer));
     await writeFileAtomic(join(temporary, files.progress), `${JSON.stringify(progress, null, 2)}\n`);
     await writeManifest(temporary, format, Object.values(files));
@@ -52,23 +67,29 @@ export async function saveCheckpoint(root: string, state: TrainState, progress: 
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw new Error(
-      `checkpoint ${target} cannot be written: ${reasonOf(error)}; nothing was left behind, and earlier checkpoints are untouched`,
+      `checkpoint ${target} cannot be written: ${fileSystemReason(error)}; nothing was left behind, and earlier checkpoints are untouched`,
     );
   }
-  for (const old of (await listCheckpoints(root)).slice(keep))
-    await rm(join(root, old), { recursive: true, force: true });
+  const old = [...(await listCheckpoints(root)).slice(keep), ...(await listLeftovers(root))];
+  for (const folder of old) await rm(join(root, folder), { recursive: true, force: true });
   return target;
 }
 
-/** Reads the newest checkpoint below `root` that is whole. */
+/**
+ * Reads the newest checkpoint below `root` that is whole.
+ *
+ * @param shapes - of the parameters, by dotted name; without them any will do
+ * @throws Error when all checkpoints are damaged, or the parameters have other shapes
+ */
 export async function loadLatestCheckpoint(
   root: string,
+  shapes?: ParameterShapes,
 ): Promise<{ state: TrainState; progress: Progress; folder: string; damaged: string[] } | undefined> {
   const damaged: string[] = [];
   for (const name of await listCheckpoints(root)) {
     const folder = join(root, name);
     const damage = await findDamage(folder, format);
-    if (damage === undefined) return { ...(await loadCheckpoint(folder)), folder, damaged };
+    if (damage === undefined) return { ...(await loadCheckpoint(folder, shapes)), folder, damaged };
     damaged.push(`${folder}: ${damage}`);
   }
   if (damaged.length > 0) throw new Error(`no checkpoint in ${root} is whole: ${damaged.join('; ')}`);
@@ -84,14 +105,30 @@ export async function readLatestProgress(root: string): Promise<Progress | undef
   return undefined;
 }
 
-async function loadCheckpoint(folder: string): Promise<{ state: TrainState; progress: Progress }> {
+async function loadCheckpoint(
+  folder: string,
+  shapes?: ParameterShapes,
+): Promise<{ state: TrainState; progress: Progress }> {
   const read = async (file: string): Promise<HostTensors> => (await readSafetensors(join(folder, file))).tensors;
+  const model = await read(files.model);
+  if (shapes) assertSameShapes(shapes, model, folder);
   const state = {
-    params: treeFromHost(await read(files.model)),
+    params: treeFromHost(model),
     ema: treeFromHost(await read(files.ema)),
     optimizer: treeFromHost(await read(files.optimizer)),
   } as TrainState;
   return { state, progress: await readProgress(folder) };
+}
+
+function assertSameShapes(shapes: ParameterShapes, model: HostTensors, folder: string): void {
+  const text = (shape: readonly number[] | undefined) => (shape ? `[${shape.join(', ')}]` : 'absent');
+  const names = Object.keys({ ...shapes, ...model });
+  const wrong = names.find((name) => text(shapes[name]) !== text(model[name]?.shape));
+  if (wrong === undefined) return;
+  throw new Error(
+    `checkpoint ${folder} is of a model of other sizes, which a resumed run cannot change: ${wrong} must be ` +
+      `${text(shapes[wrong])}, got ${text(model[wrong]?.shape)}`,
+  );
 }
 
 async function readProgress(folder: string): Promise<Progress> {
@@ -107,6 +144,11 @@ async function listCheckpoints(root: string): Promise<string[]> {
     .reverse();
 }
 
+/** What a process that was killed while it saved has left behind. */
+async function listLeftovers(root: string): Promise<string[]> {
+  return (await readdir(root)).filter((name) => /^\.step-\d{8}\.[0-9a-f]{8}\.tmp(\.old)?$/.test(name));
+}
+
 /** A folder cannot be renamed onto a full one, so an older one of the same name steps aside first. */
 async function replaceFolder(from: string, to: string): Promise<void> {
   const aside = `${from}.old`;
@@ -116,11 +158,4 @@ async function replaceFolder(from: string, to: string): Promise<void> {
   );
   await rename(from, to);
   if (existed) await rm(aside, { recursive: true, force: true });
-}
-
-export function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') return 'the disk is full';
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'writing there is not permitted';
-  return message;
 }

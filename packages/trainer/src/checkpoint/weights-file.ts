@@ -31,13 +31,16 @@ export async function saveVae(
 ): Promise<void> {
   const tensors = await readTree(params as unknown as Tree<tf.Tensor>, dtype);
   await writeSafetensors(path, tensors, {
-    metadata: { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) },
+    metadata: { ...metadata, format: 'pt', ...describeWeights({ vaeConfig: config }) },
   });
 }
 
-/** The part of `WeightsInfo` that is no configuration, as safetensors metadata. */
-export function describeWeights({ classNames, imageSize, vaeSha256 }: WeightsInfo): Record<string, string> {
+/** What weights are to say about themselves, as safetensors metadata. */
+export function describeWeights(info: WeightsInfo): Record<string, string> {
+  const { vaeConfig, modelConfig, classNames, imageSize, vaeSha256 } = info;
   return {
+    ...(vaeConfig && { [vaeConfigKey]: JSON.stringify(vaeConfig) }),
+    ...(modelConfig && { [modelConfigKey]: JSON.stringify(modelConfig) }),
     ...(classNames && { classNames: JSON.stringify(classNames) }),
     ...(imageSize !== undefined && { imageSize: String(imageSize) }),
     ...(vaeSha256 && { vaeSha256 }),

@@ -8,21 +8,27 @@ export const imageExtension = /\.(jpe?g|png|webp)$/i;
  * Reads an image file as 8-bit RGB: greyscale and palettes are expanded, 16 bits reduced to 8, CMYK converted, EXIF
  * rotation applied, transparency laid on white. Embedded RGB colour profiles are ignored, as the reference does.
  *
- * @throws when the file cannot be read or is damaged
+ * @throws Error with one line of reason when the file cannot be read or is damaged
  */
 export async function decodeImage(source: string | Uint8Array): Promise<Pixels> {
+  const { data, info } = await decodeToRaw(source).catch((error: Error) => {
+    throw new Error(error.message.split('\n')[0]); // the decoder's warnings follow
+  });
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (info.channels === 3) return { width: info.width, height: info.height, data: bytes };
+  if (info.channels === 1) return { width: info.width, height: info.height, data: repeatChannel(bytes) };
+  throw new Error(`decodeImage: image must have 1 or 3 channels after conversion, got ${info.channels}`);
+}
+
+async function decodeToRaw(source: string | Uint8Array) {
   const { space } = await sharp(source, { failOn: 'error' }).metadata();
   const ignoreIcc = space !== 'cmyk'; // CMYK has no meaning without its profile
-  const { data, info } = await sharp(source, { failOn: 'error', ignoreIcc, limitInputPixels: 2 ** 28 })
+  return sharp(source, { failOn: 'error', ignoreIcc, limitInputPixels: 2 ** 28 })
     .rotate()
     .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (info.channels === 3) return { width: info.width, height: info.height, data: bytes };
-  if (info.channels === 1) return { width: info.width, height: info.height, data: repeatChannel(bytes) };
-  throw new Error(`decodeImage: image must have 1 or 3 channels after conversion, got ${info.channels}`);
 }
 
 function repeatChannel(grey: Uint8Array): Uint8Array {

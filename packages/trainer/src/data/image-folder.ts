@@ -1,5 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileSystemReason } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import sharp from 'sharp';
 import { imageExtension } from './decode-image.js';
@@ -44,7 +45,8 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
 
 async function listClasses(folder: string): Promise<string[]> {
   const entries = await listFolder(folder);
-  const names = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+  const isFolder = await Promise.all(entries.map(({ name }) => isDirectory(join(folder, name))));
+  const names = entries.map(({ name }) => name).filter((name, index) => isFolder[index] && !name.startsWith('.'));
   if (names.length > 0) return names.sort(byName);
   const loose = entries.some((entry) => imageExtension.test(entry.name));
   throw new Error(
@@ -53,6 +55,13 @@ async function listClasses(folder: string): Promise<string[]> {
       : `openImageFolder: ${folder} must hold one folder of images per class, got an empty folder`,
   );
 }
+
+/** Links to folders count as folders, links to nothing do not. */
+const isDirectory = (path: string) =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 
 async function listImages(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -66,8 +75,8 @@ export async function listFolder(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
-    throw new Error(`data folder ${folder} cannot be read: ${reason}`);
+    const isFile = (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+    throw new Error(`data folder ${folder} cannot be read: ${isFile ? 'it is a file' : fileSystemReason(error)}`);
   }
 }
 
@@ -82,7 +91,7 @@ async function assertReadable(folder: string, paths: readonly string[]): Promise
       );
     if (readable) return;
   }
-  const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `${paths.length} files that are no readable images`;
+  const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `only unreadable ones (${paths.length})`;
   throw new Error(`openImageFolder: class folder ${folder} must hold a readable image, got ${found}`);
 }
 

@@ -11,6 +11,9 @@ export type ImageGridOptions = {
 
 const gap = 2;
 
+/** The smallest whole zoom that shows a picture at least `shownWidth` pixels wide, as a caption above it needs. */
+export const zoomTo = ({ width }: Pixels, shownWidth: number) => Math.max(1, Math.ceil(shownWidth / width));
+
 /** Pictures of one size side by side, row by row, on white. */
 export function imageGrid(pictures: readonly Pixels[], { columns, captions, zoom = 1 }: ImageGridOptions): Pixels {
   if (pictures.length === 0) throw new Error('imageGrid: pictures must not be empty');

@@ -2,7 +2,7 @@ import { toFloat32 } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import { type BatchSource, prefetch } from './batches.js';
 import { createDataOrder } from './data-order.js';
-import type { LatentCache } from './latent-cache.js';
+import { type LatentCache, type LatentCacheInfo, type LatentSamples, momentsLength } from './latent-cache.js';
 
 // N = images, h, w, C = height, width and channels of a latent
 
@@ -21,21 +21,12 @@ export type LatentBatchOptions = { batchSize: number; seed: number; firstStep: n
 export function openLatentBatches(cache: LatentCache, options: LatentBatchOptions): BatchSource<LatentBatch> {
   const { batchSize, seed, firstStep, flip } = options;
   const order = createDataOrder(cache.length, seed);
-  const [height, width, channels] = cache.latentShape;
-  const length = height * width * channels * 2;
-  const make = async (step: number): Promise<LatentBatch> => {
-    const places = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row));
-    const bits = new Uint16Array(batchSize * length);
-    const place = async ({ index, epoch }: { index: number; epoch: number }, row: number) => {
-      const mirror = flip && hostRandom(seed, epoch, index).uniform() < 0.5;
-      bits.set(await cache.read(index, mirror), row * length);
-    };
-    await Promise.all(places.map(place));
-    return {
-      moments: toFloat32({ dtype: 'F16', shape: [bits.length], data: bits }),
-      labels: Int32Array.from(places, ({ index }) => cache.labelOf(index)),
-      indices: places.map(({ index }) => index),
-    };
+  const make = (step: number): Promise<LatentBatch> => {
+    const places = Array.from({ length: batchSize }, (_, row) => {
+      const { index, epoch } = order.at(step * batchSize + row);
+      return { index, mirror: flip && hostRandom(seed, epoch, index).uniform() < 0.5 };
+    });
+    return readBatch(cache, cache.latentShape, places);
   };
   return {
     samplesPerEpoch: cache.length,
@@ -43,5 +34,40 @@ export function openLatentBatches(cache: LatentCache, options: LatentBatchOption
     next: prefetch(make, firstStep, 2).next,
     describe: ({ indices }) => `cache samples ${indices.slice(0, 16).join(', ')}`,
     close: async () => {},
+  };
+}
+
+/** The first `count` held-out samples of a cache as they are stored, in batches; what does not fill a batch is left out. */
+export async function readHeldOutLatents(
+  { heldOut, latentShape }: LatentCache,
+  count: number,
+  largestBatch: number,
+): Promise<LatentBatch[]> {
+  if (!heldOut) return [];
+  const wanted = Math.min(count, heldOut.length);
+  const batchSize = Math.min(largestBatch, wanted);
+  const batches: LatentBatch[] = [];
+  for (let first = 0; first + batchSize <= wanted; first += batchSize) {
+    const places = Array.from({ length: batchSize }, (_, row) => ({ index: first + row, mirror: false }));
+    batches.push(await readBatch(heldOut, latentShape, places));
+  }
+  return batches;
+}
+
+async function readBatch(
+  samples: LatentSamples,
+  shape: LatentCacheInfo['latentShape'],
+  places: readonly { index: number; mirror: boolean }[],
+): Promise<LatentBatch> {
+  const length = momentsLength(shape);
+  const bits = new Uint16Array(places.length * length);
+  const place = async ({ index, mirror }: { index: number; mirror: boolean }, row: number) => {
+    bits.set(await samples.read(index, mirror), row * length);
+  };
+  await Promise.all(places.map(place));
+  return {
+    moments: toFloat32({ dtype: 'F16', shape: [bits.length], data: bits }),
+    labels: Int32Array.from(places, ({ index }) => samples.labelOf(index)),
+    indices: places.map(({ index }) => index),
   };
 }

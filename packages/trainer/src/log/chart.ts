@@ -31,13 +31,17 @@ function axes(left: number, right: number, low: number, high: number): string {
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const y = base - share * (base - margin.top);
     const grid = `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y}" y2="${y}" stroke="#eee"/>`;
-    return grid + text(margin.left - 8, y + 4, 'end', formatTick(low + share * (high - low)));
+    return grid + text(margin.left - 8, y + 4, 'end', formatTick(low + share * (high - low), (high - low) / 4));
   });
   return `${ticks.join('')}${text(margin.left, height - 8, 'start', String(left))}${text(width - margin.right, height - 8, 'end', String(right))}`;
 }
 
-const formatTick = (value: number) =>
-  value !== 0 && Math.abs(value) < 1e-2 ? value.toExponential(1) : Number(value.toPrecision(4)).toString();
+/** As many decimals as tell neighbouring ticks apart. */
+function formatTick(value: number, step: number): string {
+  if (value !== 0 && Math.abs(value) < 1e-2) return value.toExponential(1);
+  const decimals = step > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(step)), 0), 8) : 4;
+  return Number(value.toFixed(decimals)).toString();
+}
 
 /** Every nth point, the last always. */
 function thin<Point>(points: readonly Point[]): readonly Point[] {

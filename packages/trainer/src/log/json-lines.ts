@@ -1,11 +1,20 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { writeFileAtomic } from '@tb/io';
+import { fileSystemReason, writeFileAtomic } from '@tb/io';
 
 /** One line of `log.jsonl`: what happened, at which step. */
 export type LogRecord = { event: string; step: number; [name: string]: unknown };
 
 export function appendRecord(path: string, record: LogRecord): void {
-  appendFileSync(path, `${JSON.stringify(record)}\n`);
+  appendToLog(path, `${JSON.stringify(record)}\n`);
+}
+
+/** @throws Error that names the file and says why it cannot be written */
+export function appendToLog(path: string, content: string | Uint8Array): void {
+  try {
+    appendFileSync(path, content);
+  } catch (error) {
+    throw new Error(`${path} cannot be written: ${fileSystemReason(error)}`);
+  }
 }
 
 /** The records of a log; a last line cut off by a crash is left out. */

@@ -1,12 +1,17 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { lossChart } from './chart.js';
 import { crc32c } from './crc32c.js';
+import { formatDuration } from './format.js';
 import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
-import { createLiveLine, formatDuration } from './live-line.js';
+import { createProgressLine } from './progress-line.js';
 import { renderReport } from './report.js';
+import { createRunLog } from './run-log.js';
+import { createStatusLine } from './status-line.js';
 import { createEventFile } from './tensorboard.js';
+import { formatTrainingStatus } from './training-status.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-log-'));
 
@@ -30,6 +35,17 @@ describe('createEventFile', () => {
   });
 });
 
+describe('createRunLog', () => {
+  it('starts the events of a resumed run behind its last step', async () => {
+    const out = newFolder();
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    await log.begin({ step: 8, retries: 0, smoothedLoss: 1, seconds: 1, seed: 0, config: {} }, 12);
+    const [events] = readdirSync(out).filter((file) => file.startsWith('events'));
+    const sessionStartAtNine = '10093a020801'; // TensorBoard drops earlier events from step 9 on
+    expect(readFileSync(join(out, events)).toString('hex')).toContain(sessionStartAtNine);
+  });
+});
+
 describe('the JSON log', () => {
   it('drops what a resumed run writes again, and a cut-off last line', async () => {
     const path = join(newFolder(), 'log.jsonl');
@@ -39,19 +55,70 @@ describe('the JSON log', () => {
   });
 });
 
-describe('the live line', () => {
+describe('the status line', () => {
+  const collect = (isTTY: boolean, columns?: number) => {
+    const terminal = { isTTY, columns, text: '', write: (more: string) => (terminal.text += more) };
+    return terminal;
+  };
+
   it('rewrites itself on a terminal', () => {
-    let text = '';
-    const line = createLiveLine({ isTTY: true, write: (more) => (text += more) });
+    const terminal = collect(true, 90);
+    const line = createStatusLine(terminal);
     const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
-    line.show({ ...status, step: 1 });
-    line.show({ ...status, step: 2 });
-    expect(text.split('\r')).toHaveLength(3);
-    expect(text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+    line.show(formatTrainingStatus({ ...status, step: 1 }));
+    line.show(formatTrainingStatus({ ...status, step: 2 }));
+    expect(terminal.text.split('\r')).toHaveLength(3);
+    expect(terminal.text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
+    line.show('x'.repeat(100));
+    expect(terminal.text.endsWith(`\r\x1b[2K${'x'.repeat(89)}`)).toBe(true);
+  });
+
+  it('is an ordinary line now and then elsewhere, with the speed of what is new', () => {
+    const terminal = collect(false);
+    let time = 0;
+    const line = createProgressLine(terminal, { total: 100, first: 40, now: () => time });
+    for (const [seconds, done] of [
+      [0, 40],
+      [4, 50],
+      [11, 61.5],
+      [12, 62],
+      [20, 100],
+    ]) {
+      time = seconds * 1000;
+      line.show(done);
+    }
+    line.end();
+    expect(terminal.text.split('\n')).toEqual([
+      '40/100 pictures  ? images/s  ? left',
+      '61/100 pictures  2.0 images/s  20s left',
+      '100/100 pictures  3.0 images/s  0s left',
+      '',
+    ]);
   });
 
   it('tells durations in two units', () => {
     expect([3, 65, 7380, 90000].map(formatDuration)).toEqual(['3s', '1m05s', '2h03m', '1d01h']);
+  });
+});
+
+describe('lossChart', () => {
+  it.each([
+    [
+      [4.9987, 4.9991],
+      ['4.9987', '4.9988', '4.9989', '4.999', '4.9991'],
+    ],
+    [
+      [0, 8],
+      ['0', '2', '4', '6', '8'],
+    ],
+    [
+      [1e-6, 5e-6],
+      ['1.0e-6', '2.0e-6', '3.0e-6', '4.0e-6', '5.0e-6'],
+    ],
+  ])('labels its axis from %j so that no two ticks look alike', ([low, high], ticks) => {
+    const points = [low, ...Array.from({ length: 99 }, () => high)].map((y, x) => ({ x, y }));
+    const labels = [...lossChart([{ points, colour: 'red' }]).matchAll(/text-anchor="end">([^<]+)</g)];
+    expect(labels.slice(0, 5).map(([, text]) => text)).toEqual(ticks);
   });
 });
 

@@ -1,7 +1,7 @@
 // A run's report: one HTML file that needs nothing else, so that it can be mailed or archived.
 import { lossChart } from './chart.js';
+import { formatDuration } from './format.js';
 import type { LogRecord } from './json-lines.js';
-import { formatDuration } from './live-line.js';
 
 export type ReportPicture = { title: string; png: Uint8Array };
 
@@ -78,7 +78,7 @@ function curves(steps: readonly LogRecord[], validations: readonly LogRecord[]):
   const points = (records: readonly LogRecord[], name: string) =>
     records.map((record) => ({ x: record.step, y: Number(record[name]) })).filter(({ y }) => Number.isFinite(y));
   const charts = [
-    `<h2>Loss</h2>${lossChart([
+    `<h2>Loss: of each step (light), smoothed (dark)</h2>${lossChart([
       { points: points(steps, 'loss'), colour: '#c8d6e5' },
       { points: points(steps, 'smoothedLoss'), colour: '#1f5fa8' },
     ])}`,

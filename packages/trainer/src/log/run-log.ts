@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
 import type { Progress } from '../checkpoint/checkpoint.js';
@@ -6,9 +7,10 @@ import { encodePng } from '../data/encode-png.js';
 import type { BadImage } from '../data/image-source.js';
 import type { Pixels } from '../data/pixels.js';
 import { appendRecord, type LogRecord, readRecords, truncateRecords } from './json-lines.js';
-import { createLiveLine, type Terminal } from './live-line.js';
 import { type ReportPicture, renderReport } from './report.js';
+import { createStatusLine, type Terminal } from './status-line.js';
 import { createEventFile, type EventFile } from './tensorboard.js';
+import { formatTrainingStatus } from './training-status.js';
 
 /** Everything a run tells: the live line, JSON lines, TensorBoard events, pictures and the report. */
 export type RunLog = {
@@ -35,9 +37,8 @@ export type RunLogOptions = {
 
 /** Opens the log of the run in folder `out`. */
 export function createRunLog({ out, title, config, terminal, now = Date.now }: RunLogOptions): RunLog {
-  mkdirSync(join(out, 'samples'), { recursive: true });
   const path = join(out, 'log.jsonl');
-  const line = createLiveLine(terminal, now);
+  const line = createStatusLine(terminal, now);
   let events: EventFile | undefined;
   let clock = createClock(0, 0, 0, now);
   let badCount = 0;
@@ -45,8 +46,9 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     appendRecord(path, { event, step, time: new Date(now()).toISOString(), ...values });
   return {
     async begin(progress, steps) {
+      await mkdir(join(out, 'samples'), { recursive: true });
       await truncateRecords(path, progress.step + 1);
-      events = createEventFile(out, progress.step, now);
+      events = createEventFile(out, progress.step + 1, now);
       clock = createClock(progress.step, steps, progress.seconds, now);
       record('begin', progress.step, { steps });
     },
@@ -55,7 +57,8 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
       record('step', step, { ...values, ...timing });
       events?.scalars(step, { ...values, imagesPerSecond: timing.imagesPerSecond });
       const { loss, smoothedLoss, learningRate } = values;
-      line.show({ step, steps: clock.steps, loss, smoothedLoss, learningRate, ...timing });
+      const status = { step, steps: clock.steps, loss, smoothedLoss, learningRate, ...timing };
+      line.show(formatTrainingStatus(status), step === clock.steps);
       return timing.seconds;
     },
     validation(step, values) {

@@ -1,8 +1,8 @@
 // TensorBoard event files: a sequence of records, each an Event message of tensorboard/compat/proto/event.proto.
-import { appendFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32c } from './crc32c.js';
+import { appendToLog } from './json-lines.js';
 import { bytesField, doubleField, floatField, integerField, joinBytes } from './protobuf.js';
 
 /** A PNG and its size in pixels. */
@@ -26,7 +26,7 @@ export function createEventFile(folder: string, firstStep: number, now: () => nu
   );
   const write = (step: number, ...fields: Uint8Array[]) => {
     const event = joinBytes([doubleField(1, now() / 1000), integerField(2, step), ...fields]);
-    appendFileSync(path, record(event));
+    appendToLog(path, record(event));
   };
   write(0, bytesField(3, 'brain.Event:2'));
   write(firstStep, bytesField(7, [integerField(1, 1)])); // SessionLog START

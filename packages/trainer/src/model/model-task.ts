@@ -13,7 +13,7 @@ import {
 import { sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
-import { imageGrid } from '../data/image-grid.js';
+import { imageGrid, zoomTo } from '../data/image-grid.js';
 import { tensorToImages } from '../data/image-tensors.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
@@ -108,6 +108,7 @@ async function validate<Batch>(
 }
 
 const mostClasses = 10;
+const shownWidth = 96;
 
 /** Draws one picture of each of the first classes. */
 function drawerOf<Batch extends { labels: Int32Array }>(
@@ -124,6 +125,7 @@ function drawerOf<Batch extends { labels: Int32Array }>(
     const images = decodeLatents(vae, latents);
     const pictures = await tensorToImages(images);
     tf.dispose([result.tokens, result.latents, latents, images]);
-    return imageGrid(pictures, { columns: 5, captions: labels.map((label) => classNames[label] ?? String(label)) });
+    const captions = labels.map((label) => classNames[label] ?? String(label));
+    return imageGrid(pictures, { columns: 5, captions, zoom: zoomTo(pictures[0], shownWidth) });
   };
 }

@@ -5,7 +5,7 @@ import { decode, encode, initVae, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import { imageGrid } from '../data/image-grid.js';
+import { imageGrid, zoomTo } from '../data/image-grid.js';
 import { imagesToTensor, tensorToImages } from '../data/image-tensors.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
@@ -187,6 +187,8 @@ export async function reconstruct(
   return autoencoder.decode(params, latents, [count, side, side, config.latentChannels]);
 }
 
+const shownWidth = 96;
+
 /** Up to eight originals above their reconstructions. */
 async function drawReconstructions(
   params: Vae,
@@ -206,5 +208,5 @@ async function drawReconstructions(
   const channels = params.post_quant_conv.weight.shape[1]!;
   const side = Math.sqrt(latents.length / (count * channels));
   const restored = await autoencoder.decode(params, latents, [count, side, side, channels]);
-  return imageGrid([...originals, ...restored], { columns: count });
+  return imageGrid([...originals, ...restored], { columns: count, zoom: zoomTo(originals[0], shownWidth) });
 }

@@ -1,0 +1,96 @@
+import { UsageError } from '@tb/command-line';
+import type { LoadedVae } from '@tb/command-line/compute';
+import {
+  type CacheSample,
+  createMomentsEncoder,
+  createProgressLine,
+  type DecodePool,
+  type ImageSource,
+} from '@tb/trainer';
+
+export type EncodeOptions = {
+  pool: DecodePool;
+  /** Pictures encoded at a time; their mirror images come on top. */
+  batch: number;
+  /** Share of all pictures that may be unreadable (three always may). */
+  badLimit: number;
+  signal: AbortSignal;
+};
+
+/**
+ * Every readable picture of a source in order, from number `first` on, and its mirror image, encoded. Tells how far it is.
+ *
+ * @throws UsageError when too many pictures are unreadable; the signal's reason when it is aborted
+ */
+export async function* encodePictures(
+  source: ImageSource,
+  vae: LoadedVae,
+  { pool, batch, badLimit, signal }: EncodeOptions,
+  first: number,
+): AsyncGenerator<CacheSample> {
+  const encodeMoments = createMomentsEncoder(vae.config, source.size);
+  const line = createProgressLine(process.stderr, { total: source.length, first });
+  const most = Math.max(3, Math.floor(badLimit * source.length));
+  let bad = 0;
+  let next = readPairs(source, pool, first, batch);
+  try {
+    for (let start = first; start < source.length; start += batch) {
+      const pairs = await next;
+      signal.throwIfAborted();
+      next = readPairs(source, pool, start + batch, batch); // decodes while the autoencoder computes
+      for (const pair of pairs) {
+        if ('pixels' in pair) continue;
+        line.say(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`);
+        if (bad > most) throw new UsageError(`too many unreadable images (${bad} of ${source.length})`);
+      }
+      yield* await encodePairs(
+        pairs.filter((pair) => 'pixels' in pair),
+        vae,
+        encodeMoments,
+      );
+      line.show(Math.min(start + batch, source.length));
+      await new Promise(setImmediate); // lets signals in where the engine computes in this thread
+    }
+  } finally {
+    line.end();
+    await next.catch(() => {});
+  }
+}
+
+type Pair = { place: number; label: number; pixels: Uint8Array[] };
+type Unreadable = { path: string; reason: string };
+
+async function readPairs(
+  source: ImageSource,
+  pool: DecodePool,
+  start: number,
+  count: number,
+): Promise<(Pair | Unreadable)[]> {
+  const places = Array.from({ length: Math.max(0, Math.min(count, source.length - start)) }, (_, i) => start + i);
+  return Promise.all(
+    places.map(async (place) => {
+      const request = source.requestOf(place, 0);
+      try {
+        const both = [false, true].map((mirror) => pool.read({ ...request, mirror }));
+        return { place, label: source.labelOf(place), pixels: await Promise.all(both) };
+      } catch (error) {
+        return { path: request.path, reason: (error as Error).message };
+      }
+    }),
+  );
+}
+
+async function encodePairs(
+  pairs: readonly Pair[],
+  vae: LoadedVae,
+  encodeMoments: ReturnType<typeof createMomentsEncoder>,
+): Promise<CacheSample[]> {
+  if (pairs.length === 0) return [];
+  const pictures = pairs.flatMap(({ pixels }) => pixels);
+  const length = pictures[0].length;
+  const bytes = new Uint8Array(pictures.length * length);
+  for (const [row, pixels] of pictures.entries()) bytes.set(pixels, row * length);
+  const moments = await encodeMoments(vae.params, bytes);
+  const each = moments.length / pairs.length;
+  return pairs.map(({ place, label }, row) => ({ place, label, moments: moments.slice(row * each, (row + 1) * each) }));
+}
