@@ -5,7 +5,7 @@
  *   node --import tsx --conditions=@tb/source bench/distances.ts [samples, default 10000] [file.json]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { frechetDistance, gaussianStatistics, kernelDistance, manifoldScores } from '@tb/metrics';
 import { hostRandom } from '@tb/runtime';
 
@@ -47,6 +47,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const result: Record<string, unknown> = {
   date: new Date().toISOString().slice(0, 10),
   hardware: `${cpus().length} × ${cpus()[0]?.model}, one core used`,
+  loadAverage: Number(loadavg()[0].toFixed(1)), // of the last minute: what else the machine does
   versions: { node: process.versions.node, '@tb/metrics': version },
   command: `node --import tsx --conditions=@tb/source bench/distances.ts ${samples}`,
   samples,

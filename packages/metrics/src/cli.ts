@@ -7,7 +7,7 @@ import { hostRandom, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
-import { reportText } from './evaluation/report-text.js';
+import { reportFileName, reportText } from './evaluation/report-text.js';
 import { type CollectRunOptions, evaluatePaths, saveReferenceStatistics } from './evaluation/run.js';
 import type { InceptionPreprocessing } from './inception/preprocess.js';
 import { loadInceptionWeights } from './inception/weights-file.js';
@@ -45,7 +45,7 @@ withNetworkFlags(program.command('fid'))
   .option('--resamples <count>', 'bootstrap draws for the confidence interval, 0 for none', count(0), 10)
   .option('--seed <number>', 'seed of the bootstrap and of the subsets of KID', count(0), 0)
   .option('--allow-lossy', 'accept JPEG samples, whose artefacts change the score', false)
-  .option('--json <file>', 'write the report as JSON')
+  .option('--json <file>', 'where the report is saved (default: <samples>.fid.json in this folder)')
   .addHelpText(
     'after',
     `
@@ -100,8 +100,8 @@ function count(least: number): (text: string) => number {
 }
 
 async function fid(samples: string, reference: string, flags: FidFlags): Promise<void> {
-  const { resamples, allowLossy, seed, json } = flags;
-  if (json !== undefined) await assertWritable('--json', json);
+  const { resamples, allowLossy, seed, json = reportFileName(samples) } = flags;
+  await assertWritable('--json', json);
   const report = await evaluatePaths(samples, reference, () => loadNetwork(flags), {
     ...collectOptions(flags),
     resamples,
@@ -114,7 +114,6 @@ async function fid(samples: string, reference: string, flags: FidFlags): Promise
   });
   progress.end();
   process.stdout.write(`${reportText(report)}\n`);
-  if (json === undefined) return;
   await writeFileAtomic(json, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
   process.stdout.write(`report written to ${json}\n`);
 }

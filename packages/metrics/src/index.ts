@@ -4,7 +4,7 @@ export { type CollectionOrigin, loadCollection, saveCollection } from './evaluat
 export { type EvaluateOptions, type EvaluationReport, evaluate } from './evaluation/evaluate.js';
 export { type ExtractedFeatures, type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
 export { loadReference, type Reference, referenceFromCollection } from './evaluation/reference.js';
-export { reportText } from './evaluation/report-text.js';
+export { reportFileName, reportText } from './evaluation/report-text.js';
 export {
   type CollectRunOptions,
   evaluatePaths,
@@ -24,6 +24,7 @@ export {
 export { type PixelImage, psnr, ssim } from './image-quality.js';
 export { INCEPTION_SIZE, type InceptionFeatures, inceptionFeatures } from './inception/network.js';
 export { type InceptionPreprocessing, prepareForInception } from './inception/preprocess.js';
+export { inceptionShapes } from './inception/shapes.js';
 export { type InceptionWeights, inceptionWeights } from './inception/weights.js';
 export {
   INCEPTION_SHA256,

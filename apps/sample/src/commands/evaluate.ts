@@ -22,7 +22,7 @@ const evaluateOptions = {
   seed: integer('of the bootstrap and of the subsets of KID'),
   allowLossy: toggle('accept JPEG samples, whose artefacts change the score'),
   resume: text('keep unfinished work there, and go on from it', 'folder'),
-  json: text('write the report as JSON', 'file'),
+  json: text('where the report is saved; default: <samples>.fid.json in this folder, none with --pairs', 'file'),
 };
 
 export type EvaluateValues = ValuesOf<typeof evaluateOptions>;

@@ -7,6 +7,7 @@ import {
   type FeatureExtractor,
   inceptionExtractor,
   loadInceptionWeights,
+  reportFileName,
   reportText,
 } from '@tb/metrics';
 import { hostRandom } from '@tb/runtime';
@@ -15,15 +16,16 @@ import { comparePairs, pairsText } from '../reconstruction/pairs.js';
 
 /** `tb-sample evaluate`, with every option filled in that has a default. */
 export async function evaluate(samples: string, reference: string, values: EvaluateValues): Promise<void> {
-  if (values.json !== undefined) await prepareFile('--json', values.json);
+  const json = values.json ?? (values.pairs ? undefined : reportFileName(samples));
+  if (json !== undefined) await prepareFile('--json', json);
   const result = values.pairs
     ? await evaluatePairs(samples, reference)
     : await evaluateSets(samples, reference, values);
   if (result === undefined) return; // stopped
   console.log(result.text);
-  if (values.json === undefined) return;
-  await writeFileAtomic(values.json, `${JSON.stringify(result.report, null, 2)}\n`);
-  console.log(`report: ${values.json}`);
+  if (json === undefined) return;
+  await writeFileAtomic(json, `${JSON.stringify(result.report, null, 2)}\n`);
+  console.log(`report: ${json}`);
 }
 
 async function evaluatePairs(samples: string, reference: string) {

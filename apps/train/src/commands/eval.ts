@@ -13,7 +13,7 @@ const evalOptions = {
   seed: integer('of the generated pictures and of the bootstrap'),
   numIter: integer('steps in which a picture is generated', { min: 1 }),
   cfg: number('guidance scale', { min: 1 }),
-  json: text('write the report as JSON', 'file'),
+  json: text('where the report is saved', 'file'),
 };
 
 export type EvalValues = ValuesOf<typeof evalOptions>;
@@ -26,6 +26,7 @@ const evalDefaults = {
   numIter: 64,
   cfg: 1,
   imageSize: 64,
+  json: 'eval.json',
 } as const satisfies EvalValues;
 
 export const evalCommand = tableCommand('eval', evalOptions, evalDefaults, async (flags) => {

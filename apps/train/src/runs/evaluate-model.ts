@@ -1,4 +1,4 @@
-import { assertExists } from '@tb/command-line';
+import { assertExists, prepareFile } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
 import {
@@ -23,7 +23,8 @@ const seedStride = 1_000_003;
 
 /** `tb-train eval`. */
 export async function evaluateModel(values: EvalValues): Promise<void> {
-  const { samples: count = 500, threads = 1, seed = 0, numIter = 64, cfg = 1, batch = 20 } = values;
+  const { samples: count = 500, threads = 1, seed = 0, numIter = 64, cfg = 1, batch = 20, json = 'eval.json' } = values;
+  await prepareFile('--json', json);
   const data = await openData({ ...values, flip: false });
   if (values.features !== undefined) assertExists('--features', values.features);
   await startEngine(values);
@@ -50,9 +51,8 @@ export async function evaluateModel(values: EvalValues): Promise<void> {
   };
   console.log(reportText(report));
   if (agreement) console.log(agreementText(model.classNames, agreement.generated, agreement.heldOut));
-  if (values.json === undefined) return;
-  await writeFileAtomic(values.json, `${JSON.stringify({ ...report, agreement }, null, 2)}\n`);
-  console.log(`report: ${values.json}`);
+  await writeFileAtomic(json, `${JSON.stringify({ ...report, agreement }, null, 2)}\n`);
+  console.log(`report: ${json}`);
 }
 
 async function loadInception(path: string | undefined): Promise<FeatureExtractor> {

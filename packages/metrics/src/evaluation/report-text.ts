@@ -1,4 +1,10 @@
+import { basename, resolve } from 'node:path';
 import type { EvaluationReport } from './evaluate.js';
+
+/** Where a report goes when nobody says: into the working folder, under the name of the samples. */
+export function reportFileName(samples: string): string {
+  return `${basename(resolve(samples)).replace(/\.npz$/, '')}.fid.json`;
+}
 
 /** The report as lines for a person: the numbers first, then what they rest on. */
 export function reportText(report: EvaluationReport): string {

@@ -9,7 +9,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { gridExtractor } from '../../test/grid-extractor.js';
 import { openSampleFolder } from '../samples/folder.js';
-import { reportText } from './report-text.js';
+import { reportFileName, reportText } from './report-text.js';
 import { evaluatePaths, type RunOptions, saveReferenceStatistics } from './run.js';
 
 /** Crops of one photograph, 32×32, with noise of the given strength, as PNG files. */
@@ -75,6 +75,7 @@ describe('evaluatePaths', () => {
     expect(second.inceptionScore?.mean).toBeCloseTo(first.inceptionScore!.mean, 9);
     expect(second.manifold).toEqual(first.manifold);
     expect(second.settings).toEqual({ cfg: 3.1 });
+    expect([samples, npz, `${samples}/`].map(reportFileName)).toEqual(Array(3).fill('samples.fid.json'));
     expect(reportText(second)).toMatch(/Fréchet distance of grid means +0\.\d+ .*95%[\s\S]*warning: only 40 samples/);
   });
 
