@@ -83,7 +83,7 @@ describe('Inception-v3 against the reference port', () => {
       tf.dispose(inceptionFeatures(weights, images));
     });
     images.dispose();
-    expect((peakBytes - before) / 2).toBeLessThan(16 * 2 ** 20); // the stem: 12 MiB an image
+    expect((peakBytes - before) / 2).toBeLessThan(32 * 2 ** 20); // an image: 12 to 22 MiB; the whole pass is 150
   });
 
   it('lists every tensor that does not fit', () => {
