@@ -43,8 +43,16 @@ export function reportText(report: EvaluationReport): string {
     ['features', `${report.extractor}, weights ${report.weightsHash.slice(0, 16)}`],
     ['evaluator', report.evaluator],
   );
-  if (report.settings) rows.push(['settings', JSON.stringify(report.settings)]);
+  if (report.settings) rows.push(['settings', settingsText(report.settings)]);
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = rows.map(([name, value]) => `${name.padEnd(width)}   ${value}`);
   return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join('\n');
+}
+
+/** What is a number or a word; the saved report has all of it. */
+function settingsText(settings: Readonly<Record<string, unknown>>): string {
+  return Object.entries(settings)
+    .filter(([, value]) => typeof value !== 'object')
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
 }

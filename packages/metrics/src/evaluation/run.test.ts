@@ -69,12 +69,13 @@ describe('evaluatePaths', () => {
     await writeNpz(npz, {
       arr_0: { dtype: 'U8', shape: [40, 32, 32, 3], data: Uint8Array.from(Buffer.concat(pixels)) },
     });
-    await writeFile(join(root, 'samples.json'), JSON.stringify({ cfg: 3.1 }));
+    await writeFile(join(root, 'samples.json'), JSON.stringify({ cfg: 3.1, order: 'random', vae: { sha256: 'ab' } }));
     const second = await evaluatePaths(npz, statistics, gridExtractor, { ...options(), batchSize: 7 });
     expect(second.frechetDistance).toBeCloseTo(first.frechetDistance, 9);
     expect(second.inceptionScore?.mean).toBeCloseTo(first.inceptionScore!.mean, 9);
     expect(second.manifold).toEqual(first.manifold);
-    expect(second.settings).toEqual({ cfg: 3.1 });
+    expect(second.settings).toMatchObject({ cfg: 3.1, vae: { sha256: 'ab' } });
+    expect(reportText(second)).toMatch(/settings +cfg 3\.1, order random\n/);
     expect([samples, npz, `${samples}/`].map(reportFileName)).toEqual(Array(3).fill('samples.fid.json'));
     expect(reportText(second)).toMatch(/Fréchet distance of grid means +0\.\d+ .*95%[\s\S]*warning: only 40 samples/);
   });
