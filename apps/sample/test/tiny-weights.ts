@@ -34,7 +34,7 @@ export const tinyModel: TokenBridgeConfig = {
   head: { kind: 'autoregressive', groupSize: 1, width: 16, depth: 1, heads: 2, mlpRatio: 2 },
 };
 
-export const classNames = ['brick', 'grass', 'tabby cat'];
+const classNames = ['brick', 'grass', 'tabby cat'];
 
 /** Untrained weights of a model and its autoencoder, as tb-train would leave them in runs. */
 export async function writeTinyWeights(folder: string): Promise<{ model: string; vae: string }> {
