@@ -45,6 +45,8 @@ export const vaeDefaults = {
   ...run,
   preset: 'demo',
   out: 'runs/vae',
+  steps: 5000,
+  warmupSteps: 200,
   baseLearningRate: 4e-4,
   weightDecay: 0,
   beta2: 0.99,
