@@ -24,6 +24,7 @@ const config: TokenBridgeConfig = {
 /**
  * A checkpoint as tb-train writes it, with weights that the seed decides.
  *
+ * @param step - of an even one the run names the folder of its autoencoder, of an odd one the file
  * @param metadata - what the weights say about themselves; those of earlier versions say nothing
  */
 async function writeCheckpoint(step: number, seeds: { model: number; ema: number }, metadata?: Record<string, string>) {
@@ -37,7 +38,7 @@ async function writeCheckpoint(step: number, seeds: { model: number; ema: number
   }
   await writeFile(
     join(folder, 'progress.json'),
-    JSON.stringify({ step, config: { preset: 'tiny', levels: 12, vae: dirname(vae) } }),
+    JSON.stringify({ step, config: { preset: 'tiny', levels: 12, vae: step % 2 ? vae : dirname(vae) } }),
   );
   const files = ['model.safetensors', 'ema.safetensors', 'optimizer.safetensors', 'progress.json'];
   await writeManifest(folder, 'tokenbridge-checkpoint', files);

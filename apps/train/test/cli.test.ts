@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readRecords, readWeightsInfo } from '@tb/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeImages } from './make-images.js';
-import { runCommand, startCommand } from './run-command.js';
+import { runCommand, startCommand, startSample } from './run-command.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tb-train-cli-'));
 const images = join(folder, 'images');
@@ -61,7 +61,9 @@ describe('tb-train', () => {
     expect(readFileSync(join(folder, 'vae', 'report.html'), 'utf8')).toContain('<polyline');
   });
 
-  it('continues a stopped run of twenty steps exactly, in the middle of an epoch', async () => {
+  it('continues a stopped run of twenty steps exactly, in the middle of an epoch, for tb-sample to sample', {
+    timeout: 240_000,
+  }, async () => {
     const args = ['model', '--data', images, '--vae', vae, ...small, '--steps', '20', '--warmup-steps', '5'];
     const whole = join(folder, 'whole');
     const out = join(folder, 'stopped');
@@ -86,9 +88,16 @@ describe('tb-train', () => {
     expect(lossesOf(out)).toEqual(lossesOf(whole));
     const [ours, theirs] = [out, whole].map((run) => readFileSync(join(run, 'model.safetensors')));
     expect(ours.equals(theirs)).toBe(true);
+
+    const grid = join(folder, 'stripes.png');
+    const last = join(out, 'checkpoints', 'step-00000020');
+    const pictures = ['generate', '--model', last, '--classes', 'stripes', '--backend', 'wasm', '--grid', grid];
+    const sampled = await startSample(pictures).finished;
+    expect(sampled).toMatchObject({ code: 0, stdout: `overview: ${grid}\n` });
+    expect(readFileSync(grid).toString('latin1')).toContain('"weights":"ema"');
   });
 
-  it('trains from a latent cache as from pictures, and validates on what it holds', async () => {
+  it('trains from a latent cache as from pictures, and validates on what it holds', { timeout: 240_000 }, async () => {
     const cache = join(folder, 'cache');
     const data = ['--data', images, '--validation', validation];
     const made = await succeed('cache', ...data, '--vae', vae, ...small, '--samples-per-shard', '4', '--out', cache);

@@ -6,6 +6,10 @@ import { program } from '../src/program.js';
 /** Starts tb-train in a process of its own. */
 export const startCommand = (args: readonly string[]) => start(fileURLToPath(new URL('..', import.meta.url)), args);
 
+/** Starts tb-sample in a process of its own. */
+export const startSample = (args: readonly string[]) =>
+  start(fileURLToPath(new URL('../../sample', import.meta.url)), args);
+
 /** Runs tb-train inside this process; one at a time. */
 export const runCommand = (args: readonly string[]): Promise<Finished> =>
   captureCommand(() => runProgram(program, [...args]));

@@ -108,7 +108,7 @@ async function listVaeCandidates(run: string): Promise<string[]> {
   const { vae } = await optionsOfRun(run);
   const named = typeof vae === 'string' ? [vae, join(vae, 'vae.safetensors')] : [];
   const usual = [join(run, 'vae.safetensors'), join(run, '..', 'vae', 'vae.safetensors')];
-  return [...named, ...usual].filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  return [...named, ...usual].filter((path) => existsSync(path) && statSync(path).isFile());
 }
 
 /**
