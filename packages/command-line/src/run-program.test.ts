@@ -48,4 +48,11 @@ describe('runProgram', () => {
     );
     expect(await run(undefined, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--name <text>') });
   });
+
+  it('goes on when nobody reads its output any more', async () => {
+    await run(undefined, '--name', 'x');
+    const failure = (code: string) => Object.assign(new Error(code), { code });
+    expect(() => process.stdout.emit('error', failure('EPIPE'))).not.toThrow();
+    expect(() => process.stdout.emit('error', failure('EIO'))).toThrow('EIO');
+  });
 });

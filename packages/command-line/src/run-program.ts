@@ -12,6 +12,9 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     const name = command === program ? `${program.name()} <command>` : `${program.name()} ${command.name()}`;
     command.exitOverride().showHelpAfterError(`(${name} --help lists the options)`);
   }
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(outliveReader)) stream.on('error', outliveReader);
+  }
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -21,6 +24,11 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     else
       console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
   }
+}
+
+/** What nobody reads any more, as behind `| head`, is dropped: no reason to end hours of training. */
+function outliveReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 const mostLines = 8;
