@@ -1,3 +1,4 @@
+export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './arguments.js';
 export {
   type BackendChoice,
   type BackendName,

@@ -51,6 +51,17 @@ describe.each(testBackends)('jit on %s', (backend) => {
     y.dispose();
   });
 
+  test('a tensor given twice becomes two', () => {
+    const x = tf.scalar(1);
+    const { a, b } = jit((input: tf.Tensor) => {
+      const sum = tf.add(input, 1);
+      return { a: sum, b: sum };
+    })(x);
+    a.dispose();
+    expect(b.dataSync()[0]).toBe(2);
+    tf.dispose([x, b]);
+  });
+
   test('gradients run inside', () => {
     const gradient = jit((x: tf.Tensor) => tf.grad((input) => tf.sum(tf.square(input)))(x));
     const x = tf.tensor1d([1, 2, 3]);

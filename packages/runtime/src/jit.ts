@@ -45,7 +45,8 @@ export function currentEngine(): JitEngine {
 }
 
 /**
- * The same function, compiled where the backend can compile (`xla`) and run under `tf.tidy` elsewhere.
+ * The same function, compiled where the backend can compile (`xla`), recorded and replayed on `tensorflow`, and run under
+ * `tf.tidy` elsewhere.
  *
  * Arguments and result are trees of tensors (nested objects and arrays); the caller owns every tensor of the result.
  * `fn` must be pure, must not read tensors back to the host, and must not let data decide a shape.
@@ -80,16 +81,19 @@ export function assertDevices(caller: string, replicas: number): void {
 }
 
 /** Runs operation by operation; temporaries and donated arguments are disposed when `fn` returns. */
-const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) => {
+export const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) => {
   const call = (...args: unknown[]) => {
     const donated = donatedTensors(args, donate);
-    const inputs = new Set(tensorsOf(args));
+    const owned = new Set(tensorsOf(args));
     const result = tf.tidy(() => {
       const output = fn(...args) as Tree<unknown>;
-      // An argument that is passed through becomes a tensor of its own, so that ownership is the same on every backend.
-      return mapTree(output, (leaf) =>
-        inputs.has(leaf as tf.Tensor) ? tf.clone(leaf as tf.Tensor) : leaf,
-      ) as tf.TensorContainer;
+      // An argument passed through, or a tensor given twice, becomes a tensor of its own: ownership as on every backend.
+      return mapTree(output, (leaf) => {
+        if (!(leaf instanceof tf.Tensor)) return leaf;
+        if (owned.has(leaf)) return tf.clone(leaf);
+        owned.add(leaf);
+        return leaf;
+      }) as tf.TensorContainer;
     });
     disposeTree(donated);
     return result;
@@ -98,8 +102,8 @@ const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) => {
   return call as typeof fn;
 };
 
-/** For backends that compile nothing, which have one device. */
-const tidyEngine: JitEngine = {
+/** For backends that compile nothing and have one device. */
+export const tidyEngine: JitEngine = {
   compile: runTidily,
   deviceCount: () => 1,
   toDevice: (tree) => mapTree(tree as Tree<tf.Tensor>, (tensor) => tf.clone(tensor)) as typeof tree,

@@ -17,28 +17,50 @@ type HostArray = Int32Array | Float32Array;
 type Inputs = { key: Int32Array; data: Int32Array };
 type Attributes = { shape: number[]; keepProbability: number };
 
-const kernels: Record<string, (inputs: Inputs, attributes: Attributes) => HostArray> = {
-  ThreefryBits: ({ key }, { shape }) => bits(key, shape),
-  ThreefryUniform: ({ key }, { shape }) => mapWords(bits(key, shape), toUnit),
-  ThreefryFoldIn: ({ key, data }) => foldIn(key, data),
-  DropoutMask: ({ key }, { shape, keepProbability }) => dropoutMask(key, shape, keepProbability),
+type Kernel = { dtype: 'int32' | 'float32'; compute(inputs: Inputs, attributes: Attributes): HostArray };
+
+const kernels: Record<string, Kernel> = {
+  ThreefryBits: { dtype: 'int32', compute: ({ key }, { shape }) => bits(key, shape) },
+  ThreefryUniform: { dtype: 'float32', compute: ({ key }, { shape }) => mapWords(bits(key, shape), toUnit) },
+  ThreefryFoldIn: { dtype: 'int32', compute: ({ key, data }) => foldIn(key, data) },
+  DropoutMask: {
+    dtype: 'float32',
+    compute: ({ key }, { shape, keepProbability }) => dropoutMask(key, shape, keepProbability),
+  },
 };
 
-/** Registers the random kernels for a backend whose tensors the host reads and writes at once. */
-export function registerRandomKernels(backendName: string): void {
-  for (const [kernelName, compute] of Object.entries(kernels)) {
+/** Computes a tensor from the values of others on the host. */
+export type HostComputation = (
+  backend: tf.KernelBackend,
+  inputs: tf.TensorInfo[],
+  output: { shape: number[]; dtype: 'int32' | 'float32' },
+  compute: (values: tf.TypedArray[]) => HostArray,
+) => tf.TensorInfo;
+
+const readAndWrite: HostComputation = (backend, inputs, { shape, dtype }, compute) => {
+  const values = compute(inputs.map(({ dataId }) => backend.readSync(dataId) as tf.TypedArray));
+  return { dataId: backend.write(values, shape, dtype), shape, dtype };
+};
+
+/**
+ * Registers the random kernels for a backend whose tensors the host reads and writes at once.
+ *
+ * @param computeOnHost - for a backend that has to know of such work
+ */
+export function registerRandomKernels(backendName: string, computeOnHost = readAndWrite): void {
+  for (const [kernelName, { dtype, compute }] of Object.entries(kernels)) {
     if (tf.getKernel(kernelName, backendName)) continue;
     tf.registerKernel({
       kernelName,
       backendName,
       kernelFunc: ({ inputs, backend, attrs }) => {
-        const storage = backend as tf.KernelBackend;
-        const read = (tensor?: tf.TensorInfo) => tensor && (storage.readSync(tensor.dataId) as Int32Array);
         const { key, data } = inputs as Record<string, tf.TensorInfo>;
         const attributes = { shape: [...(data?.shape ?? []), ...key.shape], ...attrs } as unknown as Attributes;
-        const values = compute({ key: read(key), data: read(data) } as Inputs, attributes);
-        const dtype = values instanceof Int32Array ? 'int32' : 'float32';
-        return { dataId: storage.write(values, attributes.shape, dtype), shape: attributes.shape, dtype };
+        const { shape } = attributes;
+        return computeOnHost(backend as tf.KernelBackend, data ? [key, data] : [key], { shape, dtype }, (values) => {
+          const [keys, numbers] = values as Int32Array[];
+          return compute({ key: keys, data: numbers }, attributes);
+        });
       },
     });
   }

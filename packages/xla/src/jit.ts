@@ -1,6 +1,14 @@
-import { disposeTree, donatedTensors, type JitOptions, mapTree } from '@tb/runtime';
+import {
+  type ArgumentReader,
+  type ArgumentTensor,
+  type Call,
+  createArgumentReader,
+  disposeTree,
+  donatedTensors,
+  type JitOptions,
+  mapTree,
+} from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Call, type Leaf, readArguments } from './arguments.js';
 import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
@@ -17,6 +25,15 @@ export type ProgramReport = {
   /** The StableHLO text. */
   text: string;
 };
+
+const readers = new WeakMap<XlaBackend, ArgumentReader>();
+
+/** What a backend's programs distinguish of a tensor is how it stores the values. */
+function readerOf(backend: XlaBackend): ArgumentReader {
+  const reader = readers.get(backend) ?? createArgumentReader((tensor) => backend.nodeOf(tensor).type.type);
+  readers.set(backend, reader);
+  return reader;
+}
 
 const reports: { name: string; program: CompiledProgram }[] = [];
 
@@ -48,7 +65,7 @@ export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): 
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
     const perReplica = replicas === undefined ? [args] : splitReplicas(args, replicas);
-    const calls = perReplica.map((own) => readArguments(backend, own, fixed));
+    const calls = perReplica.map((own) => readerOf(backend)(own, fixed));
     const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
     programs.set(backend, known);
     let program = known.get(calls[0].key);
@@ -67,10 +84,15 @@ function compile(
   backend: XlaBackend,
   fn: TracedFunction,
   args: readonly unknown[],
-  leaves: readonly Leaf[],
+  leaves: readonly ArgumentTensor[],
   { donate, ...options }: { donate: readonly number[]; precision: Precision; replicas: number },
 ): CompiledProgram {
-  const tensors = leaves.map((leaf) => ({ ...leaf, isDonated: donate.includes(Number.parseInt(leaf.path, 10)) }));
+  const tensors = leaves.map(({ tensor, path }) => ({
+    path,
+    dtype: tensor.dtype,
+    spec: backend.nodeOf(tensor).type,
+    isDonated: donate.includes(Number.parseInt(path, 10)),
+  }));
   const program = compileFunction(backend, fn, args, tensors, options);
   reports.push({ name: fn.name, program });
   return program;

@@ -1,51 +1,56 @@
-/** The arguments of a compiled function: their tensors in order, and what decides which program fits. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { XlaBackend } from './backend.js';
-import type { ArraySpec } from './executor.js';
+
+// The arguments of a compiled function: their tensors in order, and what decides which program fits.
 
 /** One tensor of an argument; its path begins with the argument's number (`0.blocks.1.weight`). */
-export type Leaf = { tensor: tf.Tensor; path: string; dtype: tf.DataType; spec: ArraySpec };
+export type ArgumentTensor = { tensor: tf.Tensor; path: string };
 
-export type Call = { key: string; leaves: Leaf[] };
+/** Calls of one function with equal keys differ in the values of their tensors alone. */
+export type Call = { key: string; leaves: ArgumentTensor[] };
 
 /**
  * Reads the arguments of one call.
  *
  * @param fixed - numbers of the arguments that are plain values
  */
-export function readArguments(backend: XlaBackend, args: readonly unknown[], fixed: readonly number[]): Call {
-  const leaves: Leaf[] = [];
-  const forms = args.map((arg, index) => {
-    if (fixed.includes(index)) return JSON.stringify(arg, distinct);
-    const read = readTree(backend, arg, index);
-    for (const leaf of read.leaves) leaves.push(leaf);
-    return read.form;
-  });
-  return { key: forms.join(), leaves };
+export type ArgumentReader = (args: readonly unknown[], fixed: readonly number[]) => Call;
+
+/**
+ * A reader for one engine.
+ *
+ * @param kindOf - what of a tensor decides which program fits, beside its dtype and shape; the same for its whole life
+ */
+export function createArgumentReader(kindOf: (tensor: tf.Tensor) => string = () => ''): ArgumentReader {
+  const readings = new WeakMap<object, Map<number, Reading>>();
+  /**
+   * A model's parameters are hundreds of tensors, and sampling passes the same ones hundreds of times: a tree that still
+   * holds the same tensors in the same places is not described again.
+   */
+  const readTree = (arg: unknown, index: number): Reading => {
+    if (!isNode(arg)) return describe(arg, index, kindOf);
+    const ofObject = readings.get(arg) ?? new Map<number, Reading>();
+    readings.set(arg, ofObject);
+    const last = ofObject.get(index);
+    if (last && isUnchanged(last)) return last;
+    const reading = describe(arg, index, kindOf);
+    ofObject.set(index, reading);
+    return reading;
+  };
+  return (args, fixed) => {
+    const leaves: ArgumentTensor[] = [];
+    const forms = args.map((arg, index) => {
+      if (fixed.includes(index)) return JSON.stringify(arg, distinct);
+      const read = readTree(arg, index);
+      for (const leaf of read.leaves) leaves.push(leaf);
+      return read.form;
+    });
+    return { key: forms.join(), leaves };
+  };
 }
 
 /** What a tree was when it was read: nodes with their children, leaves included. */
-type Reading = { form: string; leaves: Leaf[]; nodes: { node: Children; children: [string, unknown][] }[] };
+type Reading = { form: string; leaves: ArgumentTensor[]; nodes: { node: Children; children: [string, unknown][] }[] };
 type Children = Record<string, unknown>;
-
-const readings = new WeakMap<XlaBackend, WeakMap<object, Map<number, Reading>>>();
-
-/**
- * A model's parameters are hundreds of tensors, and sampling passes the same ones hundreds of times: a tree that still
- * holds the same tensors in the same places is not described again.
- */
-function readTree(backend: XlaBackend, arg: unknown, index: number): Reading {
-  if (!isNode(arg)) return describe(backend, arg, index);
-  const known = readings.get(backend) ?? new WeakMap<object, Map<number, Reading>>();
-  readings.set(backend, known);
-  const ofObject = known.get(arg) ?? new Map<number, Reading>();
-  known.set(arg, ofObject);
-  const last = ofObject.get(index);
-  if (last && isUnchanged(last)) return last;
-  const reading = describe(backend, arg, index);
-  ofObject.set(index, reading);
-  return reading;
-}
 
 function isUnchanged({ nodes }: Reading): boolean {
   return nodes.every(({ node, children }) => {
@@ -55,14 +60,13 @@ function isUnchanged({ nodes }: Reading): boolean {
   });
 }
 
-function describe(backend: XlaBackend, arg: unknown, index: number): Reading {
-  const leaves: Leaf[] = [];
+function describe(arg: unknown, index: number, kindOf: (tensor: tf.Tensor) => string): Reading {
+  const leaves: ArgumentTensor[] = [];
   const nodes: Reading['nodes'] = [];
   const walk = (value: unknown, path: string): unknown => {
     if (value instanceof tf.Tensor) {
-      const spec = backend.nodeOf(value).type;
-      leaves.push({ tensor: value, path, dtype: value.dtype, spec });
-      return `${value.dtype} ${spec.type}[${value.shape}]`;
+      leaves.push({ tensor: value, path });
+      return `${value.dtype} ${kindOf(value)}[${value.shape}]`;
     }
     if (!isNode(value)) return value;
     const children = Object.entries(value);

@@ -1,0 +1,105 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type ArgumentTensor, createArgumentReader } from '../arguments.js';
+import { donatedTensors, type JitEngine, runTidily, tidyEngine } from '../jit.js';
+import { disposeTree, mapTree, type Tree, treeLeaves } from '../tree.js';
+import type { NodeBackend } from './node-backend.js';
+import { createProgram, type RecordedProgram } from './recorded-program.js';
+import { isRecording, record, shared } from './recording.js';
+
+// TensorFlow's operations are quick to start; what tfjs does to get to one costs more than a small one computes. So a
+// function is recorded at its first call, as the operations that TensorFlow ran, and every further call with arguments of
+// the same shapes runs these alone.
+
+/** A result: a tensor, or a plain value that the function returned. A class, since a plain object is a node of a tree. */
+class Result {
+  constructor(readonly slot: { index: number; shape: number[]; dtype: tf.DataType } | { value: unknown }) {}
+}
+
+type Program = { program: RecordedProgram; results: Tree<Result> };
+
+/** So many programs of one function are kept, the latest: each keeps its constants. */
+const PROGRAMS_KEPT = 256;
+
+const readArguments = createArgumentReader();
+
+/** Constants of programs that nobody can run any more. */
+const unreachable = new FinalizationRegistry<RecordedProgram>((program) => program.dispose());
+
+/** `jit` by recordings. A function inside another is part of it; one whose gradient is taken outside runs by itself. */
+const recordAndReplay: JitEngine['compile'] = (fn, { donate = [], static: fixed = [], replicas }) => {
+  const programs = new Map<string, Program>();
+  const tidily = runTidily(fn, { donate });
+  const call = (...args: unknown[]): unknown => {
+    if (isRecording() || tf.engine().state.gradientDepth > 0) return tidily(...args);
+    const donated = donatedTensors(args, donate);
+    const { key, leaves } = readArguments(args, fixed);
+    let program = programs.get(key);
+    let result: unknown;
+    if (program) result = replay(program, leaves);
+    else {
+      ({ result, program } = recordCall(runTidily(fn, {}), args, leaves));
+      keep(programs, key, program);
+    }
+    disposeTree(donated);
+    return result;
+  };
+  if (replicas !== undefined) return ((...args: unknown[][]) => [call(...args.map(([only]) => only))]) as typeof fn;
+  return call as typeof fn;
+};
+
+function keep(programs: Map<string, Program>, key: string, program: Program): void {
+  programs.set(key, program);
+  unreachable.register(program, program.program);
+  if (programs.size <= PROGRAMS_KEPT) return;
+  const [oldest] = programs.keys();
+  programs.delete(oldest);
+}
+
+/** Runs `fn` and makes a program of what it did. */
+function recordCall(
+  fn: (...args: unknown[]) => unknown,
+  args: unknown[],
+  leaves: ArgumentTensor[],
+): { result: unknown; program: Program } {
+  const backend = tf.backend() as NodeBackend;
+  const inputs = withOwnHandles(backend, leaves);
+  const byPath = new Map(leaves.map(({ path }, index) => [path, inputs[index]]));
+  const ownArgs = mapTree(args as Tree<unknown>, (leaf, path) => byPath.get(path) ?? leaf) as unknown[];
+  try {
+    const { result, recording, results } = record(backend, inputs, () => fn(...ownArgs), tensorsIn);
+    let index = 0;
+    const tree = mapTree(result as Tree<unknown>, (leaf) => {
+      if (!(leaf instanceof tf.Tensor)) return new Result({ value: leaf });
+      return new Result({ index: index++, shape: leaf.shape, dtype: leaf.dtype });
+    });
+    return { result, program: { program: createProgram(backend.binding, recording, results), results: tree } };
+  } finally {
+    disposeTree(inputs);
+  }
+}
+
+/** The same values under other handles: two arguments may share one now, and not when the recording runs. */
+function withOwnHandles(backend: NodeBackend, leaves: ArgumentTensor[]): tf.Tensor[] {
+  const handles = backend.getInputTensorIds(leaves.map(({ tensor }) => tensor));
+  return leaves.map(({ tensor: { shape, dtype } }, index) => {
+    const id = shared(backend.binding, handles[index]);
+    return backend.createOutputTensor({ id, shape, dtype: backend.getDTypeInteger(dtype) });
+  });
+}
+
+function replay({ program, results }: Program, leaves: ArgumentTensor[]): unknown {
+  const backend = tf.backend() as NodeBackend;
+  const handles = program.run(backend.getInputTensorIds(leaves.map(({ tensor }) => tensor)));
+  return mapTree(results, ({ slot }) => {
+    if (!('index' in slot)) return slot.value;
+    const { index, shape, dtype } = slot;
+    return backend.createOutputTensor({ id: handles[index], shape, dtype: backend.getDTypeInteger(dtype) });
+  });
+}
+
+function tensorsIn(tree: unknown): tf.Tensor[] {
+  return treeLeaves(tree as Tree<unknown>).filter((leaf) => leaf instanceof tf.Tensor);
+}
+
+/** For the `tensorflow` backend, which has one device. */
+export const recordingEngine: JitEngine = { ...tidyEngine, compile: recordAndReplay };
