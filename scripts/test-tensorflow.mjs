@@ -1,11 +1,18 @@
-// The suites of the packages that compute, on the TensorFlow backend. Needs a Python with TensorFlow (`python3`, or the
+// The suites of what computes, command lines included, on the TensorFlow backend. Needs a Python with TensorFlow (`python3`, or the
 // one that TB_TENSORFLOW_PYTHON names); without one it says so in a line and passes.
 import { spawnSync } from 'node:child_process';
 import { linkTensorflow, TensorflowProblem, tensorflowDoctor } from '../packages/runtime/src/tensorflow/index.ts';
 
 const python = process.env.TB_TENSORFLOW_PYTHON ?? 'python3';
-const packages = ['runtime', 'nn', 'vae', 'backbone', 'ar-head', 'tokenbridge', 'trainer', 'metrics'];
-const parityAlone = ['trainer', 'metrics']; // the rest of them is files, logs and arithmetic on the host
+const computing = ['runtime', 'nn', 'vae', 'backbone', 'ar-head', 'tokenbridge'];
+/** Folders, each with the test files to run there (all if none is named): the rest is files, logs and host arithmetic. */
+const suites = [
+  ...computing.map((name) => [`packages/${name}`]),
+  ['packages/trainer', 'parity'],
+  ['packages/metrics', 'parity'],
+  ['apps/train', 'cli'],
+  ['apps/sample', 'generate'],
+];
 
 const found = await tensorflowDoctor({ python });
 const absent = found.find(
@@ -23,12 +30,11 @@ try {
   process.exit(1);
 }
 const env = { ...process.env, TB_TEST_BACKENDS: 'tensorflow' };
-const failed = packages.filter((name) => {
-  const filter = parityAlone.includes(name) ? ['parity'] : [];
-  const { status } = spawnSync('npx', ['vitest', 'run', ...filter], { cwd: `packages/${name}`, env, stdio: 'inherit' });
+const failed = suites.filter(([folder, ...files]) => {
+  const { status } = spawnSync('npx', ['vitest', 'run', ...files], { cwd: folder, env, stdio: 'inherit' });
   return status !== 0;
 });
 if (failed.length > 0) {
-  console.error(`failed on TensorFlow: ${failed.join(', ')}`);
+  console.error(`failed on TensorFlow: ${failed.map(([folder]) => folder).join(', ')}`);
   process.exit(1);
 }

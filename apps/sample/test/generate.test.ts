@@ -4,32 +4,33 @@ import { join } from 'node:path';
 import { readNpz } from '@tb/io';
 import { openSampleFolder } from '@tb/metrics';
 import { useBackend } from '@tb/runtime';
+import { testBackends } from '@tb/test-utils';
 import { decodeImage } from '@tb/trainer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from './run-command.js';
 import { writeTinyWeights } from './tiny-weights.js';
 
-let root: string;
-let weights: { model: string; vae: string };
-const generate = (...args: string[]) => runCommand('generate', '--backend', 'wasm', ...args);
-
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'tb-sample-'));
-  await useBackend('wasm');
-  weights = await writeTinyWeights(join(root, 'weights'));
-});
-afterAll(() => rm(root, { recursive: true, force: true }));
-
 const pixelsOf = async (folder: string, file: string) => (await decodeImage(join(folder, file))).data;
 
-describe('tb-sample generate', () => {
+describe.each(testBackends)('tb-sample generate on %s', (backend) => {
+  let root: string;
+  let weights: { model: string; vae: string };
+  const generate = (...args: string[]) => runCommand('generate', '--backend', backend, ...args);
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'tb-sample-'));
+    await useBackend(backend);
+    weights = await writeTinyWeights(join(root, 'weights'));
+  });
+  afterAll(() => rm(root, { recursive: true, force: true }));
+
   it('makes the same pictures at any batch size, goes on, and writes overview and evaluator file', async () => {
     const [first, second] = [join(root, 'first'), join(root, 'second')];
     const grid = join(root, 'grid.png');
     const npz = join(root, 'pictures.npz');
     const common = ['--model', weights.model, '--seed', '5', '--count', '2'];
     const whole = ['--out', first, '--batch', '4', '--grid', grid, '--npz', npz];
-    const one = await startCommand(['generate', '--backend', 'wasm', ...common, ...whole]).finished;
+    const one = await startCommand(['generate', '--backend', backend, ...common, ...whole]).finished;
     const other = await generate(...common, '--out', second, '--batch', '1', '--classes', 'Tabby cat,0');
     expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining('6 pictures') });
     expect(other).toMatchObject({ code: 0, stdout: expect.stringContaining('4 pictures') });
@@ -83,7 +84,7 @@ describe('tb-sample generate', () => {
 
   it('leaves only whole pictures when it is interrupted, and goes on', async () => {
     const folder = join(root, 'interrupted');
-    const args = ['generate', '--backend', 'wasm', '--model', weights.model, '--out', folder, '--count', '2000'];
+    const args = ['generate', '--backend', backend, '--model', weights.model, '--out', folder, '--count', '2000'];
     const { child, finished } = startCommand([...args, '--batch', '2']);
     while ((await readdir(folder).catch(() => [])).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
     child.kill('SIGINT');

@@ -1,16 +1,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { testBackends } from '@tb/test-utils';
 import { readRecords, readWeightsInfo } from '@tb/trainer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeImages } from './make-images.js';
 import { runCommand, startCommand, startSample } from './run-command.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'tb-train-cli-'));
-const images = join(folder, 'images');
-const validation = join(folder, 'validation');
-const vae = join(folder, 'vae', 'vae.safetensors');
-const small = ['--image-size', '16', '--batch', '2', '--backend', 'wasm', '--threads', '1', '--seed', '3'];
 const lossesOf = (out: string) =>
   readRecords(join(out, 'log.jsonl'))
     .filter(({ event }) => event === 'step')
@@ -41,7 +37,13 @@ async function succeed(...args: string[]): Promise<string> {
   return stderr;
 }
 
-describe('tb-train', () => {
+describe.each(testBackends)('tb-train on %s', (backend) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tb-train-cli-'));
+  const images = join(folder, 'images');
+  const validation = join(folder, 'validation');
+  const vae = join(folder, 'vae', 'vae.safetensors');
+  const small = ['--image-size', '16', '--batch', '2', '--backend', backend, '--threads', '1', '--seed', '3'];
+
   beforeAll(async () => {
     await makeImages(images, 5);
     await makeImages(validation, 3);
@@ -91,7 +93,7 @@ describe('tb-train', () => {
 
     const grid = join(folder, 'stripes.png');
     const last = join(out, 'checkpoints', 'step-00000020');
-    const pictures = ['generate', '--model', last, '--classes', 'stripes', '--backend', 'wasm', '--grid', grid];
+    const pictures = ['generate', '--model', last, '--classes', 'stripes', '--backend', backend, '--grid', grid];
     const sampled = await startSample(pictures).finished;
     expect(sampled).toMatchObject({ code: 0, stdout: `overview: ${grid}\n` });
     expect(readFileSync(grid).toString('latin1')).toContain('"weights":"ema"');
@@ -187,7 +189,7 @@ describe('tb-train', () => {
     [
       'more devices than there are',
       ['vae', '--data', images, ...small, '--devices', '2', '--steps', '2', '--out', join(folder, 'x8')],
-      /--devices 2: backend wasm has one device; several GPUs need --backend xla/,
+      new RegExp(`--devices 2: backend ${backend} has one device; several GPUs need --backend xla`),
     ],
     ['nothing to resume', ['model', '--resume', '--out', join(folder, 'x7')], /--resume: there is no whole checkpoint/],
     [

@@ -25,6 +25,7 @@ export function createProgram(binding: Binding, recording: Recording, results: r
     constants.delete(slot);
   }
   const made = new Set(steps.flatMap(({ outputs }) => outputs));
+  const last = new Map(results.map((slot, index) => [slot, index]));
   const run = (inputs: readonly Handle[]): Handle[] => {
     const handles: (Handle | undefined)[] = [...inputs];
     for (const [slot, handle] of constants) handles[slot] = handle;
@@ -40,7 +41,7 @@ export function createProgram(binding: Binding, recording: Recording, results: r
       }
       return results.map((slot, index) => {
         const handle = handles[slot]!;
-        if (!made.has(slot) || results.lastIndexOf(slot) > index) return shared(binding, handle);
+        if (!made.has(slot) || last.get(slot) !== index) return shared(binding, handle);
         handles[slot] = undefined; // handed over
         return handle;
       });
