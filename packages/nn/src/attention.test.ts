@@ -54,6 +54,18 @@ describe('applyAttention', () => {
     disposeTree(params);
   });
 
+  it('gives the same numbers for many sequences, whose queries, keys and values are products of their own', () => {
+    const sequences = 2000; // of 5 positions: more than 8,192 rows
+    const params = initAttention(randomKey(3), { width: 8, heads });
+    tf.tidy(() => {
+      const biased = { ...params, qkv: { ...params.qkv, bias: tf.randomNormal([24]) } } as Attention;
+      const x = tf.randomNormal<tf.Rank.R3>([3, 5, 8]);
+      const many = applyAttention(biased, tf.tile(x, [sequences, 1, 1]), { heads });
+      expectClose(tf.slice(many, [3, 0, 0], [3, 5, 8]).dataSync(), attend(biased, x).dataSync(), 1e-6);
+    });
+    disposeTree(params);
+  });
+
   it('drops attention weights and outputs by the key', () => {
     const params = initAttention(randomKey(3), { width: 8, heads });
     const x = tf.randomNormal<tf.Rank.R3>([2, 5, 8]);

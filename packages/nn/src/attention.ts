@@ -85,14 +85,15 @@ function attend(params: Attention, x: tf.Tensor3D, past: KeyValueCache | null, o
   if (width % heads !== 0)
     throw new Error(`applyAttention: width must be a multiple of heads, got ${width} and ${heads}`);
   if (keyCounts) assertShape('applyAttention', 'keyCounts', keyCounts, [sequences]);
-  let [query, key, value] = splitHeads(applyLinear(params.qkv, x), heads); // [N, S, H, E] each
+  const isWhole = !past && !causal && !drop;
+  const isLong = isWhole && sequences * positions >= MANY_ROWS;
+  let [query, key, value] = (isLong ? projectEach : projectAtOnce)(params.qkv, x, heads); // [N, S, H, E] each
   if (params.q_norm) query = applyLayerNorm(params.q_norm, query);
   if (params.k_norm) key = applyLayerNorm(params.k_norm, key);
   const [ownKeys, ownValues] = [headsFirst(key), headsFirst(value)];
   const cache = past
     ? { keys: tf.concat([past.keys, ownKeys], 2), values: tf.concat([past.values, ownValues], 2) }
     : { keys: ownKeys, values: ownValues };
-  const isWhole = !past && !causal && !drop;
   const fused = isWhole ? fusedAttention({ query, key, value, keyCounts }, (width / heads) ** -0.5) : undefined;
   const mixed = fused ?? headsFirst(attendByHead(headsFirst(query), cache, options)); // [N, S, H, E]
   const output = applyLinear(params.proj, tf.reshape(mixed, [sequences, positions, width])) as tf.Tensor3D;
@@ -113,12 +114,26 @@ function attendByHead(query: tf.Tensor4D, { keys, values }: KeyValueCache, optio
   return tf.matMul(weights, values);
 }
 
-/** [N, S, 3D] to queries, keys and values, each [N, S, H, E]. */
-function splitHeads(qkv: tf.Tensor3D, heads: number): tf.Tensor4D[] {
-  const [sequences, positions, tripleWidth] = qkv.shape;
+/** Rows of x from which on cutting a product's result into three, a copy of all of it, costs more than two further products. */
+const MANY_ROWS = 8192;
+
+/** Queries, keys and values of x [N, S, D] by one product, each [N, S, H, E]. */
+function projectAtOnce(qkv: Linear, x: tf.Tensor3D, heads: number): tf.Tensor4D[] {
+  return tf.split(applyLinear(qkv, x), 3, 2).map((each) => splitHeads(each as tf.Tensor3D, heads));
+}
+
+/** The same by a product for each, for which it is the small weight that is cut. */
+function projectEach(qkv: Linear, x: tf.Tensor3D, heads: number): tf.Tensor4D[] {
+  const biases = tf.split(qkv.bias, 3);
   return tf
-    .split(qkv, 3, 2)
-    .map((each) => tf.reshape(each, [sequences, positions, heads, tripleWidth / 3 / heads]) as tf.Tensor4D);
+    .split(qkv.weight, 3, 0)
+    .map((weight, part) => splitHeads(applyLinear({ weight, bias: biases[part] }, x), heads));
+}
+
+/** [N, S, D] to [N, S, H, E]. */
+function splitHeads(x: tf.Tensor3D, heads: number): tf.Tensor4D {
+  const [sequences, positions, width] = x.shape;
+  return tf.reshape(x, [sequences, positions, heads, width / heads]);
 }
 
 /** Exchanges the axes of positions and heads: [N, S, H, E] to [N, H, S, E] and back. */

@@ -1,6 +1,6 @@
 import { type FirstPosition, sampleChannels } from '@tb/ar-head';
 import { applyBackbone, gatherPositions, selectPositions } from '@tb/backbone';
-import { foldIn, type JitOptions, jit, type Key, mapTree, storeBfloat16, type Tree } from '@tb/runtime';
+import { flattenTree, foldIn, type JitOptions, jit, type Key, mapTree, storeBfloat16, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { backboneConfig, channelHeadConfig, positionCount, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
@@ -172,17 +172,24 @@ export function isStoredForSampling(params: TokenBridge): boolean {
 }
 
 /**
- * The parameters with what only products read stored in bfloat16, where the engine does so (xla): a batch of one image is
- * bound by reading them. `generate` does this for each call at precision `bf16`; do it once for many calls.
+ * The parameters with the weights that only products read, and the biases added to these, stored in bfloat16 where the
+ * engine does so (xla): a batch of one image is bound by reading them. `generate` does this for each call at precision
+ * `bf16`; do it once for many calls.
  *
  * @returns parameters for `generate`, which the caller disposes; the given ones stay as they are
  */
 export function storeForSampling(params: TokenBridge): TokenBridge {
-  const isProductWeight = (leaf: tf.Tensor, name: string) =>
-    leaf.rank === 2 && name.endsWith('.weight') && !/^(class_emb|token_embeddings)\b/.test(name);
-  const own = mapTree(params as unknown as Tree<tf.Tensor>, (leaf, name) =>
-    isProductWeight(leaf, name) ? storeBfloat16(leaf) : tf.clone(leaf),
+  const tree = params as unknown as Tree<tf.Tensor>;
+  const layers = new Set(
+    Object.entries(flattenTree(tree))
+      .filter(([name, leaf]) => leaf.rank === 2 && name.endsWith('.weight') && !EMBEDDINGS.test(name))
+      .map(([name]) => name.replace(/weight$/, '')),
+  );
+  const own = mapTree(tree, (leaf, name) =>
+    layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf),
   ) as unknown as TokenBridge;
   stored.add(own);
   return own;
 }
+
+const EMBEDDINGS = /^(class_emb|token_embeddings)\b/;

@@ -13,4 +13,5 @@ export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } fr
 export { PjrtError, type StatusCode } from './pjrt/errors.js';
 export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';
 export { openRendezvous, type Rendezvous, type RendezvousOptions } from './pjrt/rendezvous.js';
+export { profile } from './profile.js';
 export { registerBackend, registerXla } from './register.js';

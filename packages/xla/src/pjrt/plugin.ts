@@ -14,6 +14,8 @@ import { Functions, readFields, Structs } from './structs.js';
 
 export type Plugin = {
   readonly api: PjrtApi;
+  /** The address of its `PJRT_Api`. */
+  readonly table: bigint;
   readonly location: PluginLocation;
   /** What the plugin says of itself, such as `stablehlo_current_version: [1, 17, 0]`. */
   readonly attributes: Readonly<Record<string, string | number | boolean | number[]>>;
@@ -87,7 +89,7 @@ function readAttributes(api: PjrtApi): Plugin['attributes'] {
 export function adoptPlugin(table: bigint, location: PluginLocation): Plugin {
   const api = openApi(table);
   api.call(Functions.Plugin_Initialize, {});
-  return { api, location, attributes: readAttributes(api) };
+  return { api, table, location, attributes: readAttributes(api) };
 }
 
 /**
