@@ -33,6 +33,8 @@ export const commonArguments = {
   preset: { type: 'string', default: 'large' },
   precision: { type: 'string', default: 'bf16' },
   out: { type: 'string' },
+  /** A folder: what is measured runs once more, recorded for TensorBoard's profile plugin. */
+  profile: { type: 'string' },
 } as const;
 
 type Options = Record<string, { type: 'string'; default?: string }>;
@@ -40,9 +42,10 @@ type Options = Record<string, { type: 'string'; default?: string }>;
 /** Parses the command line and opens the backend. */
 export async function open<Extra extends Options>(extra: Extra) {
   const parsed = parseArgs({ options: { ...commonArguments, ...extra } }).values;
-  const values = parsed as unknown as Record<keyof Extra | Exclude<keyof typeof commonArguments, 'out'>, string> & {
-    out?: string;
-  };
+  const values = parsed as unknown as Record<
+    keyof Extra | Exclude<keyof typeof commonArguments, 'out' | 'profile'>,
+    string
+  > & { out?: string; profile?: string };
   const { preset } = values;
   if (!(preset in presets)) throw new Error(`--preset must be one of ${Object.keys(presets)}, got ${preset}`);
   await useBackend(values.backend as BackendChoice);

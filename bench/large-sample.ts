@@ -3,11 +3,13 @@
  * cache), one image, and a batch of 64; 64 steps with guidance 3.1.
  *
  *     node --import tsx --conditions=@tb/source bench/large-sample.ts --out bench/results/large.json
+ *
+ * `--profile folder` also records one more batch, kernel by kernel, for TensorBoard's profile plugin.
  */
 import { sampleChannels } from '@tb/ar-head';
 import { disposeTree, foldIn, jit, type Key, normal, randomKey, type Tree } from '@tb/runtime';
 import { channelHeadConfig, generate, storeForSampling, type TokenBridge } from '@tb/tokenbridge';
-import { compiledPrograms } from '@tb/xla';
+import { compiledPrograms, profile } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { drawParameters, median, open, rounded, seconds, settle } from './large-model.js';
 import { describe, report } from './results.js';
@@ -56,15 +58,19 @@ async function measureImages(images: number, repeats: number) {
   const labels = Array.from({ length: images }, (_, image) => image % config.classes);
   const durations: number[] = [];
   let firstSeconds = 0;
-  for (let run = 0; run <= repeats; run++) {
+  const makeImages = async (run: number) => {
     const seeds = labels.map((_, image) => run * images + image);
-    const start = performance.now();
     const result = await generate({ params, config, labels, seeds, numIter: STEPS, cfg: GUIDANCE, precision });
     await result.tokens.data();
+    tf.dispose([result.tokens, result.latents]);
+  };
+  for (let run = 0; run <= repeats; run++) {
+    const start = performance.now();
+    await makeImages(run);
     if (run > 0) durations.push(seconds(start));
     else firstSeconds = seconds(start);
-    tf.dispose([result.tokens, result.latents]);
   }
+  if (values.profile) await profile(values.profile, () => makeImages(0));
   return { duration: median(durations), firstSeconds: rounded(firstSeconds) };
 }
 

@@ -5,7 +5,8 @@
  *     node --import tsx --conditions=@tb/source bench/large-train.ts --out bench/results/large.json
  *
  * `--parts` chooses among compile, speed and deviation; a program that the cache folder (TB_XLA_CACHE, here a new one by
- * default) holds already is not compiled, and its loading is what `compileCachedSeconds` says.
+ * default) holds already is not compiled, and its loading is what `compileCachedSeconds` says. `--profile folder` also
+ * records one step, kernel by kernel, for TensorBoard's profile plugin.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ import { join } from 'node:path';
 import { type Key, randomKey, type Tree } from '@tb/runtime';
 import { type LossInputs, loss, type TokenBridge } from '@tb/tokenbridge';
 import { createTrainStep, defaultAdamW, disposeState, initTrainState, type TrainState } from '@tb/trainer';
-import { compiledPrograms } from '@tb/xla';
+import { compiledPrograms, profile } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   drawBatch,
@@ -90,6 +91,7 @@ async function measureSpeed(batch: number, steps: number) {
   losses.push(await settle(run.step()));
   const secondsPerStep = seconds(start) / steps;
   const { peakBytesInUse = 0 } = tf.memory() as { peakBytesInUse?: number };
+  if (values.profile) await profile(values.profile, () => settle(run.step()));
   run.end();
   const program = compiledPrograms().at(-1)?.memory;
   return {
