@@ -151,14 +151,15 @@ async function assertWritable(what: string, file: string): Promise<void> {
   }
 }
 
-/** Errors of the user's input are a sentence and exit code 1, never a stack trace. */
+/** Errors of the user's input are a sentence without names of functions and exit code 1, never a stack trace. */
 async function run(flags: NetworkFlags, action: () => Promise<void>): Promise<void> {
   if (flags.resume !== undefined) saveWhenStopped(flags.resume);
   try {
     await action();
   } catch (error) {
     progress.end();
-    process.stderr.write(`tb-metrics: ${(error as Error).message}\n`);
+    const sentence = (error as Error).message.replace(/^[a-z]+[A-Z]\w*: /, '');
+    process.stderr.write(`tb-metrics: ${sentence}\n`);
     process.exitCode ||= 1;
   }
 }
