@@ -116,6 +116,7 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
       [[...model, '--order', 'spiral'], /--order must be one of random, raster, confidence, got "spiral"/],
       [[...model, '--count', '0'], /--count must be an integer of at least 1, got "0"/],
       [[...model, '--npz', 'a.npz'], /--npz needs --out/],
+      [[...model, '--grid', 'a.jpg'], /--grid must name a file that ends with \.png, got "a\.jpg"/],
       [
         [...model, '--out', join(weights.model, 'below')],
         /--out .* cannot be written: a file has the name of one of its folders/,

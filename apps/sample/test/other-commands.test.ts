@@ -118,5 +118,12 @@ describe('tb-sample', () => {
     });
     await rm(join(theirs, 'other.png'));
     expect((await runCommand('evaluate', ours, theirs, '--pairs')).stderr).toMatch(/same names; only one has other/);
+    const taken = join(root, 'taken');
+    await writeFile(taken, '');
+    const refused = await runCommand('evaluate', ours, theirs, '--resume', taken);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/--resume .*taken cannot be written: a file/),
+    });
   });
 });

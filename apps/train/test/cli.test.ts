@@ -133,6 +133,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
   mkdirSync(join(hollow, 'cats'), { recursive: true });
   writeFileSync(join(hollow, 'cats', 'broken.jpg'), 'no image');
   writeFileSync(join(folder, 'config.json'), '{"stepz": 3}');
+  writeFileSync(join(folder, 'unfinished.ts'), 'export default {');
   it.each([
     ['an unknown flag', ['model', '--stpes', '3'], /unknown option '--stpes'\s+\(Did you mean --steps\?\)/],
     ['an unknown command', ['modle'], /unknown command 'modle'\s+\(Did you mean model\?\)/],
@@ -140,6 +141,17 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       'an unknown key',
       ['model', '--config', join(folder, 'config.json')],
       /unknown key "stepz"; did you mean "steps"\?/,
+    ],
+    [
+      'a configuration of an unknown name',
+      ['vae', '--config', 'demo-vea'],
+      /config demo-vea is neither a file nor .* comes with tb-train; did you mean "demo-vae"\?/,
+    ],
+    ['a folder as a configuration', ['vae', '--config', folder], /config .* is neither a file nor a configuration/],
+    [
+      'a configuration that is not finished',
+      ['vae', '--config', join(folder, 'unfinished.ts')],
+      /^tb-train: config .*unfinished\.ts cannot be read: .+\n$/, // one line
     ],
     ['a value of the wrong kind', ['model', '--batch', 'many'], /--batch must be an integer of at least 1, got "many"/],
     ['no data', ['vae', '--out', join(folder, 'x1')], /--data must name a folder/],

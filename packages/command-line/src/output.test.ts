@@ -21,6 +21,10 @@ it('makes folders, and says why it cannot', async () => {
   await expect(prepareFile('--grid', join(root, 'folder'))).rejects.toThrow(
     /must name a file, and a folder has that name/,
   );
+  await prepareFile('--grid', join(root, 'grid.PNG'), '.png');
+  await expect(prepareFile('--grid', join(root, 'grid.jpg'), '.png')).rejects.toThrow(
+    /--grid must name a file that ends with \.png, got ".*grid\.jpg"/,
+  );
   await expect(prepareFile('--grid', join(root, 'file', 'grid.png'))).rejects.toThrow(
     /--grid .*grid\.png cannot be written: a file has that name/,
   );

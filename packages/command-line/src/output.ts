@@ -17,9 +17,12 @@ export async function prepareFolder(flag: string, folder: string): Promise<void>
 /**
  * Checks that a file can be written, before the work whose result it is to hold.
  *
- * @throws UsageError when its folder cannot be used or a folder has its name
+ * @param ending - that its name must have, such as `.png`, whatever the case
+ * @throws UsageError when its folder cannot be used, a folder has its name, or it ends otherwise
  */
-export async function prepareFile(flag: string, file: string): Promise<void> {
+export async function prepareFile(flag: string, file: string, ending = ''): Promise<void> {
+  if (!file.toLowerCase().endsWith(ending))
+    throw new UsageError(`${flag} must name a file that ends with ${ending}, got ${JSON.stringify(file)}`);
   await makeFolder(dirname(file), `${flag} ${file}`);
   const existing = await stat(file).catch(() => undefined);
   if (existing?.isDirectory()) throw new UsageError(`${flag} ${file} must name a file, and a folder has that name`);

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
+import { access, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeFileAtomic } from '@tb/io';
+import { fileSystemReason, writeFileAtomic } from '@tb/io';
 import { hostRandom, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -101,7 +101,7 @@ function count(least: number): (text: string) => number {
 
 async function fid(samples: string, reference: string, flags: FidFlags): Promise<void> {
   const { resamples, allowLossy, seed, json = reportFileName(samples) } = flags;
-  await assertWritable('--json', json);
+  await assertWritableFile('--json', json);
   const report = await evaluatePaths(samples, reference, () => loadNetwork(flags), {
     ...collectOptions(flags),
     resamples,
@@ -119,7 +119,7 @@ async function fid(samples: string, reference: string, flags: FidFlags): Promise
 }
 
 async function statistics(images: string, target: string, flags: NetworkFlags): Promise<void> {
-  await assertWritable('the target', target);
+  await assertWritableFile('the target', target);
   const saved = await saveReferenceStatistics(images, target, () => loadNetwork(flags), collectOptions(flags));
   process.stdout.write(`${target}: statistics of ${saved.count} images of ${saved.name}\n`);
 }
@@ -142,12 +142,19 @@ function collectOptions({ batch, keep, resume }: NetworkFlags): CollectRunOption
 }
 
 /** Before the work whose result the file is to hold. */
-async function assertWritable(what: string, file: string): Promise<void> {
+async function assertWritableFile(what: string, file: string): Promise<void> {
+  await assertWritableFolder(`${what} ${file}`, dirname(file));
+  const existing = await stat(file).catch(() => undefined);
+  if (existing?.isDirectory()) throw new Error(`${what} ${file} must name a file, and a folder has that name`);
+}
+
+/** Makes the folder, or says why files cannot be written there. */
+async function assertWritableFolder(named: string, folder: string): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true });
-    await access(dirname(file), constants.W_OK);
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
   } catch (error) {
-    throw new Error(`${what} ${file} cannot be written: ${(error as Error).message}`);
+    throw new Error(`${named} cannot be written: ${fileSystemReason(error)}`);
   }
 }
 
@@ -155,6 +162,7 @@ async function assertWritable(what: string, file: string): Promise<void> {
 async function run(flags: NetworkFlags, action: () => Promise<void>): Promise<void> {
   if (flags.resume !== undefined) saveWhenStopped(flags.resume);
   try {
+    if (flags.resume !== undefined) await assertWritableFolder(`--resume ${flags.resume}`, flags.resume);
     await action();
   } catch (error) {
     progress.end();

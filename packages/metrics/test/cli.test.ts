@@ -174,4 +174,19 @@ describe('tb-metrics', () => {
     expect(other.stderr).toMatch(/is damaged or holds other weights[\s\S]*SHA-256 [0-9a-f]{64}, must be\s+6726825d/);
     expect(unknown).toMatchObject({ code: 1, stderr: expect.stringMatching(/unknown option '--bach'[\s\S]*--batch/) });
   });
+
+  it('finds out before the work that its result cannot be written', async () => {
+    const [samples, file] = [join(root, 'samples'), join(root, 'adm_in256_stats.npz')];
+    const outcomes = await Promise.all([
+      tbMetrics(['fid', samples, samples, '--json', samples]),
+      tbMetrics(['fid', samples, samples, '--json', join(file, 'fid.json')]),
+      tbMetrics(['fid', samples, samples, '--json', join(root, 'fid.json'), '--resume', file]),
+    ]);
+    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1]);
+    expect(outcomes.map(({ stderr }) => stderr.trim())).toEqual([
+      `tb-metrics: --json ${samples} must name a file, and a folder has that name`,
+      `tb-metrics: --json ${join(file, 'fid.json')} cannot be written: a file has that name`,
+      `tb-metrics: --resume ${file} cannot be written: a file has that name`,
+    ]);
+  });
 });

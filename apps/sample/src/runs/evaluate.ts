@@ -1,4 +1,4 @@
-import { listenForStop, prepareFile } from '@tb/command-line';
+import { listenForStop, prepareFile, prepareFolder } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
 import {
@@ -18,6 +18,7 @@ import { comparePairs, pairsText } from '../reconstruction/pairs.js';
 export async function evaluate(samples: string, reference: string, values: EvaluateValues): Promise<void> {
   const json = values.json ?? (values.pairs ? undefined : reportFileName(samples));
   if (json !== undefined) await prepareFile('--json', json);
+  if (values.resume !== undefined) await prepareFolder('--resume', values.resume);
   const result = values.pairs
     ? await evaluatePairs(samples, reference)
     : await evaluateSets(samples, reference, values);

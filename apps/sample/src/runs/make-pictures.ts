@@ -52,12 +52,10 @@ function weightSet({ ema, raw }: GenerateValues): WeightSet | undefined {
 async function prepareOutputs(values: GenerateValues): Promise<void> {
   if (values.npz !== undefined && values.out === undefined)
     throw new UsageError('--npz needs --out: its pictures are kept there, so that an interrupted run can go on');
-  if (values.npz !== undefined && !values.npz.endsWith('.npz'))
-    throw new UsageError(`--npz must name a file that ends with .npz, got ${JSON.stringify(values.npz)}`);
   if (values.grid === undefined && values.out === undefined) values.grid = 'samples.png';
+  if (values.grid !== undefined) await prepareFile('--grid', values.grid, '.png');
+  if (values.npz !== undefined) await prepareFile('--npz', values.npz, '.npz');
   if (values.out !== undefined) await prepareFolder('--out', values.out);
-  if (values.grid !== undefined) await prepareFile('--grid', values.grid);
-  if (values.npz !== undefined) await prepareFile('--npz', values.npz);
 }
 
 function settingsOf(values: GenerateValues, model: LoadedModel, vae: { path: string; sha256: string }): Settings {

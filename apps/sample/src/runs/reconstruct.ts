@@ -14,7 +14,7 @@ import { demoWeights } from '../weights/demo-weights.js';
 /** `tb-sample reconstruct`, with every option filled in that has a default. */
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
   for (const path of paths) assertExists('picture', path);
-  await prepareFile('--grid', values.grid);
+  await prepareFile('--grid', values.grid, '.png');
   const pictures = await Promise.all(paths.map(readPicture));
   await startEngine(values);
   const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));

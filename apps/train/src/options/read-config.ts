@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { resolve as resolvePath } from 'node:path';
+import { parse, resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkValues, type Options, UsageError, type ValuesOf } from '@tb/command-line';
+import { checkValues, type Options, suggestion, UsageError, type ValuesOf } from '@tb/command-line';
 
 const ownConfigs = ['../configs/', '../../configs/'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
 
@@ -23,7 +23,8 @@ export async function readConfig<Table extends Options>(
       ? JSON.parse(await readFile(file, 'utf8'))
       : await (await import('jiti')).createJiti(import.meta.url).import(file, { default: true });
   } catch (error) {
-    throw new UsageError(`config ${path} cannot be read: ${(error as Error).message}`);
+    // Of a syntax error the parser says the place on a line of its own.
+    throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
   if (typeof content !== 'object' || content === null) {
     throw new UsageError(`config ${path} must export an object of options as its default`);
@@ -36,8 +37,15 @@ export async function readConfig<Table extends Options>(
 
 function findConfig(path: string): string {
   const candidates = [resolvePath(path), ...ownConfigs.map((folder) => `${folder}${path}.ts`)];
-  const found = candidates.find((candidate) => existsSync(candidate));
-  if (!found)
-    throw new UsageError(`config ${path} does not exist, neither as a file nor as a configuration of tb-train`);
-  return found;
+  const found = candidates.find(isFile);
+  if (found) return found;
+  const known = ownConfigs.filter((folder) => existsSync(folder)).flatMap((folder) => readdirSync(folder));
+  throw new UsageError(
+    `config ${path} is neither a file nor a configuration that comes with tb-train${suggestion(
+      path,
+      known.map((file) => parse(file).name),
+    )}`,
+  );
 }
+
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;

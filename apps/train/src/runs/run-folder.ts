@@ -38,7 +38,11 @@ async function storedValues<Table extends Options>(
   out: string,
 ): Promise<ValuesOf<Table>> {
   const progress = await readLatestProgress(join(out, 'checkpoints'));
-  if (!progress) throw new UsageError(`--resume: there is no whole checkpoint in ${join(out, 'checkpoints')}`);
+  if (!progress)
+    throw new UsageError(
+      `--resume: there is no whole checkpoint in ${join(out, 'checkpoints')}; name the run's folder ` +
+        'with --out, or leave --resume out to start anew',
+    );
   const { command: startedBy = command, ...values } = progress.config;
   if (startedBy !== command)
     throw new UsageError(`--out ${out} holds a run of tb-train ${startedBy}, which tb-train ${command} cannot resume`);
