@@ -1,6 +1,6 @@
 /**
- * Whether memory is steady while a small model trains: tensors, and the size of the process, over many steps, each time
- * after JavaScript's own garbage is collected.
+ * Whether memory is steady while a small model trains with new masks, and so new shapes, at every step: tensors, and the
+ * size of the process, over many steps, each time after JavaScript's own garbage is collected.
  *
  *   node --import tsx --conditions=@tb/source bench/memory.ts [--backend tensorflow] [--steps 1000] [--out …]
  *
@@ -40,7 +40,7 @@ const { values } = parseArgs({
 });
 const steps = Number(values.steps);
 const { reason } = await useBackend(values.backend as BackendName);
-const training = startTraining(IMAGES, config);
+const training = startTraining(IMAGES, { config, newMasks: true });
 const every = Math.ceil(steps / 10);
 const samples: { step: number; numTensors: number; residentMB: number }[] = [];
 let loss = 0;

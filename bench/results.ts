@@ -16,8 +16,9 @@ type Provenance = {
 
 /** What one call of a program measured. */
 export type Result = Provenance & {
-  preset: string;
-  precision: string;
+  /** Of what, if the figures depend on it. */
+  preset?: string;
+  precision?: string;
   [figure: string]: unknown;
 };
 
@@ -28,10 +29,7 @@ export type ResultsFile = Result & {
 };
 
 /** The measured values with where they come from. */
-export function describe(
-  measured: Pick<Result, 'preset' | 'precision'> & Record<string, unknown>,
-  now = new Date(),
-): Result {
+export function describe(measured: Record<string, unknown>, now = new Date()): Result {
   const backend = tf.backend();
   const executor = backend instanceof XlaBackend ? (backend.executor as Partial<PjrtExecutor>) : undefined;
   const { api } = executor?.plugin ?? {};
@@ -75,8 +73,8 @@ export function mergeResults(held: ResultsFile | undefined, result: Result): Res
     hardware: distinct(measurements.map((call) => call.hardware)).join(', '),
     versions,
     command: distinct(measurements.map((call) => call.command)).join(' && '),
-    preset: filePreset,
-    precision: filePrecision,
+    ...(filePreset && { preset: filePreset }),
+    ...(filePrecision && { precision: filePrecision }),
     measurements,
   };
 }

@@ -13,8 +13,15 @@ import {
 import { createTrainStep, defaultAdamW, disposeState, initTrainState, type Parameters } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Forward, backward, clipping, AdamW and averaging, with new masks for every step. */
-export function startTraining(images: number, config: TokenBridgeConfig = presets.tiny) {
+/**
+ * Forward, backward, clipping, AdamW and averaging.
+ *
+ * @param newMasks - for every step, as in training: then the shapes change too; else all steps have one
+ */
+export function startTraining(
+  images: number,
+  { config = presets.tiny, newMasks = false }: { config?: TokenBridgeConfig; newMasks?: boolean } = {},
+) {
   const trainStep = createTrainStep(
     (params, _frozen, batch, key) => ({
       loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs, { dropoutKey: key }),
@@ -26,22 +33,27 @@ export function startTraining(images: number, config: TokenBridgeConfig = preset
   const latents = tf.randomNormal([images, height, width, channels]);
   const labels = tf.zeros([images], 'int32');
   const random = hostRandom(0);
+  const drawMasks = () => drawTrainingMasks(random, config, images) as unknown as Tree<tf.Tensor>;
+  let masks = drawMasks();
   const runKey = randomKey(1);
   let count = 0;
   return {
     /** One step to its end; gives its loss. */
     async step(): Promise<number> {
-      const masks = drawTrainingMasks(random, config, images) as unknown as Tree<tf.Tensor>;
       const inputs = { learningRate: tf.scalar(1e-4), step: tf.scalar(count++, 'int32'), runKey };
       const result = trainStep(state, {}, { latents, labels, masks }, inputs);
       state = result.state;
       const [value] = await result.metrics.loss.data();
-      disposeTree([masks, inputs.learningRate, inputs.step, ...Object.values(result.metrics)]);
+      disposeTree([inputs.learningRate, inputs.step, ...Object.values(result.metrics)]);
+      if (newMasks) {
+        disposeTree(masks);
+        masks = drawMasks();
+      }
       return value;
     },
     end() {
       disposeState(state);
-      disposeTree([latents, labels, runKey]);
+      disposeTree([latents, labels, masks, runKey]);
     },
   };
 }
