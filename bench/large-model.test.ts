@@ -2,7 +2,7 @@ import { flattenTree, useBackend } from '@tb/runtime';
 import { loss, presets, type TokenBridge, tokenBridgeShapes } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { drawBatch, drawParameters, median } from './large-model.js';
+import { drawBatch, drawParameters, median, partsOf } from './large-model.js';
 
 beforeAll(async () => {
   await useBackend('wasm');
@@ -42,4 +42,11 @@ describe('drawBatch', () => {
 
 describe('median', () => {
   it('takes the middle value in order of size', () => expect(median([10, 9, 100])).toBe(10));
+});
+
+describe('partsOf', () => {
+  it('refuses a part that there is not', () => {
+    expect(partsOf('speed,compile', ['compile', 'speed'])).toEqual(['speed', 'compile']);
+    expect(() => partsOf('sped', ['compile', 'speed'])).toThrow('--parts must be among compile,speed, got sped');
+  });
 });

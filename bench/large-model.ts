@@ -46,10 +46,19 @@ export async function open<Extra extends Options>(extra: Extra) {
     keyof Extra | Exclude<keyof typeof commonArguments, 'out' | 'profile'>,
     string
   > & { out?: string; profile?: string };
-  const { preset } = values;
+  const { preset, precision } = values;
   if (!(preset in presets)) throw new Error(`--preset must be one of ${Object.keys(presets)}, got ${preset}`);
+  if (precision !== 'bf16' && precision !== 'fp32')
+    throw new Error(`--precision must be bf16 or fp32, got ${precision}`);
   await useBackend(values.backend as BackendChoice);
-  return { values, config: presets[preset as PresetName], precision: values.precision as Precision };
+  return { values, config: presets[preset as PresetName], precision: precision as Precision };
+}
+
+/** What `--parts` chose, separated by commas. */
+export function partsOf(text: string, known: readonly string[]): string[] {
+  const parts = text.split(',');
+  if (!parts.every((part) => known.includes(part))) throw new Error(`--parts must be among ${known}, got ${text}`);
+  return parts;
 }
 
 const drawNormal = jit(

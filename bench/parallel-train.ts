@@ -11,7 +11,7 @@
  */
 import { deviceCount } from '@tb/runtime';
 import { presets, type TokenBridgeConfig } from '@tb/tokenbridge';
-import { open, rounded } from './large-model.js';
+import { open, partsOf, rounded } from './large-model.js';
 import { type Case, measureAgreement, measureSpeed, parseCases } from './parallel-run.js';
 import { describe, report } from './results.js';
 
@@ -62,7 +62,7 @@ async function agreement() {
   return found;
 }
 
-const parts = values.parts.split(',');
+const parts = partsOf(values.parts, ['agreement', 'speed']);
 if (parts.includes('agreement')) await measure('agreement', agreement);
 for (const each of parts.includes('speed') ? cases : []) {
   const batch = pictures * each.devices * each.microBatches;
@@ -71,5 +71,8 @@ for (const each of parts.includes('speed') ? cases : []) {
   );
 }
 const [one, all] = [speeds['1x1'], speeds[`${devices}x1`]];
-if (one && all && devices > 1) report(describe({ scalingEfficiency: rounded(all / one / devices) }), values.out);
+if (one && all && devices > 1) {
+  const scalingEfficiency = rounded(all / one / devices);
+  report(describe({ preset: values.preset, precision, scalingEfficiency }), values.out);
+}
 process.exit();

@@ -1,14 +1,16 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { commandOf, mergeResults, type Result, report } from './results.js';
+import { commandOf, mergeResults, type Result, type ResultsFile, report } from './results.js';
 
 const result = (measured: Record<string, unknown>): Result => ({
   date: '2026-11-24',
   hardware: 'a card',
   versions: { node: '20' },
   command: 'first',
+  preset: 'large',
+  precision: 'bf16',
   ...measured,
 });
 
@@ -21,24 +23,52 @@ describe('commandOf', () => {
 });
 
 describe('mergeResults', () => {
-  it('keeps what the other program measured, with both commands', () => {
-    const merged = mergeResults(result({ tokenMs: 3 }), result({ command: 'second', imageSeconds: 1 }));
-    expect(merged).toMatchObject({ tokenMs: 3, imageSeconds: 1, command: 'first && second' });
-    expect(mergeResults(merged, result({ command: 'second', tokenMs: 2 }))).toMatchObject({
-      tokenMs: 2,
-      command: 'first && second',
-    });
+  const first = mergeResults(undefined, result({ tokenMs: 3, images: 8 }));
+
+  it('says of each call on what it ran, and which figures are its own', () => {
+    const other = { command: 'second', hardware: 'another card', date: '2026-11-25' };
+    const merged = mergeResults(first, result({ ...other, seconds: 1 }));
+    expect(merged).toMatchObject({ ...other, command: 'first && second', hardware: 'a card, another card' });
+    expect(merged).toMatchObject({ tokenMs: 3, images: 8, seconds: 1 });
+    expect(merged.measurements).toMatchObject([
+      { command: 'first', hardware: 'a card', date: '2026-11-24', figures: ['tokenMs', 'images'] },
+      { ...other, figures: ['seconds'] },
+    ]);
+  });
+
+  it('forgets a call whose figures were all measured again', () => {
+    const part = mergeResults(first, result({ command: 'second', tokenMs: 2 }));
+    expect(part.measurements.map(({ figures }) => figures)).toEqual([['images'], ['tokenMs']]);
+    const all = mergeResults(part, result({ command: 'third', tokenMs: 1, images: 9 }));
+    expect(all).toMatchObject({ tokenMs: 1, images: 9, command: 'third' });
+    expect(all.measurements).toHaveLength(1);
+  });
+
+  it('takes what a program reports in parts for one call', () => {
+    const { measurements } = mergeResults(first, result({ seconds: 1 }));
+    expect(measurements).toMatchObject([{ command: 'first', figures: ['tokenMs', 'images', 'seconds'] }]);
+  });
+
+  it('leaves the figures of another preset or precision beside those of the file', () => {
+    const single = mergeResults(first, result({ precision: 'fp32', tokenMs: 6 }));
+    expect(single).toMatchObject({ precision: 'bf16', tokenMs: 3, fp32: { tokenMs: 6 } });
+    const merged = mergeResults(single, result({ command: 'second', precision: 'fp32', preset: 'huge', tokenMs: 9 }));
+    expect(merged).toMatchObject({ preset: 'large', tokenMs: 3, fp32: { tokenMs: 6 }, 'huge fp32': { tokenMs: 9 } });
+    expect(merged.measurements.at(-1)?.figures).toEqual(['huge fp32.tokenMs']);
   });
 });
 
-describe('mergeResults of two machines', () => {
-  it('says which program ran on which', () => {
-    const [first, second] = ['train', 'sample'].map((name) => `node bench/large-${name}.ts --batch 8`);
-    const merged = mergeResults(
-      result({ command: first }),
-      result({ command: second, hardware: 'another card', tokenMs: 3 }),
+describe('the files in results/', () => {
+  const folder = new URL('results/', import.meta.url);
+  it.each(readdirSync(folder))('%s says where each figure comes from', (name) => {
+    const { measurements, ...held }: ResultsFile = JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
+    const { date, hardware, versions, command, preset, precision, revision, ...figures } = held;
+    const attributed = measurements.flatMap((call) => call.figures);
+    const present = Object.entries(figures).flatMap(([figure, value]) =>
+      attributed.includes(figure) ? [figure] : Object.keys(value as object).map((each) => `${figure}.${each}`),
     );
-    expect(merged.hardware).toBe('a card (large-train), another card (large-sample)');
+    expect(attributed.sort()).toEqual(present.sort());
+    expect(hardware).toBe([...new Set(measurements.map((call) => call.hardware))].join(', '));
   });
 });
 

@@ -1,16 +1,31 @@
-/** The file of a measurement: what was measured, where, with which versions and command. */
+/** The file of measurements: what was measured, where, when, with which versions and command. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { basename, dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type PjrtExecutor, XlaBackend } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 
-export type Result = {
+/** Where figures come from. */
+type Provenance = {
   date: string;
   hardware: string;
   versions: Record<string, string>;
   command: string;
-  [measured: string]: unknown;
+};
+
+/** What one call of a program measured. */
+export type Result = Provenance & {
+  /** Of what, if the figures depend on it. */
+  preset?: string;
+  precision?: string;
+  [figure: string]: unknown;
+};
+
+/** What several calls measured, each figure the latest; `date` and `versions` are those of the latest call. */
+export type ResultsFile = Result & {
+  /** Which call each figure comes from; those of another preset or precision as `fp32.tokenMs`. */
+  measurements: (Provenance & { figures: string[] })[];
 };
 
 /** The measured values with where they come from. */
@@ -41,30 +56,51 @@ export function commandOf([, script, ...rest]: readonly string[]): string {
   ].join(' ');
 }
 
-/** Adds to what the file holds; where two programs measured different machines, it says which was which. */
-export function mergeResults(held: Partial<Result>, result: Result): Result {
-  const commands = [held.command, result.command].filter((command) => command !== undefined);
-  const isOther = held.hardware !== undefined && held.hardware !== result.hardware;
+/**
+ * Adds to what the file holds. Calls may have run on different machines and days, so the file says of each call which of
+ * its figures stand there still. What was measured of another preset or precision than the file's has a group of its own.
+ */
+export function mergeResults(held: ResultsFile | undefined, result: Result): ResultsFile {
+  const { date, hardware, versions, command, preset, precision, ...figures } = result;
+  const { preset: filePreset = preset, precision: filePrecision = precision, measurements: earlier = [] } = held ?? {};
+  const group = [preset !== filePreset && preset, precision !== filePrecision && precision].filter(Boolean).join(' ');
+  const names = Object.keys(figures).map((name) => (group ? `${group}.${name}` : name));
+  const measurements = withCall(earlier, { date, hardware, versions, command, figures: names });
   return {
     ...held,
-    ...result,
-    hardware: isOther
-      ? `${held.hardware} (${scripts(held.command)}), ${result.hardware} (${scripts(result.command)})`
-      : result.hardware,
-    command: [...new Set(commands.flatMap((each) => each.split(' && ')))].join(' && '),
+    ...(group ? { [group]: { ...(held?.[group] as object), ...figures } } : figures),
+    date,
+    hardware: distinct(measurements.map((call) => call.hardware)).join(', '),
+    versions,
+    command: distinct(measurements.map((call) => call.command)).join(' && '),
+    ...(filePreset && { preset: filePreset }),
+    ...(filePrecision && { precision: filePrecision }),
+    measurements,
   };
 }
 
-/** The programs of a command line: `large-train, large-sample`. */
-function scripts(command = ''): string {
-  return [...new Set(Array.from(command.matchAll(/bench\/([\w-]+)\.ts/g), ([, name]) => name))].join(', ');
+type Call = ResultsFile['measurements'][number];
+
+/** Adds a call, whose figures are no earlier one's any more; a program that reports several times is one call. */
+function withCall(earlier: readonly Call[], call: Call): Call[] {
+  const left = earlier.map((each) => ({
+    ...each,
+    figures: each.figures.filter((figure) => !call.figures.includes(figure)),
+  }));
+  const same = left.find((each) => isDeepStrictEqual({ ...each, figures: call.figures }, call));
+  const others = left.filter((each) => each !== same && each.figures.length > 0);
+  return [...others, { ...call, figures: [...(same?.figures ?? []), ...call.figures] }];
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
 }
 
 /** Prints the result, and merges it into the file if there is one to write. */
 export function report(result: Result, path: string | undefined): void {
   console.log(JSON.stringify(result, undefined, 2));
   if (!path) return;
-  const held = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Partial<Result>) : {};
+  const held = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as ResultsFile) : undefined;
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(mergeResults(held, result), undefined, 2)}\n`);
 }

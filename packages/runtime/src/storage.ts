@@ -12,7 +12,8 @@ export function storeBfloat16<X extends tf.Tensor>(x: X): X {
 }
 
 /**
- * The tensor kept in float32 where the engine would store it in bfloat16: for sums of many. Elsewhere the tensor as it is.
+ * The tensor kept in float32 where the engine would store it in bfloat16: for sums of many, and for
+ * functions whose argument must keep its digits. Elsewhere the tensor as it is.
  *
  * @returns a tensor of its own, which the caller disposes
  */

@@ -1,7 +1,7 @@
 import { randomKey, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenModel } from '../test/golden-model.js';
 import type { TokenBridgeConfig } from './config.js';
 import { type GenerateOptions, type GenerateProgress, generate } from './generate.js';
@@ -13,6 +13,8 @@ beforeAll(async () => {
   await useBackend(testBackend);
   model = await goldenModel();
 });
+
+afterEach(() => vi.restoreAllMocks());
 
 /** Generates and takes everything to the host. */
 async function sample(options: Partial<GenerateOptions> & Pick<GenerateOptions, 'labels' | 'seeds'>) {
@@ -89,6 +91,31 @@ describe('generate', () => {
     });
     await expect(stopped).rejects.toThrow('enough');
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it.each(['raster', 'confidence'] as const)('frees everything when the engine fails in %s order', async (order) => {
+    const engine = tf.engine();
+    const runKernel = engine.runKernel.bind(engine);
+    let operations = 0;
+    const failAt = (count: number) => {
+      operations = 0;
+      vi.spyOn(engine, 'runKernel').mockImplementation(((...args: Parameters<typeof runKernel>) => {
+        operations += 1;
+        if (operations === count) throw new Error('out of order');
+        return runKernel(...args);
+      }) as typeof runKernel);
+    };
+    const options = { order, labels: [1], seeds: [1], numIter: 2, cfg: 2 };
+    failAt(Number.POSITIVE_INFINITY);
+    await sample(options);
+    const all = operations;
+    const before = tf.memory().numTensors;
+    const parts = 24;
+    for (let part = 0; part < parts; part++) {
+      failAt(all - Math.floor((part * all) / parts)); // the last one too
+      await expect(sample(options)).rejects.toThrow('out of order');
+      expect(tf.memory().numTensors).toBe(before);
+    }
   });
 
   it.each([

@@ -20,6 +20,7 @@ import {
   commitTokens,
   initialState,
   isStoredForSampling,
+  type Predicted,
   type SamplingInputs,
   type SamplingState,
   samplingPrograms,
@@ -87,31 +88,25 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
   const { config, labels, precision } = settings;
   const { height, width, channels } = config.latent;
   const positions = positionCount(config);
-  const { orderKeys, ...inputs } = startTensors(settings);
+  const { orderKeys, state, ...inputs } = startTensors(settings);
+  const stepOfPosition = new Int32Array(labels.length * positions);
+  const run: Run = { ...settings, positions, inputs, state, stepOfPosition };
   const isStored = precision === 'fp32' || isStoredForSampling(settings.params);
-  const stored = isStored ? undefined : storeForSampling(settings.params);
-  const run: Run = {
-    ...settings,
-    params: stored ?? settings.params,
-    positions,
-    inputs,
-    state: initialState(labels.length, config),
-    stepOfPosition: new Int32Array(labels.length * positions),
-  };
   try {
+    if (!isStored) run.params = storeForSampling(settings.params);
     const order = await resolveOrder(settings, orderKeys, positions);
     await (order === 'confidence' ? fillByConfidence(run) : fillInOrder(run, order));
     const { tokens, confidence } = run.state;
     const shape: [number, number, number, number] = [labels.length, height, width, channels];
-    return {
-      confidence: Float32Array.from(await confidence.data()),
-      stepOfPosition: run.stepOfPosition,
-      tokens: tf.reshape(tokens, shape),
-      latents: tf.tidy(() => tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape)),
-    };
+    const probabilities = Float32Array.from(await confidence.data());
+    const results = tf.tidy(() => ({
+      tokens: tf.reshape<tf.Rank.R4>(tokens, shape),
+      latents: tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape),
+    }));
+    return { ...results, confidence: probabilities, stepOfPosition };
   } finally {
     tf.dispose([orderKeys, inputs, run.state] as tf.TensorContainer);
-    if (stored) disposeTree(stored as unknown as Tree<tf.Tensor>);
+    if (run.params !== settings.params) disposeTree(run.params as unknown as Tree<tf.Tensor>);
   }
 }
 
@@ -146,9 +141,9 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
       if (index % stepsAhead > 0) filled.done.dispose();
       else {
         // The step that was marked before this one, so that the device has work while the host waits.
-        await unread?.data();
-        unread?.dispose();
+        const earlier = unread;
         unread = filled.done;
+        await earlier?.data().finally(() => earlier.dispose());
       }
       await tellProgress(run, planned);
     }
@@ -163,22 +158,34 @@ async function fillByConfidence(run: Run): Promise<void> {
   for (const counts of stepCounts(run.numIter, run.positions)) {
     run.signal?.throwIfAborted();
     const planned = planOfAllMasked(known, counts);
-    const capacity = capacityFor(counts.before, run);
-    const plan = planTensors([planned], run.positions, capacity, run);
-    const inputs = { plan, ...run.inputs };
-    run.state.row.dispose();
-    run.state = runFeatures({ ...run, state: { ...run.state, row: tf.scalar(0, 'int32') } }, inputs, planned);
-    const options = { ...tokenOptions(run), predictedCapacity: capacity };
-    const predicted = samplingPrograms[run.precision].predictTokens(run.state, run.params, options, inputs);
-    const confidence = (await predicted.confidence.data()) as Float32Array;
-    const kept = mostConfident(planned.predicted, counts.before - counts.after, confidence, capacity);
-    const chosen = planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
+    const chosen = await fillMostConfident(run, planned);
     markAll(known, chosen);
     recordStep(run, { ...planned, predicted: chosen });
-    const sources = sourcesOf(planned.predicted, kept, run.positions);
-    run.state = commitTokens(run.state, predicted, sources);
-    tf.dispose([plan, predicted, sources] as tf.TensorContainer);
     await tellProgress(run, planned);
+  }
+}
+
+/** One step of it. @returns the positions that were filled, of every image */
+async function fillMostConfident(run: Run, planned: PlannedStep): Promise<Int32Array[]> {
+  const { before, after } = planned;
+  const capacity = capacityFor(before, run);
+  const plan = planTensors([planned], run.positions, capacity, run);
+  const inputs = { plan, ...run.inputs };
+  let predicted: Predicted | undefined;
+  let sources: tf.Tensor2D | undefined;
+  try {
+    run.state.row.dispose();
+    run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan is of this step alone
+    run.state = runFeatures(run, inputs, planned);
+    const options = { ...tokenOptions(run), predictedCapacity: capacity };
+    predicted = samplingPrograms[run.precision].predictTokens(run.state, run.params, options, inputs);
+    const confidence = (await predicted.confidence.data()) as Float32Array;
+    const kept = mostConfident(planned.predicted, before - after, confidence, capacity);
+    sources = sourcesOf(planned.predicted, kept, run.positions);
+    run.state = commitTokens(run.state, predicted, sources);
+    return planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
+  } finally {
+    tf.dispose([plan, predicted, sources] as tf.TensorContainer);
   }
 }
 
@@ -247,7 +254,7 @@ function withDefaults(options: GenerateOptions): Settings {
   return settings;
 }
 
-function startTensors({ labels, seeds, temperature }: Settings) {
+function startTensors({ labels, seeds, temperature, config }: Settings) {
   return tf.tidy(() => {
     const keys: Key = tf.stack(seeds.map((seed) => randomKey(seed)));
     return {
@@ -259,6 +266,7 @@ function startTensors({ labels, seeds, temperature }: Settings) {
       temperature: tf.scalar(temperature),
       orderKeys: foldIn(keys, 0),
       noiseKeys: foldIn(keys, 1),
+      state: initialState(labels.length, config),
     };
   });
 }
@@ -272,8 +280,7 @@ async function resolveOrder(
   if (order === 'raster') return rasterOrders(labels.length, positions);
   if (order === 'random') {
     const drawn = permutation(keys, positions);
-    const orders = await drawn.data<'int32'>();
-    drawn.dispose();
+    const orders = await drawn.data<'int32'>().finally(() => drawn.dispose());
     return labels.map((_, image) => orders.slice(image * positions, (image + 1) * positions) as Int32Array);
   }
   const fits = (each: ArrayLike<number>) =>

@@ -185,9 +185,9 @@ export function storeForSampling(params: TokenBridge): TokenBridge {
       .filter(([name, leaf]) => leaf.rank === 2 && name.endsWith('.weight') && !EMBEDDINGS.test(name))
       .map(([name]) => name.replace(/weight$/, '')),
   );
-  const own = mapTree(tree, (leaf, name) =>
-    layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf),
-  ) as unknown as TokenBridge;
+  const store = (leaf: tf.Tensor, name: string) =>
+    layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf);
+  const own = tf.tidy(() => mapTree(tree, store) as tf.TensorContainer) as unknown as TokenBridge;
   stored.add(own);
   return own;
 }

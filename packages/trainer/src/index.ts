@@ -6,7 +6,7 @@ export type { BatchSource } from './data/batches.js';
 export { centreCrop } from './data/centre-crop.js';
 export { createDataOrder, type DataOrder } from './data/data-order.js';
 export { decodeImage } from './data/decode-image.js';
-export { createDecodePool, type DecodePool } from './data/decode-pool.js';
+export { createDecodePool, type DecodePool, DecodePoolError } from './data/decode-pool.js';
 export { encodePng } from './data/encode-png.js';
 export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './data/image-batches.js';
 export { type ImageFolderOptions, openImageFolder } from './data/image-folder.js';

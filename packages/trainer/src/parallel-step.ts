@@ -1,9 +1,10 @@
 // Training on any number of devices, and on batches that no device holds at once.
-import { allReduceMean, disposeTree, jit, storeFloat32, type Tree } from '@tb/runtime';
+import { allReduceMean, jit, storeFloat32, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { splitBatch } from './data/split-batch.js';
 import type { Parameters } from './optimizer/adamw.js';
 import { mapTrees } from './optimizer/map-trees.js';
+import { tidyTree } from './tidy-tree.js';
 import {
   type LossFunction,
   lossAndGradients,
@@ -36,7 +37,7 @@ type StepResult = { state: TrainState; metrics: StepMetrics };
  * of @tb/runtime). The batch is cut into devices · microBatches equal parts; loss, metrics and gradients are the means
  * over all of them, those of the whole batch. So the copies stay equal.
  *
- * The states passed in are consumed; those that come back are on the same devices.
+ * The states passed in are consumed, unless the step throws; those that come back are on the same devices.
  *
  * @throws Error (the step) when the pictures of a batch cannot be cut into equal parts
  */
@@ -48,17 +49,13 @@ export function createParallelTrainStep(loss: LossFunction, options: Options) {
     frozen: Tree<tf.Tensor>[],
     batch: Tree<tf.Tensor>,
     inputs: StepInputs,
-  ): { states: TrainState[]; metrics: StepMetrics } => {
-    const passes = passesOf(batch, options);
-    const results = run({ states, frozen, inputs: Array.from({ length: devices }, () => inputs) }, passes);
-    for (const { batches, parts } of passes) {
-      disposeTree(parts);
-      if (devices * microBatches > 1) disposeTree(batches);
-    }
-    const [{ metrics }, ...others] = results;
-    for (const other of others) disposeTree(other.metrics); // the same on every device
-    return { states: results.map(({ state }) => state), metrics };
-  };
+  ): { states: TrainState[]; metrics: StepMetrics } =>
+    // Tidied as a whole, so that a step that fails in the middle leaves nothing behind.
+    tidyTree(() => {
+      const passes = passesOf(batch, options);
+      const results = run({ states, frozen, inputs: Array.from({ length: devices }, () => inputs) }, passes);
+      return { states: results.map(({ state }) => state), metrics: results[0].metrics }; // the same on every device
+    });
 }
 
 function passesOf(batch: Tree<tf.Tensor>, { devices, microBatches }: Parallelism): Pass[] {

@@ -4,6 +4,7 @@ import { type AdamWOptions, type AdamWState, applyAdamW, initAdamW, type Paramet
 import { updateEma } from './optimizer/ema.js';
 import { clipByGlobalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
 import { mapTrees } from './optimizer/map-trees.js';
+import { tidyTree } from './tidy-tree.js';
 
 /** All that training changes. */
 export type TrainState = {
@@ -13,10 +14,12 @@ export type TrainState = {
   optimizer: AdamWState;
 };
 
-/** The state before the first step; takes over `params`. */
+/** The state before the first step; takes over `params`, unless it throws. */
 export function initTrainState(params: Parameters): TrainState {
-  const ema = mapTrees([params], ([value]) => tf.mul(value, 1)); // memory of its own: the step donates both
-  return { params, ema, optimizer: initAdamW(params) };
+  return tidyTree(() => {
+    const ema = mapTrees([params], ([value]) => tf.mul(value, 1)); // memory of its own: the step donates both
+    return { params, ema, optimizer: initAdamW(params) };
+  });
 }
 
 /**

@@ -1,15 +1,17 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disposeTree, hostRandom, randomKey, replicate } from '@tb/runtime';
+import { disposeTree, hostRandom, type Key, randomKey, replicate, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLatestCheckpoint, type ParameterShapes, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
+import type { Parameters } from './optimizer/adamw.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
 import { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 import type { Task } from './task.js';
-import { initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
+import { tidyTree } from './tidy-tree.js';
+import { initTrainState, type StepMetrics, type TrainState, type TrainStepOptions } from './train-step.js';
 
 export type TrainOptions = TrainStepOptions & {
   steps: number;
@@ -60,11 +62,11 @@ export async function train<Batch>(
 ): Promise<TrainResult> {
   await mkdir(join(options.out, 'checkpoints'), { recursive: true });
   const parallelism = options.parallelism ?? { devices: 1, microBatches: 1 };
-  let run = options.resume ? await restore(options) : await start(task, options);
-  await log.begin(run.progress, options.steps);
   const trainStep = createParallelTrainStep(task.loss, { ...options, ...parallelism });
+  let run = options.resume ? await restore(options) : await start(task, options);
   for (;;) {
     try {
+      await log.begin(run.progress, options.steps);
       return await trainFrom(run, { task, options, log, signal, trainStep });
     } catch (error) {
       for (const state of run.states) disposeState(state);
@@ -73,7 +75,6 @@ export async function train<Batch>(
       run = (await tryRestore(options)) ?? (await start(task, options));
       run.progress.retries = retries;
       log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
-      await log.begin(run.progress, options.steps);
     }
   }
 }
@@ -91,18 +92,31 @@ type Context<Batch> = {
 
 /** Takes over `state`. */
 function place(state: TrainState, { parallelism }: TrainOptions): TrainState[] {
-  const states = replicate(state, parallelism?.devices ?? 1);
-  disposeState(state);
-  return states;
+  try {
+    return tidyTree(() => replicate(state, parallelism?.devices ?? 1));
+  } finally {
+    disposeState(state);
+  }
 }
 
 async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<Run> {
-  const key = randomKey(options.seed);
-  const state = initTrainState(await task.init(key));
-  key.dispose();
   const { seed, config } = options;
-  const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
-  return { states: place(state, options), progress };
+  const params = await initParameters(task, seed);
+  try {
+    const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
+    return { states: place(initTrainState(params), options), progress };
+  } finally {
+    disposeTree(params); // the states have their own
+  }
+}
+
+async function initParameters<Batch>(task: Task<Batch>, seed: number): Promise<Parameters> {
+  const key = randomKey(seed);
+  try {
+    return await task.init(key);
+  } finally {
+    key.dispose();
+  }
 }
 
 async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
@@ -116,48 +130,76 @@ async function restore(options: TrainOptions): Promise<Run> {
   throw new Error(`there is no checkpoint to resume from in ${join(options.out, 'checkpoints')}`);
 }
 
-/** The loop itself: from where the run stands to its end, a stop signal, or a loss that is not finite. */
+/** From where the run stands to its end, a stop signal, or a loss that is not finite. */
 async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<TrainResult> {
-  const { task, options, log, signal, trainStep } = context;
+  const { task, options, log } = context;
   const { progress } = run;
   const batches = task.openBatches(progress.step);
-  const frozen = replicate(task.frozen, run.states.length);
+  const losses = createLossQueue(options.lossDelay, progress, batches, log);
+  try {
+    await runSteps(run, batches, losses, context);
+    const [state, ...copies] = run.states;
+    for (const copy of copies) disposeState(copy);
+    return { state, progress, stopped: progress.step < options.steps };
+  } finally {
+    losses.drop();
+    await batches.close();
+    log.pause();
+  }
+}
+
+/** The loop itself. */
+async function runSteps<Batch>(
+  run: Run,
+  batches: BatchSource<Batch>,
+  losses: LossQueue<Batch>,
+  context: Context<Batch>,
+): Promise<void> {
+  const { task, options, signal } = context;
+  const { progress } = run;
+  const frozen = tidyTree(() => replicate(task.frozen, run.states.length));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
-  const losses = createLossQueue(options.lossDelay, progress, batches, log);
   let saved = options.resume && progress.step > 0 ? progress.step : -1;
+  const save = async () => {
+    await losses.settle();
+    if (saved !== progress.step) await saveProgress(run, options);
+    saved = progress.step;
+  };
   try {
     while (progress.step < options.steps && !signal?.aborted) {
       const batch = await batches.next();
       const learningRate = learningRateAt(options.schedule, progress.step);
-      const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, progress.retries, progress.step));
-      const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(progress.step, 'int32'), runKey };
-      const result = trainStep(run.states, frozen, tensors, inputs);
-      run.states = result.states;
-      tf.dispose([tensors as tf.TensorContainer, inputs.learningRate, inputs.step]);
+      const metrics = update(run, batch, { frozen, runKey, learningRate }, context);
       progress.step++;
-      await losses.add({ step: progress.step, learningRate, metrics: result.metrics, batch });
-      if (isDue(progress.step, options.checkpointEvery, options.steps)) {
-        await losses.settle();
-        await saveProgress(run, options);
-        saved = progress.step;
-      }
+      await losses.add({ step: progress.step, learningRate, metrics, batch });
+      if (isDue(progress.step, options.checkpointEvery, options.steps)) await save();
       await lookAt(run, context);
       await new Promise(setImmediate); // lets signals in where the engine computes in this thread
     }
-    await losses.settle();
-    if (saved !== progress.step) await saveProgress(run, options);
-    const [state, ...copies] = run.states;
-    for (const copy of copies) disposeState(copy);
-    return { state, progress, stopped: progress.step < options.steps };
-  } catch (error) {
-    losses.drop();
-    throw error;
+    await save();
   } finally {
     disposeTree([runKey, frozen]);
-    await batches.close();
-    log.pause();
   }
+}
+
+type UpdateInputs = { frozen: Tree<tf.Tensor>[]; runKey: Key; learningRate: number };
+
+/** One step of the optimizer. @returns its metrics; when it throws, the states are what they were */
+function update<Batch>(
+  run: Run,
+  batch: Batch,
+  { frozen, runKey, learningRate }: UpdateInputs,
+  { task, options, trainStep }: Context<Batch>,
+): StepMetrics {
+  const { step, retries } = run.progress;
+  const { states, metrics } = tidyTree(() => {
+    const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, retries, step));
+    const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(step, 'int32'), runKey };
+    return trainStep(run.states, frozen, tensors, inputs);
+  });
+  run.states = states;
+  return metrics;
 }
 
 /** Keeps what is drawn on the host apart from the data order, which has the same seed. */
@@ -183,18 +225,19 @@ async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): 
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }
 
-type Pending<Batch> = { step: number; learningRate: number; metrics: Record<string, tf.Scalar>; batch: Batch };
+type Pending<Batch> = { step: number; learningRate: number; metrics: StepMetrics; batch: Batch };
+
+type LossQueue<Batch> = ReturnType<typeof createLossQueue<Batch>>;
 
 /** Reads losses a few steps late, so that the device never waits for the host. */
 function createLossQueue<Batch>(delay: number, progress: Progress, batches: BatchSource<Batch>, log: RunLog) {
   const queue: Pending<Batch>[] = [];
   const settleOne = async () => {
-    const { step, learningRate, metrics, batch } = queue.shift()!;
+    const { step, learningRate, metrics, batch } = queue[0]; // stays there until it is read: `drop` disposes it
     const values: Record<string, number> = {};
-    for (const [name, metric] of Object.entries(metrics)) {
-      values[name] = (await metric.data())[0];
-      metric.dispose();
-    }
+    for (const [name, metric] of Object.entries(metrics)) values[name] = (await metric.data())[0];
+    tf.dispose(metrics);
+    queue.shift();
     const { loss, gradientNorm } = values;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       throw new NonFiniteLossError(step, loss, batches.describe(batch));
@@ -214,6 +257,7 @@ function createLossQueue<Batch>(delay: number, progress: Progress, batches: Batc
     async settle() {
       while (queue.length > 0) await settleOne();
     },
+    /** Gives up what was not read. */
     drop() {
       for (const { metrics } of queue) tf.dispose(metrics);
       queue.length = 0;

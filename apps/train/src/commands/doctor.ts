@@ -2,10 +2,10 @@ import { engineOptions, tableCommand, text } from '@tb/command-line';
 
 export const doctorOptions = {
   device: engineOptions.device,
-  python: text('Python whose TensorFlow is looked at', 'command'),
+  python: text('Python whose TensorFlow is looked at (default: the linked one, else python3)', 'command'),
 };
 
-export const doctorCommand = tableCommand('doctor', doctorOptions, { python: 'python3' }, async (flags) => {
+export const doctorCommand = tableCommand('doctor', doctorOptions, {}, async (flags) => {
   const { runDoctor } = await import('../runs/run-doctor.js');
   await runDoctor(flags);
 })

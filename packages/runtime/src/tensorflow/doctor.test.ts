@@ -10,6 +10,7 @@ import { hashFile, writeLinkRecord } from './link-record.js';
 import { locateAddon } from './load.js';
 import { probeAddon } from './probe.js';
 import type { ProblemCode } from './problem.js';
+import { findSources, tfjsNodeVersion } from './sources.js';
 import { locateWheel } from './wheel.js';
 
 // A machine in a folder: its PATH holds only what each test puts there, and its Python sees only its site-packages.
@@ -180,6 +181,51 @@ describe.skipIf(!realPython)('the doctor names what was taken away', () => {
     link();
     rmSync(site, { recursive: true });
     expect(() => locateAddon(cacheFolder)).toThrow(/is gone since TensorFlow was linked/);
+  });
+
+  describe('nothing linked, but the library that a package downloaded', () => {
+    const downloaded = (source: string) => {
+      const packageFolder = join(root, 'tfjs-node');
+      const addon = join(packageFolder, 'lib', 'napi-v8', 'tfjs_binding.node');
+      write(addon, source);
+      rmSync(join(bin, 'python3'));
+      return { addon, packageFolders: [packageFolder] };
+    };
+
+    test('needs no Python, and the doctor says what is used', async () => {
+      const { addon, packageFolders } = downloaded('no library at all');
+      expect(locateAddon(cacheFolder, packageFolders)).toMatchObject({ addon, isLinked: false });
+      const checks = await tensorflowDoctor({ cacheFolder, environment, packageFolders });
+      expect(checks).toMatchObject([
+        { name: 'link', ok: true, found: `none; the package's own install script has downloaded ${addon}` },
+        { name: 'addon', ok: false, problem: { code: 'addon-does-not-load', remedy: 'tb-train link-tensorflow' } },
+      ]);
+    });
+
+    test('a link goes before it, and so does the Python that is asked about', async () => {
+      const { packageFolders } = downloaded('no library at all');
+      const python = join(bin, 'python3');
+      expect((await firstProblem({ packageFolders })).code).toBe('no-python');
+      const linked = link();
+      expect(locateAddon(cacheFolder, packageFolders)).toMatchObject({ addon: linked, isLinked: true });
+      expect((await firstProblem({ packageFolders, python })).code).toBe('no-python');
+    });
+  });
+
+  test('sources that do not compile', async () => {
+    const sources = join(root, 'sources');
+    write(join(sources, 'binding', 'tfjs_backend.cc'), '#error these are not the sources');
+    const wheel = await locateWheel(join(bin, 'python3'), environment);
+    const build = { wheel, sources, folder: join(root, 'build'), onProgress: () => {}, environment };
+    await expect(buildAddon(build)).rejects.toMatchObject({ code: 'build-failed' });
+  });
+
+  test('no sources of the addon, and no npm to fetch them', async () => {
+    await expect(findSources(cacheFolder, () => {}, { installed: [], environment })).rejects.toMatchObject({
+      code: 'no-sources',
+      remedy: `npm install --ignore-scripts @tensorflow/tfjs-node@${tfjsNodeVersion}`,
+    });
+    expect(existsSync(join(cacheFolder, `tfjs-node-${tfjsNodeVersion}`))).toBe(false);
   });
 
   test('addon changed since it was built', async () => {

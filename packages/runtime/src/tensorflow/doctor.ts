@@ -3,9 +3,10 @@ import { assertCompiler } from './build-addon.js';
 import { defaultCacheFolder } from './cache-folder.js';
 import { assertCudaBuild, assertCudaLibraries, assertDriver } from './gpu-checks.js';
 import { readLinkRecord } from './link-record.js';
-import { type AddonLocation, locateAddon } from './load.js';
+import { type AddonLocation, downloadedAddon, locateAddon } from './load.js';
 import { probeAddon } from './probe.js';
 import { TensorflowProblem } from './problem.js';
+import { tfjsNodeFolders } from './sources.js';
 import { locateWheel, type Wheel } from './wheel.js';
 
 export type DoctorOptions = {
@@ -14,6 +15,8 @@ export type DoctorOptions = {
   /** With 'gpu', also what TensorFlow needs to run on one. */
   device?: 'cpu' | 'gpu';
   cacheFolder?: string;
+  /** Folders of tfjs-node's packages; default: those that Node finds. */
+  packageFolders?: string[];
   /** Environment of the programs that are asked; default `process.env`. */
   environment?: NodeJS.ProcessEnv;
 };
@@ -27,7 +30,11 @@ export type Check = { name: string; ok: true; found: string } | { name: string; 
  */
 export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Check[]> {
   const { device, cacheFolder = defaultCacheFolder(), environment = process.env } = options;
-  const python = options.python ?? readLinkRecord(cacheFolder)?.tensorflow.python ?? 'python3';
+  const { packageFolders = tfjsNodeFolders() } = options;
+  const linked = readLinkRecord(cacheFolder)?.tensorflow;
+  const python = options.python ?? linked?.python ?? 'python3';
+  // A library that a package downloaded needs no Python's.
+  const needsWheel = options.python || linked || !packageFolders.some(downloadedAddon);
   const checks: Check[] = [];
   const look = async <T>(name: string, find: () => T | Promise<T>, describe: (found: T) => string) => {
     try {
@@ -42,11 +49,9 @@ export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Che
   };
   const text = (found: string) => found;
 
-  const wheel = await look(
-    'TensorFlow',
-    () => locateWheel(python, environment),
-    ({ version, folder }) => `${version} in ${folder}`,
-  );
+  const findWheel = () => locateWheel(python, environment);
+  const describeWheel = ({ version, folder }: Wheel) => `${version} in ${folder}`;
+  const wheel = needsWheel ? await look('TensorFlow', findWheel, describeWheel) : undefined;
   if (wheel && device === 'gpu') {
     await look('CUDA build', () => assertCudaBuild(wheel), text);
     await look('NVIDIA driver', () => assertDriver(wheel, environment), text);
@@ -54,8 +59,8 @@ export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Che
   }
   const location = await look(
     'link',
-    () => locateCurrentAddon(cacheFolder, wheel),
-    ({ addon }) => addon,
+    () => locateCurrentAddon(cacheFolder, packageFolders, wheel),
+    ({ addon, isLinked }) => (isLinked ? addon : `none; the package's own install script has downloaded ${addon}`),
   );
   if (!location)
     await look(
@@ -74,8 +79,8 @@ export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Che
 }
 
 /** The addon, if it was built against the TensorFlow that is installed now. */
-function locateCurrentAddon(cacheFolder: string, wheel?: Wheel): AddonLocation {
-  const location = locateAddon(cacheFolder);
+function locateCurrentAddon(cacheFolder: string, packageFolders: string[], wheel?: Wheel): AddonLocation {
+  const location = locateAddon(cacheFolder, packageFolders);
   const linked = readLinkRecord(cacheFolder)?.tensorflow;
   if (wheel && linked && linked.folder === wheel.folder && linked.version !== wheel.version) {
     throw new TensorflowProblem(

@@ -8,7 +8,7 @@ import { commonJsLoader } from './commonjs-loader.js';
 import { hashFile, readLinkRecord } from './link-record.js';
 import { gpuNotUsed, tensorflowEnvironment } from './probe.js';
 import { TensorflowProblem } from './problem.js';
-import { installedPackage } from './sources.js';
+import { tfjsNodeFolders } from './sources.js';
 
 export type LoadOptions = {
   /** 'gpu' fails rather than run on the CPU; 'cpu' hides the GPUs; default: what TensorFlow chooses. */
@@ -50,8 +50,11 @@ export async function loadTensorflow(options: LoadOptions = {}): Promise<LoadedT
   return loaded;
 }
 
-/** @throws TensorflowProblem when nothing is linked or what was linked has changed since */
-export function locateAddon(cacheFolder: string): AddonLocation {
+/**
+ * @param packageFolders - of tfjs-node, which may hold a library of their own
+ * @throws TensorflowProblem when nothing is linked or what was linked has changed since
+ */
+export function locateAddon(cacheFolder: string, packageFolders = tfjsNodeFolders()): AddonLocation {
   const record = readLinkRecord(cacheFolder);
   if (record) {
     const { addon, addonHash, packageFolder, tensorflow } = record;
@@ -65,9 +68,8 @@ export function locateAddon(cacheFolder: string): AddonLocation {
     }
     return { addon, packageFolder, isLinked: true };
   }
-  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
-    const packageFolder = installedPackage(name);
-    const addon = packageFolder && downloadedAddon(packageFolder);
+  for (const packageFolder of packageFolders) {
+    const addon = downloadedAddon(packageFolder);
     if (addon) return { addon, packageFolder, isLinked: false };
   }
   throw new TensorflowProblem(
@@ -77,7 +79,8 @@ export function locateAddon(cacheFolder: string): AddonLocation {
   );
 }
 
-function downloadedAddon(packageFolder: string): string | undefined {
+/** The addon that a package's own install script has downloaded with its TensorFlow. */
+export function downloadedAddon(packageFolder: string): string | undefined {
   const library = join(packageFolder, 'lib');
   if (!existsSync(library)) return undefined;
   const addons = readdirSync(library).map((version) => join(library, version, 'tfjs_binding.node'));

@@ -8,20 +8,35 @@ import { runProgram } from './run-program.js';
 /** The version of tfjs-node whose JavaScript and C++ we know; it belongs to tfjs of the same version. */
 export const tfjsNodeVersion = '4.22.0';
 
+export type SourceOptions = {
+  /** Folders of installed packages with the sources; default: those that Node finds. */
+  installed?: string[];
+  environment?: NodeJS.ProcessEnv;
+};
+
+/** Where the packages are that hold the sources, and may bring a TensorFlow of their own; the one for GPUs first. */
+export function tfjsNodeFolders(): string[] {
+  return ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].flatMap((name) => installedPackage(name) ?? []);
+}
+
 /**
  * The folder of the npm package @tensorflow/tfjs-node, for its C++ sources and its kernels' JavaScript: the installed
  * one, or a copy that npm fetches into the cache folder without running the package's install script.
  */
-export async function findSources(cacheFolder: string, onProgress: (line: string) => void): Promise<string> {
+export async function findSources(
+  cacheFolder: string,
+  onProgress: (line: string) => void,
+  { installed = tfjsNodeFolders(), environment = process.env }: SourceOptions = {},
+): Promise<string> {
   const cached = join(cacheFolder, `tfjs-node-${tfjsNodeVersion}`);
-  const installed = installedPackage('@tensorflow/tfjs-node') ?? installedPackage('@tensorflow/tfjs-node-gpu');
-  if (installed && packageVersion(installed) === tfjsNodeVersion) return installed;
-  if (!existsSync(join(cached, 'package.json'))) await fetchPackage(cached, onProgress);
+  const fitting = installed.find((folder) => packageVersion(folder) === tfjsNodeVersion);
+  if (fitting) return fitting;
+  if (!existsSync(join(cached, 'package.json'))) await fetchPackage(cached, onProgress, environment);
   return cached;
 }
 
 /** The folder of an installed package, whether or not its own install script has run. */
-export function installedPackage(name: string): string | undefined {
+function installedPackage(name: string): string | undefined {
   const manifest = resolveOptional(`${name}/package.json`);
   return manifest && dirname(manifest);
 }
@@ -39,14 +54,14 @@ function packageVersion(folder: string): string {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
 }
 
-async function fetchPackage(target: string, onProgress: (line: string) => void): Promise<void> {
+async function fetchPackage(target: string, onProgress: (line: string) => void, env: NodeJS.ProcessEnv): Promise<void> {
   const name = `@tensorflow/tfjs-node@${tfjsNodeVersion}`;
   onProgress(`fetching the sources of ${name}`);
   const folder = `${target}.${process.pid}.partial`;
   mkdirSync(folder, { recursive: true });
-  const packed = await runProgram('npm', ['pack', '--silent', '--ignore-scripts', name], { cwd: folder });
+  const packed = await runProgram('npm', ['pack', '--silent', '--ignore-scripts', name], { cwd: folder, env });
   const archive = readdirSync(folder).find((file) => file.endsWith('.tgz'));
-  const unpacked = archive ? await runProgram('tar', ['-xzf', archive], { cwd: folder }) : packed;
+  const unpacked = archive ? await runProgram('tar', ['-xzf', archive], { cwd: folder, env }) : packed;
   if (!archive || unpacked.code !== 0) {
     rmSync(folder, { recursive: true, force: true });
     throw new TensorflowProblem(

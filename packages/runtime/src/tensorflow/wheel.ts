@@ -5,6 +5,7 @@ import { runProgram } from './run-program.js';
 
 /** An installed TensorFlow, as its Python sees it. */
 export type Wheel = {
+  /** The program, by its full path. */
   python: string;
   version: string;
   /** The package's folder, which holds `include` and the libraries. */
@@ -22,7 +23,7 @@ const header = join('tensorflow', 'c', 'eager', 'c_api.h');
 
 // Looks without importing: TensorFlow's own import takes seconds and starts CUDA.
 const locateScript = `
-import importlib.metadata, importlib.util, json, os
+import importlib.metadata, importlib.util, json, os, sys
 spec = importlib.util.find_spec('tensorflow')
 folder = os.path.dirname(spec.origin) if spec and spec.origin else None
 version = None
@@ -41,7 +42,7 @@ try:
         build[key] = found.group(1) if found else None
 except (OSError, TypeError):
     pass
-print(json.dumps({'folder': folder, 'version': version, 'build': build,
+print(json.dumps({'python': sys.executable, 'folder': folder, 'version': version, 'build': build,
                   'nvidia': list(nvidia.submodule_search_locations) if nvidia else []}))
 `;
 
@@ -60,7 +61,7 @@ export async function locateWheel(python: string, environment: NodeJS.ProcessEnv
       'install Python 3 from https://www.python.org, or name one with --python',
     );
   }
-  const { folder, version, build, nvidia } = JSON.parse(stdout);
+  const { python: path, folder, version, build, nvidia } = JSON.parse(stdout);
   if (!folder || !version) {
     throw new TensorflowProblem(
       'no-tensorflow',
@@ -68,7 +69,7 @@ export async function locateWheel(python: string, environment: NodeJS.ProcessEnv
       `${python} -m pip install tensorflow-cpu   (with an NVIDIA GPU: ${python} -m pip install "tensorflow[and-cuda]")`,
     );
   }
-  const wheel: Wheel = { python, version, folder, cudaLibraries: cudaLibraries(nvidia) };
+  const wheel: Wheel = { python: path || python, version, folder, cudaLibraries: cudaLibraries(nvidia) };
   if (build.is_cuda_build === 'True')
     wheel.cuda = { version: build.cuda_version ?? '', cudnn: build.cudnn_version ?? '' };
   assertLinkable(wheel);

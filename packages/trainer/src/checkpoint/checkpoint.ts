@@ -65,7 +65,7 @@ export async function saveCheckpoint(
     await writeManifest(temporary, format, Object.values(files));
     await replaceFolder(temporary, target);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => {}); // the first error says more
     throw new Error(
       `checkpoint ${target} cannot be written: ${fileSystemReason(error)}; nothing was left behind, and earlier checkpoints are untouched`,
     );

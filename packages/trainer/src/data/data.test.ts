@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { createDataOrder } from './data-order.js';
 import { decodeImage } from './decode-image.js';
+import { createDecodePool, DecodePoolError } from './decode-pool.js';
 import { openImageBatches } from './image-batches.js';
 import { openImageFolder } from './image-folder.js';
 import { imageGrid } from './image-grid.js';
@@ -126,6 +127,16 @@ describe('openImageBatches', () => {
     await batches.close();
   });
 
+  it('says nothing of pictures that it had begun when it was closed', async () => {
+    const told: BadImage[] = [];
+    const source = await folderWith(0);
+    const batches = openImageBatches(source, { ...options, onBadImage: (bad) => told.push(bad) });
+    const begun = batches.next();
+    await Promise.all([expect(begun).rejects.toThrow(DecodePoolError), batches.close()]);
+    expect(told).toEqual([]);
+    await expect(batches.next()).rejects.toThrow(DecodePoolError);
+  });
+
   it('stops when too many files are unreadable', async () => {
     const batches = openImageBatches(await folderWith(5), options);
     const all = async () => {
@@ -133,6 +144,14 @@ describe('openImageBatches', () => {
     };
     await expect(all()).rejects.toThrow(/too many unreadable images \([45] of 13\)/);
     await batches.close();
+  });
+});
+
+describe('createDecodePool', () => {
+  it('refuses to read when it is closed', async () => {
+    const pool = createDecodePool(1);
+    await pool.close();
+    await expect(pool.read({ path: 'x.png', size: 8, crop: 'centre', mirror: false })).rejects.toThrow(DecodePoolError);
   });
 });
 

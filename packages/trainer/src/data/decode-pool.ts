@@ -8,10 +8,18 @@ export type WorkerResponse = { id: number; pixels: Uint8Array } | { id: number; 
 
 /** Worker threads that decode pictures. */
 export type DecodePool = {
-  /** RGB bytes [size, size, 3]; rejects with the reason when the file cannot be read. */
+  /**
+   * RGB bytes [size, size, 3]; rejects with the reason when the file cannot be read, and with a `DecodePoolError` when the
+   * pool is closed or one of its threads has ended, whatever the file.
+   */
   read(request: SampleRequest): Promise<Uint8Array>;
   close(): Promise<void>;
 };
+
+/** The pool itself is at an end: says nothing about the picture that was asked for. */
+export class DecodePoolError extends Error {
+  override readonly name = 'DecodePoolError';
+}
 
 type Waiting = { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void };
 
@@ -19,15 +27,25 @@ type Waiting = { resolve: (pixels: Uint8Array) => void; reject: (error: Error) =
 export function createDecodePool(threads: number): DecodePool {
   const waiting = new Map<number, Waiting>();
   const workers: Worker[] = [];
-  let closing = false;
-  const rest = () => {
-    if (closing) return; // the last answer may come while `close` still waits for its threads
-    for (const worker of workers) worker.unref();
+  let end: DecodePoolError | undefined;
+  const finish = (reason: string) => {
+    end ??= new DecodePoolError(reason);
+    for (const { reject } of waiting.values()) reject(end);
+    waiting.clear();
   };
-  for (let i = 0; i < threads; i++) workers.push(startWorker(waiting, rest));
+  const answer = (response: WorkerResponse) => {
+    const asked = waiting.get(response.id);
+    if (!asked) return; // it came while the pool was closing
+    waiting.delete(response.id);
+    if (waiting.size === 0) for (const worker of workers) worker.unref();
+    if ('pixels' in response) asked.resolve(response.pixels);
+    else asked.reject(new Error(response.reason));
+  };
+  for (let i = 0; i < threads; i++) workers.push(startWorker(answer, finish));
   let next = 0;
   return {
     read(request) {
+      if (end) return Promise.reject(end);
       const id = next++;
       return new Promise((resolve, reject) => {
         waiting.set(id, { resolve, reject });
@@ -36,32 +54,20 @@ export function createDecodePool(threads: number): DecodePool {
       });
     },
     async close() {
-      closing = true;
+      finish('the pool of decoding threads was closed');
       for (const worker of workers) worker.ref();
       await Promise.all(workers.map((worker) => worker.terminate()));
-      for (const { reject } of waiting.values()) reject(new Error('createDecodePool: the pool was closed'));
-      waiting.clear();
     },
   };
 }
 
-/** @param rest - called when nothing is left to do */
-function startWorker(waiting: Map<number, Waiting>, rest: () => void): Worker {
+/** @param finish - called when the thread ends, with the reason */
+function startWorker(answer: (response: WorkerResponse) => void, finish: (reason: string) => void): Worker {
   const worker = new Worker(...workerEntry());
   worker.unref();
-  worker.on('message', (response: WorkerResponse) => {
-    const { resolve, reject } = waiting.get(response.id)!;
-    waiting.delete(response.id);
-    if (waiting.size === 0) rest();
-    if ('pixels' in response) resolve(response.pixels);
-    else reject(new Error(response.reason));
-  });
-  const fail = (reason: unknown) => {
-    for (const { reject } of waiting.values()) reject(reason instanceof Error ? reason : new Error(String(reason)));
-    waiting.clear();
-  };
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(`a decoding thread ended with code ${code}`));
+  worker.on('message', answer);
+  worker.on('error', (error) => finish(`a decoding thread failed: ${error instanceof Error ? error.message : error}`));
+  worker.on('exit', (code) => finish(`a decoding thread ended with code ${code}`));
   return worker;
 }
 

@@ -1,6 +1,6 @@
 import { type BatchSource, prefetch } from './batches.js';
 import { createDataOrder } from './data-order.js';
-import { createDecodePool, type DecodePool } from './decode-pool.js';
+import { createDecodePool, type DecodePool, DecodePoolError } from './decode-pool.js';
 import type { BadImage, ImageSource } from './image-source.js';
 
 // N = images in the batch, S = side in pixels
@@ -31,7 +31,7 @@ export type ImageBatchOptions = {
  * Batches of pictures, decoded by worker threads ahead of time. An unreadable file is reported, and its place taken by
  * the next sample of the source, so that the run stays reproducible.
  *
- * @throws Error (from `next`) when too many files are unreadable
+ * @throws Error (from `next`) when too many files are unreadable; DecodePoolError when a thread ended or all were closed
  */
 export function openImageBatches(source: ImageSource, options: ImageBatchOptions): BatchSource<ImageBatch> {
   const { batchSize, seed, firstStep, threads } = options;
@@ -78,6 +78,7 @@ function readerThatSkips(source: ImageSource, pool: DecodePool, { badLimit, onBa
         const pixels = await pool.read(request);
         return { pixels, label: source.labelOf(index), path: request.path };
       } catch (error) {
+        if (error instanceof DecodePoolError) throw error;
         const reason = (error as Error).message;
         if (!bad.has(request.path)) onBadImage?.({ path: request.path, reason });
         bad.set(request.path, reason);

@@ -1,0 +1,73 @@
+/** Training and sampling of the tiny preset, as the measurements of backends need them. */
+import { disposeTree, hostRandom, randomKey, type Tree } from '@tb/runtime';
+import {
+  drawTrainingMasks,
+  generate,
+  initTokenBridge,
+  type LossInputs,
+  loss,
+  presets,
+  type TokenBridge,
+  type TokenBridgeConfig,
+} from '@tb/tokenbridge';
+import { createTrainStep, defaultAdamW, disposeState, initTrainState, type Parameters } from '@tb/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * Forward, backward, clipping, AdamW and averaging.
+ *
+ * @param newMasks - for every step, as in training: then the shapes change too; else all steps have one
+ */
+export function startTraining(
+  images: number,
+  { config = presets.tiny, newMasks = false }: { config?: TokenBridgeConfig; newMasks?: boolean } = {},
+) {
+  const trainStep = createTrainStep(
+    (params, _frozen, batch, key) => ({
+      loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs, { dropoutKey: key }),
+    }),
+    { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999 },
+  );
+  let state = initTrainState(initTokenBridge(randomKey(0), config) as unknown as Parameters);
+  const { height, width, channels } = config.latent;
+  const latents = tf.randomNormal([images, height, width, channels]);
+  const labels = tf.zeros([images], 'int32');
+  const random = hostRandom(0);
+  const drawMasks = () => drawTrainingMasks(random, config, images) as unknown as Tree<tf.Tensor>;
+  let masks = drawMasks();
+  const runKey = randomKey(1);
+  let count = 0;
+  return {
+    /** One step to its end; gives its loss. */
+    async step(): Promise<number> {
+      const inputs = { learningRate: tf.scalar(1e-4), step: tf.scalar(count++, 'int32'), runKey };
+      const result = trainStep(state, {}, { latents, labels, masks }, inputs);
+      state = result.state;
+      const [value] = await result.metrics.loss.data();
+      disposeTree([inputs.learningRate, inputs.step, ...Object.values(result.metrics)]);
+      if (newMasks) {
+        disposeTree(masks);
+        masks = drawMasks();
+      }
+      return value;
+    },
+    end() {
+      disposeState(state);
+      disposeTree([latents, labels, masks, runKey]);
+    },
+  };
+}
+
+/** A function that samples so many images at once, without the decoder. */
+export function startSampling(images: number, numIter: number, config: TokenBridgeConfig = presets.tiny) {
+  const params = initTokenBridge(randomKey(0), config);
+  const seeds = Array.from({ length: images }, (_, index) => index);
+  const labels = seeds.map((seed) => seed % config.classes);
+  return {
+    async sample() {
+      const { tokens, latents } = await generate({ params, config, labels, seeds, numIter, cfg: 2 });
+      disposeTree([tokens, latents]);
+    },
+    end: () => disposeTree(params as unknown as Tree<tf.Tensor>),
+  };
+}
