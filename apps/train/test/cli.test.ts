@@ -60,7 +60,9 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     const info = await readWeightsInfo(vae);
     expect(info.classNames).toEqual(['discs', 'stripes']);
     expect(info.imageSize).toBe(16);
-    expect(readFileSync(join(folder, 'vae', 'report.html'), 'utf8')).toContain('<polyline');
+    const report = readFileSync(join(folder, 'vae', 'report.html'), 'utf8');
+    expect(report).toContain('<polyline');
+    expect(report).toContain('<img');
   });
 
   it('continues a stopped run of twenty steps exactly, in the middle of an epoch, for tb-sample to sample', {

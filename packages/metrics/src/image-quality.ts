@@ -9,11 +9,14 @@ export type PixelImage = {
 };
 
 /**
- * Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error); Infinity for equal images.
+ * Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error).
+ *
  * @param range - largest possible value (1, or 255 for bytes)
+ * @returns from 0 for images that differ by the whole range to Infinity for equal ones; NaN if a pixel is
+ * @throws RangeError if the images differ in size or hold no pixels, or the range is not positive
  */
 export function psnr(a: PixelImage, b: PixelImage, range = 1): number {
-  checkSameSize('psnr', a, b);
+  checkInputs('psnr', a, b, range);
   let sum = 0;
   for (let i = 0; i < a.pixels.length; i++) sum += (a.pixels[i] - b.pixels[i]) ** 2;
   return 10 * Math.log10((range * range * a.pixels.length) / sum);
@@ -27,11 +30,12 @@ const WINDOW = gaussianWindow(RADIUS, 1.5);
  * variances, averaged over the positions that the window covers wholly and over the channels. (torchmetrics averages
  * a reflect-padded map instead, which differs by about 0.006.)
  *
- * @returns a number from −1 to 1; 1 for equal images
- * @throws RangeError if the images differ in size or are smaller than 11×11
+ * @param range - largest possible value (1, or 255 for bytes)
+ * @returns a number from −1 to 1; 1 for equal images; NaN if a pixel is
+ * @throws RangeError if the images differ in size or are smaller than 11×11, or the range is not positive
  */
 export function ssim(a: PixelImage, b: PixelImage, range = 1): number {
-  checkSameSize('ssim', a, b);
+  checkInputs('ssim', a, b, range);
   const { height, width, channels } = a;
   if (Math.min(height, width) < WINDOW.length) {
     throw new RangeError(`ssim: images must be at least ${WINDOW.length}×${WINDOW.length}, got ${width}×${height}`);
@@ -99,7 +103,10 @@ function plane({ pixels, height, width, channels }: PixelImage, channel: number)
   return Float64Array.from({ length: height * width }, (_, i) => pixels[i * channels + channel]);
 }
 
-function checkSameSize(name: string, a: PixelImage, b: PixelImage): void {
+function checkInputs(name: string, a: PixelImage, b: PixelImage, range: number): void {
+  if (!(range > 0 && range < Infinity))
+    throw new RangeError(`${name}: range must be positive and finite, got ${range}`);
+  if (a.pixels.length === 0) throw new RangeError(`${name}: images must hold pixels, got none`);
   for (const image of [a, b]) {
     const expected = image.height * image.width * image.channels;
     if (image.pixels.length !== expected) {

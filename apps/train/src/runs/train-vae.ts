@@ -25,6 +25,9 @@ import { runTraining } from './run-training.js';
 /** Pictures that the scale of the latents is measured on. */
 const calibrationImages = 256;
 
+/** Pictures in the report. */
+const shownImages = 8;
+
 /** `tb-train vae` with the flags that were given. */
 export async function trainVae(flags: VaeValues): Promise<void> {
   const values = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);
@@ -33,11 +36,12 @@ export async function trainVae(flags: VaeValues): Promise<void> {
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'vae');
   const data = await openData(values);
   const config = vaePresets[values.preset];
-  const size = data.training.size;
+  const { size, classNames } = data.training;
   latentSize(size, config); // a size that does not fit is told before the engine starts
   const engine = await startEngine(values);
   const log = createRunLog({ out, title: 'Autoencoder', config: values, terminal: process.stderr });
   const heldOut = data.validation ? await readSome(data.validation, values.validationImages, threads) : [];
+  const [shown] = heldOut.length > 0 ? heldOut : await readSome(data.training, shownImages, threads);
   const task = createVaeTask({
     config,
     weights: {
@@ -48,15 +52,15 @@ export async function trainVae(flags: VaeValues): Promise<void> {
     },
     openBatches: batchesOf(data.training, values, log.badImage),
     heldOut,
+    shown,
     size,
     initial: initial === undefined ? undefined : () => loadVae(initial, config),
   });
-  const metadata = describeWeights({ imageSize: size, classNames: [...data.training.classNames] });
-  const shapes = flattenShapes(vaeShapes(config));
+  const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
   const options = {
     ...trainOptionsOf(values, data.training.length, engine.name, storedConfig('vae', values)),
     metadata,
-    shapes,
+    shapes: flattenShapes(vaeShapes(config)),
   };
   await runTraining(task, options, log, async ({ ema }) => {
     const calibrated = await calibrate(ema as Vae, config, data.training, threads);

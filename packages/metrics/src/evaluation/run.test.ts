@@ -118,13 +118,14 @@ describe('evaluatePaths', () => {
     const { metadata } = await readSafetensors(join(work, 'reference.safetensors'));
     expect(Number(metadata.count)).toBe(32);
     const seen: number[] = [];
-    const resumed = await evaluatePaths(clean, clean, gridExtractor, {
+    const resumed = await evaluatePaths(clean, `${clean}/`, gridExtractor, {
       ...options(),
       workFolder: work,
       onProgress: (what, done) => what === 'reference' && seen.push(done),
     });
     expect(seen[0]).toBe(40);
-    expect({ ...resumed, date: '' }).toEqual({ ...whole, date: '' });
+    const reference = { ...whole.reference, name: `${clean}/` };
+    expect({ ...resumed, date: '' }).toEqual({ ...whole, reference, date: '' });
   });
 
   it('saves what it has when it is stopped, after any number of images', async () => {

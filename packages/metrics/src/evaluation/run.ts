@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { openSampleFolder } from '../samples/folder.js';
 import { openSampleNpz } from '../samples/npz.js';
 import type { SampleSource } from '../samples/sample-source.js';
@@ -124,7 +125,8 @@ async function unfinished(
   if (!existsSync(file)) return undefined;
   try {
     const saved = await loadCollection(file, extractor);
-    if (JSON.stringify(saved.origin) === JSON.stringify(origin)) return saved.collection;
+    // The same images by another path, such as `samples/` for `samples`, are the same images.
+    if (isDeepStrictEqual({ ...saved.origin, source: origin.source }, origin)) return saved.collection;
   } catch {
     // damaged or another network's: it is only a cache, begin anew
   }

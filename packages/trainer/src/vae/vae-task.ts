@@ -22,6 +22,8 @@ export type VaeTaskOptions = {
   openBatches: (firstStep: number) => BatchSource<ImageBatch>;
   /** Pictures that training does not see. */
   heldOut: readonly ImageBatch[];
+  /** The first eight of these are drawn beside their reconstructions; default the first of `heldOut`. */
+  shown?: ImageBatch;
   size: number;
   /** Start from these parameters rather than from noise. */
   initial?: () => Promise<Vae>;
@@ -36,6 +38,7 @@ export function createVaeTask({
   weights,
   openBatches,
   heldOut,
+  shown = heldOut[0],
   size,
   initial,
 }: VaeTaskOptions): Task<ImageBatch> {
@@ -53,7 +56,7 @@ export function createVaeTask({
       keys: drawPictureKeys(random, labels.length),
     }),
     validate: heldOut.length === 0 ? undefined : (ema) => validateVae(ema as Vae, config, heldOut, size, autoencoder),
-    draw: heldOut.length === 0 ? undefined : (ema) => drawReconstructions(ema as Vae, heldOut[0], size, autoencoder),
+    draw: shown && ((ema) => drawReconstructions(ema as Vae, shown, size, autoencoder)),
   };
 }
 

@@ -120,9 +120,3 @@ export function reverse(x: Node, axes: readonly number[]): Node {
   if (axes.length === 0) return x;
   return makeNode('stablehlo.reverse', [x], `dimensions = ${integers(axes)}`, x.type, { isWeak: x.isWeak });
 }
-
-/** Elements from a place that is known on the device only; it is moved so that the slice fits. */
-export function dynamicSlice(x: Node, start: readonly Node[], sizes: readonly number[]): Node {
-  const type = { type: x.type.type, shape: sizes };
-  return makeNode('stablehlo.dynamic_slice', [x, ...start], `slice_sizes = ${integers(sizes)}`, type);
-}
