@@ -5,6 +5,7 @@ import {
   createMomentsEncoder,
   createProgressLine,
   type DecodePool,
+  DecodePoolError,
   type ImageSource,
 } from '@tb/trainer';
 
@@ -20,7 +21,8 @@ export type EncodeOptions = {
 /**
  * Every readable picture of a source in order, from number `first` on, and its mirror image, encoded. Tells how far it is.
  *
- * @throws UsageError when too many pictures are unreadable; the signal's reason when it is aborted
+ * @throws UsageError when too many pictures are unreadable; DecodePoolError when a decoding thread ended; the signal's
+ *   reason when it is aborted
  */
 export async function* encodePictures(
   source: ImageSource,
@@ -32,12 +34,17 @@ export async function* encodePictures(
   const line = createProgressLine(process.stderr, { total: source.length, first });
   const most = Math.max(3, Math.floor(badLimit * source.length));
   let bad = 0;
-  let next = readPairs(source, pool, first, batch);
+  const readAhead = (start: number) => {
+    const pairs = readPairs(source, pool, start, batch);
+    pairs.catch(() => {}); // it may fail before it is waited for, which then tells
+    return pairs;
+  };
+  let next = readAhead(first);
   try {
     for (let start = first; start < source.length; start += batch) {
       const pairs = await next;
       signal.throwIfAborted();
-      next = readPairs(source, pool, start + batch, batch); // decodes while the autoencoder computes
+      next = readAhead(start + batch); // decodes while the autoencoder computes
       for (const pair of pairs) {
         if ('pixels' in pair) continue;
         line.say(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`);
@@ -74,6 +81,7 @@ async function readPairs(
         const both = [false, true].map((mirror) => pool.read({ ...request, mirror }));
         return { place, label: source.labelOf(place), pixels: await Promise.all(both) };
       } catch (error) {
+        if (error instanceof DecodePoolError) throw error; // no fault of the picture
         return { path: request.path, reason: (error as Error).message };
       }
     }),

@@ -1,0 +1,30 @@
+import type { LoadedVae } from '@tb/command-line/compute';
+import { type DecodePool, DecodePoolError, type ImageSource } from '@tb/trainer';
+import { vaePresets } from '@tb/vae';
+import { expect, it } from 'vitest';
+import { encodePictures } from './encode-pictures.js';
+
+const source = {
+  size: 8,
+  length: 4,
+  classNames: ['all'],
+  labelOf: () => 0,
+  requestOf: (place: number) => ({ path: `${place}.png`, size: 8, crop: 'centre', mirror: false }),
+} as unknown as ImageSource;
+const vae = { params: {}, config: vaePresets.demo, sha256: '' } as unknown as LoadedVae;
+
+const encodeWith = async (read: DecodePool['read']) => {
+  const options = {
+    pool: { read, close: async () => {} },
+    batch: 1,
+    badLimit: 1,
+    signal: new AbortController().signal,
+  };
+  for await (const sample of encodePictures(source, vae, options, 0)) expect(sample).toBeUndefined();
+};
+
+it('takes a dead decoding thread for no fault of the pictures, which alone are skipped', async () => {
+  const dead = new DecodePoolError('a decoding thread ended with code 1');
+  await expect(encodeWith(() => Promise.reject(dead))).rejects.toBe(dead);
+  await encodeWith(() => Promise.reject(new Error('no picture'))); // four of four, as the limit allows
+});
