@@ -4,7 +4,7 @@ import { expectClose, testBackend } from '@tb/test-utils';
 import { type Executor, registerBackend } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasTestDevice, openTestDevice } from '../../xla/test/device.js';
+import { hasTestDevice, useTestDevice } from '../../xla/test/device.js';
 import { createFakeExecutor, type FakeExecutor } from '../../xla/test/fake-executor.js';
 import { type ParallelRun, parallelRun } from './parallel-run.js';
 
@@ -107,9 +107,7 @@ describe.skipIf(!hasTestDevice())('several devices', () => {
   beforeAll(async () => {
     await useBackend(testBackend);
     expected = await parallelRun({ devices: 1, microBatches: 1 });
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   });
   afterAll(() => executor.dispose());
 

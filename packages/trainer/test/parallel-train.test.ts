@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { flattenTree, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
-import { type Executor, registerBackend } from '@tb/xla';
+import type { Executor } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasTestDevice, openTestDevice } from '../../xla/test/device.js';
+import { hasTestDevice, useTestDevice } from '../../xla/test/device.js';
 import { readRecords } from '../src/log/json-lines.js';
 import { createRunLog } from '../src/log/run-log.js';
 import type { Parallelism } from '../src/parallel-step.js';
@@ -48,10 +48,7 @@ describe('runs in micro-batches', () => {
 describe.skipIf(!hasTestDevice())('runs on several devices', () => {
   let executor: Executor;
   beforeAll(async () => {
-    await useBackend(testBackend);
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   });
   afterAll(() => executor.dispose());
 

@@ -1,12 +1,12 @@
 /** Attention as one kernel: against single operations, and the call to cuDNN as text. */
 import '@tensorflow/tfjs';
-import { fusedAttention, useBackend } from '@tb/runtime';
+import { fusedAttention } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { jit } from '../src/jit.js';
 import { registerBackend } from '../src/register.js';
-import { hasTestDevice, openTestDevice } from './device.js';
+import { hasTestDevice, useTestDevice } from './device.js';
 import { createFakeExecutor } from './fake-executor.js';
 import { numbers } from './kernel-inputs.js';
 
@@ -48,10 +48,7 @@ function byDefinition({ query, key, value, keyCounts }: Inputs, scale: number): 
 describe.skipIf(!hasTestDevice())('attention as one kernel', () => {
   let executor: Executor;
   beforeAll(async () => {
-    await useBackend('cpu');
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   });
   afterAll(() => executor.dispose());
 

@@ -1,20 +1,16 @@
 /** GELU of bf16 activations: as exact as bf16 can store it, in the tail too. */
 import { gelu } from '@tb/nn';
-import { disposeTree, jit, useBackend } from '@tb/runtime';
+import { disposeTree, jit } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { compiledPrograms } from '../src/jit.js';
-import { registerBackend } from '../src/register.js';
-import { hasTestDevice, openTestDevice } from './device.js';
+import { hasTestDevice, useTestDevice } from './device.js';
 
 describe.skipIf(!hasTestDevice())('gelu in bf16 programs', () => {
   let executor: Executor;
   beforeAll(async () => {
-    await useBackend('cpu'); // registers the gradients and kernels that every backend shares
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   });
   afterAll(() => executor.dispose());
 

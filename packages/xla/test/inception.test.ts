@@ -3,22 +3,18 @@
  * `@tb/metrics` on this backend are those that the other backends give.
  */
 import { type InceptionWeights, inceptionFeatures, inceptionWeights, prepareForInception } from '@tb/metrics';
-import { disposeTree, jit, type Tree, useBackend } from '@tb/runtime';
+import { disposeTree, jit, type Tree } from '@tb/runtime';
 import { expectClose, formulaWeights, goldenJson, goldenTensors, toNumbers } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { compiledPrograms } from '../src/jit.js';
-import { registerBackend } from '../src/register.js';
-import { hasTestDevice, openTestDevice } from './device.js';
+import { hasTestDevice, useTestDevice } from './device.js';
 
 describe.skipIf(!hasTestDevice())('Inception-v3', () => {
   let executor: Executor;
   beforeAll(async () => {
-    await useBackend('cpu'); // registers the gradients and kernels that every backend shares
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   });
   afterAll(() => executor.dispose());
 

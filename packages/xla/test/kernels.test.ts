@@ -4,9 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { jit } from '../src/jit.js';
-import { registerBackend } from '../src/register.js';
 import { arrayCases } from './array-cases.js';
-import { hasTestDevice, openTestDevice } from './device.js';
+import { hasTestDevice, useTestDevice } from './device.js';
 import { elementwiseCases } from './elementwise-cases.js';
 import { type Case, numbers } from './kernel-inputs.js';
 
@@ -58,9 +57,7 @@ describe.skipIf(!hasTestDevice())('kernels', () => {
   beforeAll(async () => {
     await useBackend('cpu');
     expected = await evaluateAll((fn) => fn);
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
     actual = await evaluateAll(jit);
   }, 120_000);
   afterAll(() => executor.dispose());

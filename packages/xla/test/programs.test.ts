@@ -12,8 +12,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { compiledPrograms, jit } from '../src/jit.js';
-import { registerBackend } from '../src/register.js';
-import { hasTestDevice, openTestDevice } from './device.js';
+import { hasTestDevice, useTestDevice } from './device.js';
 import { numbers } from './kernel-inputs.js';
 
 // N = sequences, S = positions, D = width, H = heads, V = vocabulary
@@ -136,9 +135,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
   beforeAll(async () => {
     await useBackend('cpu');
     expected = await train(trainStep);
-    executor = openTestDevice();
-    registerBackend(executor);
-    await tf.setBackend('xla');
+    executor = await useTestDevice();
   }, 120_000);
   afterAll(() => executor.dispose());
 
