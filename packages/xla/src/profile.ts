@@ -1,10 +1,10 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
 import type { PjrtExecutor } from './pjrt/pjrt-executor.js';
 import { createProfiler } from './pjrt/profiler.js';
+import { writeWholeFile } from './write-whole-file.js';
 
 /**
  * Records what the devices do while `run` runs, kernel by kernel, and writes it as TensorBoard's profile plugin reads it:
@@ -37,9 +37,5 @@ export async function profile<T>(folder: string, run: () => Promise<T> | T): Pro
 
 function writeRecording(folder: string, recording: Uint8Array): void {
   const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '_');
-  const place = join(folder, 'plugins', 'profile', time);
-  mkdirSync(place, { recursive: true });
-  const path = join(place, `${hostname()}.xplane.pb`);
-  writeFileSync(`${path}.part`, recording);
-  renameSync(`${path}.part`, path);
+  writeWholeFile(join(folder, 'plugins', 'profile', time, `${hostname()}.xplane.pb`), recording);
 }

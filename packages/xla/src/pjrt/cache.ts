@@ -3,9 +3,10 @@
  * the folder belongs to one user.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { writeWholeFile } from '../write-whole-file.js';
 
 export type ProgramCache = {
   readonly folder: string;
@@ -58,14 +59,10 @@ export function openProgramCache(folder: string, note = (text: string): void => 
   }
 
   function write(key: string, program: Uint8Array): void {
-    const temporary = `${pathOf(key)}.${process.pid}.${Date.now()}`;
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      writeFileSync(temporary, Buffer.concat([sha256(program), program]), { mode: 0o600 });
-      renameSync(temporary, pathOf(key));
+      writeWholeFile(pathOf(key), Buffer.concat([sha256(program), program]), { folder: 0o700, file: 0o600 });
     } catch (error) {
       note(`compile cache: ${folder} cannot be written (${(error as Error).message})`);
-      removeQuietly(temporary);
     }
   }
 
