@@ -53,6 +53,16 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     expect(output).toContain(`autoencoder: ${vae}`);
   });
 
+  it.runIf(backend === 'tensorflow')(
+    'says that TensorFlow runs, wherever the Python is that it came from',
+    async () => {
+      const { code, stdout } = await runCommand(['doctor', '--device', 'cpu', '--python', join(folder, 'no-python')]);
+      expect(code).toBe(0);
+      expect(stdout).toContain('runs on the CPU');
+      expect(stdout).toMatch(/--backend auto takes (tensorflow|xla)\n$/);
+    },
+  );
+
   it('leaves a run folder with weights, log, events and report', async () => {
     const files = readdirSync(join(folder, 'vae'));
     expect(files).toEqual(expect.arrayContaining(['checkpoints', 'log.jsonl', 'report.html', 'vae.safetensors']));

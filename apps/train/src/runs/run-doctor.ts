@@ -15,7 +15,8 @@ export async function runDoctor({ device, python }: { device?: 'cpu' | 'gpu'; py
   for (const check of checks) {
     console.log(indent(check.ok ? `${check.name}: ${check.found}` : `${check.name}: ${check.problem.message}`));
   }
-  const tensorflow = checks.length > 0 && checks.every(({ ok }) => ok);
+  // The addon by itself decides what loads: the Python that it came from may be out of reach.
+  const tensorflow = checks.some(({ name, ok }) => name === 'addon' && ok);
 
   tf.enableProdMode();
   const wasm = await useBackend('wasm').then(
