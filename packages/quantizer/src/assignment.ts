@@ -61,8 +61,10 @@ function nearest(codebook: ArrayLike<number>, xi: number, round: (x: number) => 
   const above = firstAtLeast(codebook, xi);
   if (above === 0) return 0;
   const isBelowNearer = above === codebook.length || round(xi - codebook[above - 1]) <= round(codebook[above] - xi);
-  // Empty bins share one codeword, of which the first counts.
-  return isBelowNearer ? firstAtLeast(codebook, codebook[above - 1]) : above;
+  if (!isBelowNearer) return above;
+  let first = above - 1;
+  while (first > 0 && codebook[first - 1] === codebook[first]) first--; // empty bins share a codeword: the first counts
+  return first;
 }
 
 /** Number of elements of an ascending array that are less than `x`. */

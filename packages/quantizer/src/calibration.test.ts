@@ -25,6 +25,9 @@ describe('calibrate', () => {
 
   it('rejects NaN, constants and lengths that do not fit', () => {
     expect(() => calibrate([1, Number.NaN, 2, 3], { channels: 2 })).toThrow('position 1 (channel 1)');
+    expect(() => calibrate([1, undefined as unknown as number], { channels: 1 })).toThrow(
+      'got undefined at position 1',
+    );
     expect(() => calibrate([1, 5, 2, 5], { channels: 2 })).toThrow('constant 5 in channel 1');
     expect(() => calibrate([1, 2, 3], { channels: 2 })).toThrow('multiple of 2');
     expect(() => calibrate([1, 2], { channels: 2, coverage: 1.1 })).toThrow('coverage');

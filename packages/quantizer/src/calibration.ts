@@ -1,6 +1,7 @@
 // Does the codebook fit the latents? The mapping of [min, max] to ±range decides it, and the released one (±5 to ±3)
 // does not fit every channel. `calibrate` proposes intervals, `report` says what a choice costs.
 
+import { assertArray } from './array-argument.js';
 import type { IndexArray, Quantizer } from './quantizer.js';
 
 export type CalibrationOptions = {
@@ -25,24 +26,32 @@ export function calibrate(
   if (!Number.isInteger(channels) || channels < 1)
     throw new RangeError(`calibrate: channels must be a positive integer, got ${channels}`);
   if (!(coverage > 0 && coverage <= 1)) throw new RangeError(`calibrate: coverage must lie in (0, 1], got ${coverage}`);
+  assertArray('calibrate', 'latents', latents);
   if (latents.length === 0 || latents.length % channels !== 0)
     throw new RangeError(
       `calibrate: latents must hold a positive multiple of ${channels} channels, got ${latents.length} values`,
     );
   const intervals = Array.from({ length: channels }, (_, channel) => {
-    const values = Float64Array.from({ length: latents.length / channels }, (_, i) => latents[i * channels + channel]);
-    const bad = values.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0)
-      throw new RangeError(
-        `calibrate: latents must be finite, got ${values[bad]} at position ${bad * channels + channel} (channel ${channel})`,
-      );
-    values.sort();
+    const values = finiteValues(latents, channel, channels).sort();
     const [min, max] = [quantile(values, (1 - coverage) / 2), quantile(values, (1 + coverage) / 2)];
     if (!(min < max))
       throw new RangeError(`calibrate: every channel must vary, got the constant ${min} in channel ${channel}`);
     return { min, max };
   });
   return { min: intervals.map(({ min }) => min), max: intervals.map(({ max }) => max) };
+}
+
+/** The values of one channel, in order. */
+function finiteValues(latents: ArrayLike<number>, channel: number, channels: number): Float64Array {
+  const values = new Float64Array(latents.length / channels);
+  for (let i = 0, position = channel; i < values.length; i++, position += channels) {
+    values[i] = latents[position];
+    if (!Number.isFinite(values[i]))
+      throw new RangeError(
+        `calibrate: latents must be finite, got ${latents[position]} at position ${position} (channel ${channel})`,
+      );
+  }
+  return values;
 }
 
 /** Quantile of sorted values, interpolated linearly between the two nearest ranks. */
@@ -92,12 +101,14 @@ export function report(
     throw new RangeError(
       `report: channels must be a positive multiple of the quantizer's ${quantizer.channels}, got ${channels}`,
     );
+  assertArray('report', 'indices', indices);
   if (indices.length === 0 || indices.length % channels !== 0)
     throw new RangeError(
       `report: indices must hold a positive multiple of ${channels} channels, got ${indices.length}`,
     );
   if (latents && latents.length !== indices.length)
     throw new RangeError(`report: latents must have the ${indices.length} values of indices, got ${latents.length}`);
+  if (latents) assertArray('report', 'latents', latents);
   const values = quantizer.dequantize(indices, new Float64Array(indices.length)); // also validates the indices
   const reports = Array.from({ length: channels }, (_, channel): ChannelReport => {
     const own = channel % quantizer.channels;

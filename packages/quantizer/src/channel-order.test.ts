@@ -61,5 +61,6 @@ it('rejects what is no order, a wrong shape and infinite latents', () => {
   expect(() => invertOrder([0, 0])).toThrow('each of 0 to 1 once, got 0 at position 1');
   expect(() => invertOrder([0, 2])).toThrow('got 2 at position 1');
   expect(() => lowFrequencyOrder([1, 2, 3], [1, 2, 2, 1])).toThrow('must have 4 values');
+  expect(() => lowFrequencyOrder([1, 2, 3, 4], [1, 2, 2, 1], { cutoff: Number.NaN })).toThrow('cutoff');
   expect(() => lowFrequencyOrder([1, Infinity], [1, 1, 1, 2])).toThrow('image 0, channel 1');
 });

@@ -1,6 +1,7 @@
 // The order in which the autoregressive head generates the channels: low spatial frequencies first (paper, Sec. 3.2).
 // N = images, H = height, W = width, C = channels
 
+import { assertArray } from './array-argument.js';
 import { type FourierTransform, fourierTransform } from './fast-fourier-transform.js';
 
 export type Shape4D = readonly [images: number, height: number, width: number, channels: number];
@@ -39,16 +40,20 @@ export function lowFrequencyShares(
   { cutoff = 0.25 }: LowFrequencyOptions = {},
 ): Float64Array {
   checkShape(latents, [images, height, width, channels]);
+  if (!(typeof cutoff === 'number' && cutoff >= 0))
+    throw new RangeError(`lowFrequencyShares: cutoff must not be negative, in cycles per position, got ${cutoff}`);
   const positions = height * width;
   const alongRows = fourierTransform(width);
   const alongColumns = height === width ? alongRows : fourierTransform(height);
   const isLow = lowFrequencies(height, width, cutoff);
   const shares = new Float64Array(channels);
+  const real = new Float64Array(positions);
+  const imaginary = new Float64Array(positions);
   for (let image = 0; image < images; image++) {
     for (let channel = 0; channel < channels; channel++) {
       const start = image * positions * channels + channel;
-      const real = Float64Array.from({ length: positions }, (_, i) => latents[start + i * channels]);
-      const imaginary = new Float64Array(positions);
+      for (let i = 0; i < positions; i++) real[i] = latents[start + i * channels];
+      imaginary.fill(0);
       transformLines(alongRows, real, imaginary, height, width, 1);
       transformLines(alongColumns, real, imaginary, width, 1, width);
       let low = 0;
@@ -96,9 +101,13 @@ function transformLines(
   stride: number,
 ): void {
   const length = real.length / count;
+  const lineReal = new Float64Array(length);
+  const lineImaginary = new Float64Array(length);
   for (let line = 0; line < count; line++) {
-    const lineReal = Float64Array.from({ length }, (_, i) => real[line * spacing + i * stride]);
-    const lineImaginary = Float64Array.from({ length }, (_, i) => imaginary[line * spacing + i * stride]);
+    for (let i = 0; i < length; i++) {
+      lineReal[i] = real[line * spacing + i * stride];
+      lineImaginary[i] = imaginary[line * spacing + i * stride];
+    }
     transform(lineReal, lineImaginary);
     for (let i = 0; i < length; i++) {
       real[line * spacing + i * stride] = lineReal[i];
@@ -118,6 +127,7 @@ function lowFrequencies(height: number, width: number, cutoff: number): boolean[
 }
 
 function checkShape(latents: ArrayLike<number>, shape: Shape4D): void {
+  assertArray('lowFrequencyShares', 'latents', latents);
   if (shape.length !== 4 || !shape.every((size) => Number.isInteger(size) && size > 0))
     throw new RangeError(`lowFrequencyShares: shape must be four positive integers [N, H, W, C], got [${shape}]`);
   const size = shape.reduce((product, each) => product * each, 1);

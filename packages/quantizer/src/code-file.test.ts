@@ -51,7 +51,9 @@ it('names what is wrong', () => {
   expect(() => packCodes([64], { levels: 64 })).toThrow('got 64 at position 0');
   expect(() => packCodes([1], { levels: 1 })).toThrow('levels');
   expect(() => packCodes([1, 2, 3], { levels: 4, shape: [2, 2] })).toThrow('product 3');
+  expect(() => packCodes(3 as unknown as number[], { levels: 4 })).toThrow('codes must be a typed array');
   const bytes = packCodes([1], { levels: 64 });
+  expect(() => unpackCodes(bytes.buffer as unknown as Uint8Array)).toThrow('must be a Uint8Array, got an ArrayBuffer');
   const edited = (offset: number, value: number) => Object.assign(bytes.slice(), { [offset]: value });
   expect(() => unpackCodes(edited(0, 0))).toThrow('at byte 0');
   expect(() => unpackCodes(edited(4, 2))).toThrow('version must be 1, got 2');

@@ -11,6 +11,8 @@
 //   16      4·R    shape
 //   16+4R   …      payload: codes from the lowest bit of each byte upwards; unused bits of the last byte are 0
 
+import { assertArray, kindOf } from './array-argument.js';
+
 const MAGIC = [0x54, 0x42, 0x51, 0x43];
 const VERSION = 1;
 const HEADER_BYTES = 16;
@@ -36,7 +38,9 @@ export type UnpackedCodes = {
  *
  * @throws RangeError if levels or shape do not fit or a code is not an integer in [0, levels)
  */
-export function packCodes(codes: ArrayLike<number>, { levels, shape = [codes.length] }: PackOptions): Uint8Array {
+export function packCodes(codes: ArrayLike<number>, options: PackOptions): Uint8Array {
+  assertArray('packCodes', 'codes', codes);
+  const { levels, shape = [codes.length] } = options;
   const bits = bitsPerCode(levels);
   if (Number.isNaN(bits)) throw new RangeError(`packCodes: levels must be an integer from 2 to 65536, got ${levels}`);
   const isShape = shape.every((size) => Number.isInteger(size) && size >= 0 && size <= LARGEST_SIZE);
@@ -65,6 +69,7 @@ export function unpackCodes(bytes: Uint8Array): UnpackedCodes {
   if (crc32(payload) !== checksum) throw invalid(12, 'checksum must match the payload, which is damaged');
   const count = product(shape);
   const codes = levels <= 256 ? new Uint8Array(count) : new Uint16Array(count);
+  const mask = 2 ** bits - 1;
   let buffer = 0;
   let available = 0;
   let next = 0;
@@ -73,7 +78,7 @@ export function unpackCodes(bytes: Uint8Array): UnpackedCodes {
       buffer |= payload[next++] << available;
       available += 8;
     }
-    const code = buffer & (2 ** bits - 1);
+    const code = buffer & mask;
     if (code >= levels) throw invalid(start + next - 1, `code ${i} must be less than ${levels}, got ${code}`);
     codes[i] = code;
     buffer >>>= bits;
@@ -84,6 +89,8 @@ export function unpackCodes(bytes: Uint8Array): UnpackedCodes {
 }
 
 function readHeader(bytes: Uint8Array) {
+  if (!ArrayBuffer.isView(bytes) || bytes.BYTES_PER_ELEMENT !== 1)
+    throw new TypeError(`unpackCodes: bytes must be a Uint8Array, got ${kindOf(bytes)}`);
   if (bytes.length < HEADER_BYTES) throw invalid(0, `header must have ${HEADER_BYTES} bytes, got ${bytes.length}`);
   if (!MAGIC.every((byte, i) => bytes[i] === byte)) throw invalid(0, 'file must begin with "TBQC"');
   if (bytes[4] !== VERSION) throw invalid(4, `version must be ${VERSION}, got ${bytes[4]}`);

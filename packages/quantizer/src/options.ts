@@ -1,3 +1,4 @@
+import { kindOf } from './array-argument.js';
 import type { CodebookOptions, Spacing, Tails } from './codebook.js';
 
 export type QuantizerOptions = {
@@ -30,6 +31,8 @@ const allTails: readonly Tails[] = ['clamped', 'unbounded'];
 
 /** Fills in the defaults (the released model's, with B = 64) and rejects what does not describe a quantizer. */
 export function resolveOptions(options: QuantizerOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`createQuantizer: options must be an object, such as { levels: 64 }, got ${kindOf(options)}`);
   for (const name of Object.keys(options)) {
     if (!(OPTION_NAMES as readonly string[]).includes(name))
       throw new TypeError(`createQuantizer: option must be one of ${OPTION_NAMES.join(', ')}, got ${name}`);
@@ -37,7 +40,8 @@ export function resolveOptions(options: QuantizerOptions): ResolvedOptions {
   const { levels = 64, min = -5, max = 5, range = 3, spacing = 'gaussian', tails = 'clamped' } = options;
   if (!Number.isInteger(levels) || levels < 2 || levels > 65536)
     throw new RangeError(`createQuantizer: levels must be an integer from 2 to 65536, got ${levels}`);
-  if (!(range > 0 && range <= 30)) throw new RangeError(`createQuantizer: range must lie in (0, 30], got ${range}`);
+  if (!(typeof range === 'number' && range > 0 && range <= 30))
+    throw new RangeError(`createQuantizer: range must lie in (0, 30], got ${range}`);
   if (!spacings.includes(spacing))
     throw new TypeError(`createQuantizer: spacing must be one of ${spacings.join(', ')}, got ${spacing}`);
   if (!allTails.includes(tails))
@@ -47,6 +51,10 @@ export function resolveOptions(options: QuantizerOptions): ResolvedOptions {
 
 /** One interval if all channels agree, so that they share the fast path. */
 function resolveIntervals(min: number | ArrayLike<number>, max: number | ArrayLike<number>) {
+  for (const end of [min, max]) {
+    if (typeof end === 'number' || (typeof end === 'object' && end !== null)) continue;
+    throw new TypeError(`createQuantizer: min and max must be a number, or one per channel, got ${kindOf(end)}`);
+  }
   const given = [...new Set([min, max].filter((end) => typeof end !== 'number').map((end) => end.length))];
   if (given.length > 1 || given[0] === 0)
     throw new RangeError(

@@ -128,6 +128,20 @@ describe('quantize', () => {
     expect(() => createQuantizer({ levels: 1000 }).quantize(negative)).toThrow('position 1');
   });
 
+  it('refuses what holds no numbers, instead of giving it an index', () => {
+    const { quantize, dequantize } = createQuantizer();
+    const given = (value: unknown) => () => quantize(value as number[]);
+    expect(given([1, undefined])).toThrow('hold numbers alone, got undefined at position 1');
+    expect(given([[1, 2], [3]])).toThrow('must be flat and hold numbers alone, got an Array at position 0');
+    expect(given([1, '2'])).toThrow('got a string at position 1');
+    expect(given(new BigInt64Array(2))).toThrow('got a bigint at position 0');
+    expect(given(undefined)).toThrow('x must be a typed array or an array of numbers, got undefined');
+    expect(given('12')).toThrow('got a string');
+    expect(given(new ArrayBuffer(8))).toThrow('got an ArrayBuffer');
+    expect(given({ dataSync: () => [1] })).toThrow('@tb/quantizer/tfjs takes tensors');
+    expect(() => dequantize(null as unknown as number[])).toThrow('indices must be a typed array');
+  });
+
   it('rejects outputs and lengths that do not fit', () => {
     const quantizer = createQuantizer({ min: [-1, -2], max: 5 });
     expect(() => quantizer.quantize(new Float32Array(3))).toThrow('multiple of 2 channels');
@@ -159,6 +173,12 @@ describe('options', () => {
     expect(() => createQuantizer({ range: 0 })).toThrow('range');
     expect(() => createQuantizer({ spacing: 'cubic' as 'linear' })).toThrow('got cubic');
     expect(() => createQuantizer({ levles: 3 } as object)).toThrow('got levles');
+    expect(() => createQuantizer(8 as unknown as object)).toThrow(
+      'options must be an object, such as { levels: 64 }, got a number',
+    );
+    expect(() => createQuantizer({ range: '3' } as object)).toThrow('range must lie');
+    expect(() => createQuantizer({ min: '-3' } as object)).toThrow('one per channel, got a string');
+    expect(() => createQuantizer({ max: null } as object)).toThrow('one per channel, got null');
     const json = createQuantizer().toJSON();
     for (const bad of [null, [], 'x', { ...json, version: 2 }, { ...json, format: 'y' }, { ...json, extra: 1 }])
       expect(() => fromJSON(bad)).toThrow(TypeError);

@@ -1,3 +1,4 @@
+import { assertArray, kindOf } from './array-argument.js';
 import {
   type Assignment,
   exactAssignment,
@@ -57,7 +58,7 @@ export type Quantizer = {
    * @param x - latents, channels last
    * @param out - receives the indices; by default a new Uint8Array, or Uint16Array above 256 levels
    * @throws RangeError if a value is NaN (its position and channel are named; `out` is then partly written) or the
-   *   length does not fit the channels or `out`
+   *   length does not fit the channels or `out`; TypeError if x is no array, or not of numbers
    */
   quantize(x: Float32Array | Float64Array | readonly number[], out?: Indices): Indices;
 
@@ -66,7 +67,8 @@ export type Quantizer = {
    *
    * @param out - by default a new Float32Array, with the values the released code computes; a Float64Array receives
    *   `values`
-   * @throws RangeError if an index is not an integer in [0, levels), or a length does not fit
+   * @throws RangeError if an index is not an integer in [0, levels), or a length does not fit; TypeError if `indices` is
+   *   no array
    */
   dequantize(indices: IndexArray, out?: Float32Array): Float32Array;
   dequantize(indices: IndexArray, out: Float64Array): Float64Array;
@@ -112,16 +114,20 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
     values,
     float32Values: float32.values,
     float32Thresholds: lazy(() => Float32Array.from(thresholds().flatMap((each) => [...each]))),
-    quantize(x, out = levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length)) {
-      checkLengths('quantize', 'x', x, channels, out);
+    quantize(x, given) {
+      checkInput('quantize', 'x', x, channels);
+      const out = given ?? (levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length));
+      checkOutput('quantize', 'x', x, out);
       if (out instanceof Uint8Array && levels > 256)
         throw new RangeError(`quantize: out must be a Uint16Array for ${levels} levels, got a Uint8Array`);
-      const anyNaN = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(assignments, x, out);
-      if (anyNaN) throwAtNaN(x, channels);
+      const anyBad = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(assignments, x, out);
+      if (anyBad) throwAtFirstBad(x, channels);
       return out;
     },
-    dequantize(indices: IndexArray, out: Float32Array | Float64Array = new Float32Array(indices.length)) {
-      checkLengths('dequantize', 'indices', indices, channels, out);
+    dequantize(indices: IndexArray, given?: Float32Array | Float64Array) {
+      checkInput('dequantize', 'indices', indices, channels);
+      const out = given ?? new Float32Array(indices.length);
+      checkOutput('dequantize', 'indices', indices, out);
       readValues(out instanceof Float64Array ? values : float32.values, indices, levels, out);
       // biome-ignore lint/suspicious/noExplicitAny: `out` decides the type, as the overloads say.
       return out as any;
@@ -186,14 +192,17 @@ function midpoints(values: Float64Array, levels: number, channel: number): Float
   return own.subarray(1).map((value, i) => (own[i] + value) / 2);
 }
 
+const isBad = (value: unknown) => typeof value !== 'number' || Number.isNaN(value);
+
+/** Writes the index of every value; returns whether one was NaN or no number, which ends it. */
 function assignEach(assignments: readonly Assignment[], x: ArrayLike<number>, out: Indices): boolean {
   const channels = assignments.length;
-  let anyNaN = false;
   for (let i = 0; i < x.length; i++) {
-    anyNaN ||= Number.isNaN(x[i]);
-    out[i] = assignments[i % channels](x[i]);
+    const value = x[i];
+    if (isBad(value)) return true;
+    out[i] = assignments[i % channels](value);
   }
-  return anyNaN;
+  return false;
 }
 
 function readValues(
@@ -212,23 +221,22 @@ function readValues(
   }
 }
 
-function throwAtNaN(x: ArrayLike<number>, channels: number): never {
-  const position = Array.prototype.findIndex.call(x, Number.isNaN);
+function throwAtFirstBad(x: ArrayLike<number>, channels: number): never {
+  const position = Array.prototype.findIndex.call(x, isBad);
   const where = channels > 1 ? `position ${position} (channel ${position % channels})` : `position ${position}`;
-  throw new RangeError(`quantize: x must not contain NaN, got NaN at ${where}`);
+  if (Number.isNaN(x[position])) throw new RangeError(`quantize: x must not contain NaN, got NaN at ${where}`);
+  throw new TypeError(`quantize: x must be flat and hold numbers alone, got ${kindOf(x[position])} at ${where}`);
 }
 
-function checkLengths(
-  name: string,
-  argument: string,
-  input: ArrayLike<number>,
-  channels: number,
-  out: ArrayLike<number>,
-): void {
+function checkInput(name: string, argument: string, input: unknown, channels: number): void {
+  assertArray(name, argument, input);
   if (input.length % channels !== 0)
     throw new RangeError(
       `${name}: length of ${argument} must be a multiple of ${channels} channels, got ${input.length}`,
     );
+}
+
+function checkOutput(name: string, argument: string, input: ArrayLike<number>, out: ArrayLike<number>): void {
   if (out.length !== input.length)
     throw new RangeError(`${name}: out must have the length ${input.length} of ${argument}, got ${out.length}`);
 }
