@@ -129,6 +129,10 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       expect(Number(validationOf(cached)[name])).toBeCloseTo(Number(validationOf(direct)[name]), 1);
     }
 
+    const other = ['--image-size', '32', '--out', join(folder, 'other-size')];
+    expect((await runCommand(['model', '--cache', cache, ...other])).stderr).toMatch(
+      /--image-size 32 is not that of the cache, which holds pictures of 16: /,
+    );
     const again = await runCommand(['cache', ...data, '--vae', vae, ...small, '--out', cache]);
     expect(again.stderr).toContain(`--out ${cache} holds a cache already: remove it, or choose another folder`);
     writeFileSync(join(cache, 'latents-00001.safetensors'), 'damaged');

@@ -13,6 +13,7 @@ import {
 import { encodePictures } from '../data/encode-pictures.js';
 import { latentSize } from '../data/latent-size.js';
 import { firstPictures, openData } from '../data/open-data.js';
+import { assertPicturesFit } from '../options/conflicts.js';
 import { cacheDefaults } from '../options/defaults.js';
 import { readConfig } from '../options/read-config.js';
 import { type CacheValues, cacheOptions } from '../options/tables.js';
@@ -21,6 +22,7 @@ import { type CacheValues, cacheOptions } from '../options/tables.js';
 export async function makeCache(flags: CacheValues): Promise<void> {
   const file = flags.config === undefined ? {} : await readConfig(cacheOptions, flags.config, 'cache');
   const values = withDefaults(cacheDefaults, file, flags);
+  assertPicturesFit(values, [file, flags]);
   const { out, batch, badLimit, validationImages } = values;
   await prepareCacheFolder(out);
   const { training, validation } = await openData(values);

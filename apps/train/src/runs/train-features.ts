@@ -4,6 +4,7 @@ import { type SmallFeatures, saveSmallFeatures, smallFeatureShapes, smallFeature
 import { flattenShapes } from '@tb/nn';
 import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
+import { assertPicturesFit } from '../options/conflicts.js';
 import { featuresDefaults } from '../options/defaults.js';
 import { type FeaturesValues, featuresOptions } from '../options/tables.js';
 import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
@@ -12,7 +13,8 @@ import { runTraining } from './run-training.js';
 
 /** `tb-train features` with the flags that were given. */
 export async function trainFeatures(flags: FeaturesValues): Promise<void> {
-  const values = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
+  const { values, given } = await resolveRun('features', featuresOptions, flags, () => featuresDefaults);
+  assertPicturesFit(values, given);
   const { out, threads } = values;
   await prepareRunFolder(out, values.resume);
   const data = await openData(values);
@@ -28,6 +30,7 @@ export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   const shapes = flattenShapes(smallFeatureShapes(config));
   const options = {
     ...trainOptionsOf(values, data.training.length, engine.name, storedConfig('features', values)),
+    drawEvery: values.validateEvery, // there is nothing to draw: the report alone is written anew
     metadata,
     shapes,
   };

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Resolved, UsageError } from '@tb/command-line';
+import { UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import {
@@ -18,6 +18,7 @@ import {
   encodedImages,
   type ImageBatch,
   type LatentBatch,
+  type LatentCache,
   type ModelTaskOptions,
   openLatentBatches,
   openLatentCache,
@@ -28,9 +29,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
+import { assertPicturesFit, assertSettledByCache } from '../options/conflicts.js';
 import { modelPresets } from '../options/defaults.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
-import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
+import { prepareRunFolder, type ResolvedRun, resolveRun, storedConfig } from './run-folder.js';
 import { trainOptionsOf } from './run-options.js';
 import { runTraining } from './run-training.js';
 
@@ -43,18 +45,25 @@ type Source<Batch extends { labels: Int32Array }> = {
   vaeSha256: string;
 };
 
-type Run = Resolved<ModelValues, (typeof modelPresets)[keyof typeof modelPresets]>;
+type Run = ResolvedRun<ModelValues, (typeof modelPresets)[keyof typeof modelPresets]>;
 
 /** `tb-train model` with the flags that were given. */
 export async function trainModel(flags: ModelValues): Promise<void> {
   const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
-  const values = await resolveRun('model', modelOptions, flags, defaults);
+  const { values, given } = await resolveRun('model', modelOptions, flags, defaults);
   const { out } = values;
   await prepareRunFolder(out, values.resume);
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'model');
+  const cache = values.cache === undefined ? undefined : await openLatentCache(values.cache);
+  if (cache) {
+    assertSettledByCache(cache.imageSize, given);
+    values.imageSize = cache.imageSize;
+  } else {
+    assertPicturesFit(values, given);
+  }
   const log = createRunLog({ out, title: `TokenBridge ${values.preset}`, config: values, terminal: process.stderr });
-  if (values.cache === undefined) await trainOn(await fromImages(values, log), values, log, initial);
-  else await trainOn(await fromCache(values.cache, values), values, log, initial);
+  if (cache) await trainOn(await fromCache(cache, values), values, log, initial);
+  else await trainOn(await fromImages(values, log), values, log, initial);
 }
 
 async function fromImages(values: Run, log: RunLog): Promise<Source<ImageBatch>> {
@@ -78,12 +87,11 @@ async function fromImages(values: Run, log: RunLog): Promise<Source<ImageBatch>>
   };
 }
 
-async function fromCache(folder: string, values: Run): Promise<Source<LatentBatch>> {
-  const cache = await openLatentCache(folder);
+async function fromCache(cache: LatentCache, values: Run): Promise<Source<LatentBatch>> {
   await startEngine(values);
   const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
   if (vae && vae.sha256 !== cache.vaeSha256) {
-    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${folder} was made with`);
+    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
   }
   const { batch, seed, flip, validationImages } = values;
   const [height, width, channels] = cache.latentShape;
