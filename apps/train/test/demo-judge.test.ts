@@ -22,7 +22,7 @@ it('judges pictures beside real ones, and says why it does not', { timeout: 240_
   const { classNames } = network;
   const weights = { model: { classNames }, photographs } as unknown as DemoWeights; // no picture is generated
   const { training } = await openData({ ...cropData(photographs, 7), flip: false });
-  const crops = await readImages(training, 20, 1);
+  const crops = await readImages(training, 20, { threads: 1 });
   const judge = (judged: number, path = file) => judgeGenerated(weights, { judged }, path, crops);
 
   const table = (await judge(20))!;

@@ -1,12 +1,21 @@
-import { type ImageSource, openImageBatches } from '@tb/trainer';
+import { type BadImage, type ImageSource, openImageBatches } from '@tb/trainer';
 import type { LabelledPictures } from './generated-images.js';
 
 const batchSize = 32;
 
-/** The first pictures of a source in a mixed order, the same ones every time, in memory. */
-export async function readImages(source: ImageSource, count: number, threads: number): Promise<LabelledPictures> {
+/**
+ * The first pictures of a source in a mixed order, the same ones every time, in memory. Tells of those that cannot be read.
+ *
+ * @throws Error when more than the share `badLimit` cannot be read
+ */
+export async function readImages(
+  source: ImageSource,
+  count: number,
+  { threads, badLimit = 0.05 }: { threads: number; badLimit?: number },
+): Promise<LabelledPictures> {
   const wanted = Math.min(count, source.length);
-  const batches = openImageBatches(source, { batchSize, seed: 0, firstStep: 0, threads, badLimit: 1 });
+  const onBadImage = ({ path, reason }: BadImage) => console.error(`skipped unreadable image: ${path}: ${reason}`);
+  const batches = openImageBatches(source, { batchSize, seed: 0, firstStep: 0, threads, badLimit, onBadImage });
   const pixels = source.size ** 2 * 3;
   const images = new Uint8Array(wanted * pixels);
   const labels = new Int32Array(wanted);

@@ -1,6 +1,15 @@
 import { availableParallelism } from 'node:os';
 import type { EngineValues } from '@tb/command-line';
-import type { CacheValues, DataValues, FeaturesValues, ModelValues, RunValues, VaeValues } from './tables.js';
+import type {
+  CacheValues,
+  DataValues,
+  DemoValues,
+  EvalValues,
+  FeaturesValues,
+  ModelValues,
+  RunValues,
+  VaeValues,
+} from './tables.js';
 
 const engine = { backend: 'auto', precision: 'bf16' } as const satisfies EngineValues;
 
@@ -57,11 +66,11 @@ export const vaeDefaults = {
   klWeight: 1e-4,
 } as const satisfies VaeValues;
 
-const { flip: _, ...picturesOfCache } = data;
+const { flip: _flip, ...picturesAsTheyAre } = data;
 
 export const cacheDefaults = {
-  ...engine,
-  ...picturesOfCache,
+  backend: engine.backend,
+  ...picturesAsTheyAre,
   out: 'runs/cache',
   seed: 0,
   batch: 32,
@@ -69,10 +78,34 @@ export const cacheDefaults = {
   samplesPerShard: 4096,
 } as const satisfies CacheValues;
 
+export const evalDefaults = {
+  backend: engine.backend,
+  ...picturesAsTheyAre,
+  imageSize: 64,
+  samples: 500,
+  batch: 20,
+  seed: 0,
+  numIter: 64,
+  cfg: 1,
+  json: 'eval.json',
+} as const satisfies EvalValues;
+
+export const demoDefaults = {
+  backend: engine.backend,
+  out: 'runs/demo',
+  steps: 24,
+  seed: 1,
+  numIter: 16,
+  cfg: 3,
+  judged: 30,
+} as const satisfies DemoValues;
+
+const { drawEvery: _draw, half: _half, ...runOfFeatures } = run;
+
 export const featuresDefaults = {
   ...engine,
   ...data,
-  ...run,
+  ...runOfFeatures,
   out: 'runs/features',
   imageSize: 64,
   steps: 400,

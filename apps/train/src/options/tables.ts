@@ -85,14 +85,19 @@ export const modelOptions = {
   ...engineOptions,
 };
 
+const { drawEvery: _draw, half: _half, ...runOfFeatures } = runOptions; // there is nothing to draw, and little to halve
+
 export const featuresOptions = {
   ...dataOptions,
   imageSize: { ...integer('side of the training pictures in pixels', { min: 32, max: 4096 }), group: 'Pictures' },
-  ...runOptions,
+  ...runOfFeatures,
   ...engineOptions,
 };
 
-const { flip: _, ...picturesOfCache } = dataOptions; // a cache holds both sides of the mirror
+const { precision: _precision, ...engineOfInference } = engineOptions; // training alone has the choice
+
+/** Of commands that only read pictures and weights: a cache holds both sides of the mirror, and what is measured is not mirrored. */
+const { flip: _flip, ...picturesAsTheyAre } = dataOptions;
 
 export const cacheOptions = {
   out: text('folder of the cache', 'folder'),
@@ -102,8 +107,35 @@ export const cacheOptions = {
   validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
   config: configOption,
-  ...picturesOfCache,
-  ...engineOptions,
+  ...picturesAsTheyAre,
+  ...engineOfInference,
+};
+
+export const evalOptions = {
+  ...picturesAsTheyAre,
+  ...engineOfInference,
+  imageSize: { ...dataOptions.imageSize, description: 'side in pixels of the pictures of --data to compare with' },
+  model: text('run of tb-train model, or its weights', 'path'),
+  vae: modelOptions.vae,
+  features: text('feature network made by tb-train features; without it Inception-v3', 'file'),
+  weights: text('of Inception-v3 (.pth, .safetensors); default: the caches of @tb/metrics and PyTorch', 'file'),
+  samples: integer('pictures to generate, and pictures of --data to compare them with', { min: 2 }),
+  batch: integer('pictures generated together', { min: 1 }),
+  seed: integer('of the generated pictures, the crops and the bootstrap'),
+  numIter: integer('steps in which a picture is generated', { min: 1 }),
+  cfg: number('guidance scale', { min: 1 }),
+  json: text('where the report is saved', 'file'),
+};
+
+export const demoOptions = {
+  ...engineOfInference,
+  weights: text('folder with vae.safetensors, model.safetensors and features.safetensors', 'folder'),
+  out: text('folder for the pictures and the report', 'folder'),
+  steps: integer('training steps to show', { min: 1 }),
+  seed: integer('seed of the generated pictures'),
+  numIter: integer('steps in which a picture is generated', { min: 1 }),
+  cfg: number('guidance scale', { min: 1 }),
+  judged: integer('generated pictures to judge, those that are shown among them; 0 for none'),
 };
 
 export type DataValues = ValuesOf<typeof dataOptions>;
@@ -112,6 +144,8 @@ export type VaeValues = ValuesOf<typeof vaeOptions>;
 export type ModelValues = ValuesOf<typeof modelOptions>;
 export type CacheValues = ValuesOf<typeof cacheOptions>;
 export type FeaturesValues = ValuesOf<typeof featuresOptions>;
+export type EvalValues = ValuesOf<typeof evalOptions>;
+export type DemoValues = ValuesOf<typeof demoOptions>;
 
 /** A configuration file of `tb-train vae`. */
 export type VaeConfigFile = { command: 'vae' } & VaeValues;

@@ -3,12 +3,12 @@ import { relative } from 'node:path';
 import { type ClassAgreement, type EvaluationReport, type SmallFeatureFile, smallFeatureExtractor } from '@tb/metrics';
 import type { ImageSource, ReportTable } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { DemoValues } from '../commands/demo.js';
 import { openData } from '../data/open-data.js';
 import { joinPictures, type LabelledPictures } from '../evaluation/generated-images.js';
 import { judgePictures, loadJudge } from '../evaluation/judge.js';
 import { measurePictures } from '../evaluation/measure.js';
 import { readImages } from '../evaluation/real-images.js';
+import type { DemoValues } from '../options/tables.js';
 import { cropData, type DemoWeights, generatePictures } from './demo-steps.js';
 
 /** Crops of what the model was trained on, with which all others are compared. */
@@ -53,13 +53,13 @@ async function measure(
 ): Promise<ReportTable> {
   const open = (seed: number) => openData({ ...cropData(photographs, seed), flip: false });
   const [first, second] = [await open(0), await open(1)];
-  const reference = { name: 'training crops', ...(await readImages(first.training, referenceCrops, 1)) };
+  const reference = { name: 'training crops', ...(await readImages(first.training, referenceCrops, { threads: 1 })) };
   const extractor = smallFeatureExtractor(judge);
   const verdict = async (pictures: LabelledPictures): Promise<Verdict> => ({
     report: await measurePictures({ name: 'pictures', ...pictures }, reference, extractor, { seed: 0, resamples: 0 }),
     agreement: await judgePictures(judge, pictures),
   });
-  const asMany = (source: ImageSource) => readImages(source, generated.labels.length, 1);
+  const asMany = (source: ImageSource) => readImages(source, generated.labels.length, { threads: 1 });
   return tableOf([
     await verdict(generated),
     await verdict(await asMany(second.training)),

@@ -1,5 +1,6 @@
-import { rm } from 'node:fs/promises';
-import { parse } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, parse } from 'node:path';
 import type { LoadedVae } from '@tb/command-line/compute';
 import { createProgressLine } from '@tb/metrics';
 import { mapTree } from '@tb/runtime';
@@ -13,17 +14,19 @@ import {
   encodedImages,
   encodePng,
   imageGrid,
+  type LogRecord,
   type Pixels,
   quantizedLatents,
   type ReportPicture,
+  readRecords,
   reconstruct,
   train,
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { DemoValues } from '../commands/demo.js';
 import type { LoadedModel } from '../data/load-model.js';
 import { batchesOf, openData } from '../data/open-data.js';
 import { generateImages, type LabelledPictures } from '../evaluation/generated-images.js';
+import type { DemoValues } from '../options/tables.js';
 
 export type DemoWeights = { vae: LoadedVae; model: LoadedModel; photographs: string };
 
@@ -96,9 +99,18 @@ export async function drawGenerated(
   return { title: 'Generated', png: await encodePng(imageGrid(pictures, { columns: 5, captions, zoom: 2 })) };
 }
 
-/** A short training run that starts from the demo's weights. */
-export async function fineTune({ vae, model, photographs }: DemoWeights, out: string, steps: number): Promise<void> {
-  await rm(out, { recursive: true, force: true });
+/** A short training run that starts from the demo's weights. @returns its log */
+export async function fineTune(weights: DemoWeights, steps: number): Promise<LogRecord[]> {
+  const out = await mkdtemp(join(tmpdir(), 'tb-train-demo-'));
+  try {
+    await trainALittle(weights, out, steps);
+    return readRecords(join(out, 'log.jsonl'));
+  } finally {
+    await rm(out, { recursive: true });
+  }
+}
+
+async function trainALittle({ vae, model, photographs }: DemoWeights, out: string, steps: number): Promise<void> {
   const seed = Date.now() % 1e6; // crops that no run has seen
   const values = { ...cropData(photographs, seed), batch: 4 };
   const { training } = await openData(values);

@@ -1,4 +1,4 @@
-import { assertExists, prepareFile } from '@tb/command-line';
+import { assertExists, prepareFile, withDefaults } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
 import {
@@ -10,20 +10,24 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
-import type { EvalValues } from '../commands/eval.js';
 import { loadModelFile } from '../data/load-model.js';
 import { openData } from '../data/open-data.js';
 import { generateImages } from '../evaluation/generated-images.js';
 import { judgePictures, loadJudge } from '../evaluation/judge.js';
 import { measurePictures } from '../evaluation/measure.js';
 import { readImages } from '../evaluation/real-images.js';
+import { assertPicturesFit } from '../options/conflicts.js';
+import { evalDefaults } from '../options/defaults.js';
+import type { EvalValues } from '../options/tables.js';
 
 /** Far apart, so that the pictures of neighbouring seeds have none in common. */
 const seedStride = 1_000_003;
 
-/** `tb-train eval`. */
-export async function evaluateModel(values: EvalValues): Promise<void> {
-  const { samples: count = 500, threads = 1, seed = 0, numIter = 64, cfg = 1, batch = 20, json = 'eval.json' } = values;
+/** `tb-train eval` with the flags that were given. */
+export async function evaluateModel(flags: EvalValues): Promise<void> {
+  const values = withDefaults(evalDefaults, flags);
+  const { samples: count, seed, numIter, cfg, batch, json } = values;
+  assertPicturesFit(values, [flags]);
   await prepareFile('--json', json);
   const data = await openData({ ...values, flip: false });
   if (values.features !== undefined) assertExists('--features', values.features);
@@ -32,8 +36,8 @@ export async function evaluateModel(values: EvalValues): Promise<void> {
   const model = await loadModelFile(values.model);
   const judge = values.features && (await loadJudge(values.features, model.classNames, '--features'));
   const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
-  const real = await readImages(data.training, count, threads);
-  const held = data.validation && (await readImages(data.validation, count, threads));
+  const real = await readImages(data.training, count, values);
+  const held = data.validation && (await readImages(data.validation, count, values));
   const line = createProgressLine(process.stderr);
   const onProgress = (done: number, total: number) => line.show('generated', done, total);
   const firstSeed = seed * seedStride;

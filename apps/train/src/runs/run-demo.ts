@@ -1,12 +1,11 @@
-import { mkdir } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
-import { assertExists } from '@tb/command-line';
+import { assertExists, prepareFolder } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { type ReportPicture, readRecords, renderReport } from '@tb/trainer';
+import { type ReportPicture, renderReport } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import type { DemoValues } from '../commands/demo.js';
 import { loadModelFile } from '../data/load-model.js';
+import type { DemoValues } from '../options/tables.js';
 import { judgeGenerated } from './demo-judge.js';
 import { type DemoWeights, drawGenerated, drawReconstructions, fineTune, generatePictures } from './demo-steps.js';
 import { packageFolder } from './package-folder.js';
@@ -14,7 +13,7 @@ import { packageFolder } from './package-folder.js';
 /** `tb-train demo`. */
 export async function runDemo(values: DemoValues): Promise<void> {
   const out = resolve(values.out!);
-  await mkdir(out, { recursive: true });
+  await prepareFolder('--out', out);
   const folder = values.weights ?? packageFolder('demo');
   for (const file of ['vae.safetensors', 'model.safetensors']) assertExists('demo weights', `${folder}/${file}`);
   await startEngine(values);
@@ -39,10 +38,9 @@ export async function runDemo(values: DemoValues): Promise<void> {
   console.error('\n3. What a judge that has learned the classes says of them');
   const table = await judgeGenerated(weights, values, `${folder}/features.safetensors`, generated);
   console.error(`\n4. ${values.steps} steps of training on crops of the photographs`);
-  await fineTune(weights, `${out}/training`, values.steps!);
+  const records = await fineTune(weights, values.steps!);
 
   const report = `${out}/report.html`;
-  const records = readRecords(`${out}/training/log.jsonl`);
   const tables = table ? [table] : [];
   await writeFileAtomic(report, renderReport({ title: 'TokenBridge demo', config: values, records, pictures, tables }));
   tf.dispose([weights.vae.params, weights.model.params] as unknown as tf.TensorContainer);
