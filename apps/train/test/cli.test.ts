@@ -226,9 +226,11 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       /holds a run already: continue it with --resume/,
     ],
   ])('refuses %s in one sentence', async (_, args, message) => {
+    const before = readdirSync(folder);
     const { code, stderr } = await runCommand(args);
     expect(stderr).toMatch(message);
     expect(code).toBe(1);
+    expect(readdirSync(folder)).toEqual(before); // nothing is left behind
     expect(stderr).not.toMatch(/\n\s+at /); // no stack
   });
 });

@@ -1,21 +1,23 @@
-import { constants, existsSync } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fileSystemReason } from '@tb/io';
+import { makeFolder } from '@tb/io';
 import { UsageError } from './resolve.js';
 
+/** Remove the folders that were made for results, as far as they are empty. */
+const undoes: (() => Promise<void>)[] = [];
+
 /**
- * Makes a folder, or finds it, and checks that files can be written there.
+ * Makes a folder, or finds it, and checks that files can be written there. `runProgram` removes it again if it stays empty.
  *
  * @param flag - the option that names it, for the message
  * @throws UsageError when it cannot be used
  */
 export async function prepareFolder(flag: string, folder: string): Promise<void> {
-  await makeFolder(folder, `${flag} ${folder}`);
+  await prepare(folder, `${flag} ${folder}`);
 }
 
 /**
- * Checks that a file can be written, before the work whose result it is to hold.
+ * Checks that a file can be written, before the work whose result it is to hold; makes its folder, as `prepareFolder` does.
  *
  * @param ending - that its name must have, such as `.png`, whatever the case
  * @throws UsageError when its folder cannot be used, a folder has its name, or it ends otherwise
@@ -23,22 +25,20 @@ export async function prepareFolder(flag: string, folder: string): Promise<void>
 export async function prepareFile(flag: string, file: string, ending = ''): Promise<void> {
   if (!file.toLowerCase().endsWith(ending))
     throw new UsageError(`${flag} must name a file that ends with ${ending}, got ${JSON.stringify(file)}`);
-  await makeFolder(dirname(file), `${flag} ${file}`);
+  await prepare(dirname(file), `${flag} ${file}`);
   const existing = await stat(file).catch(() => undefined);
   if (existing?.isDirectory()) throw new UsageError(`${flag} ${file} must name a file, and a folder has that name`);
 }
 
-async function makeFolder(folder: string, named: string): Promise<void> {
+async function prepare(folder: string, named: string): Promise<void> {
   try {
-    // The system's reason for not making a folder may hide that its parent cannot be written.
-    await access(nearestExisting(folder), constants.W_OK);
-    await mkdir(folder, { recursive: true });
+    undoes.push(await makeFolder(folder, named));
   } catch (error) {
-    throw new UsageError(`${named} cannot be written: ${fileSystemReason(error)}`);
+    throw new UsageError((error as Error).message);
   }
 }
 
-function nearestExisting(path: string): string {
-  const parent = dirname(path);
-  return existsSync(path) || parent === path ? path : nearestExisting(parent);
+/** Removes the prepared folders in which nothing was written. */
+export async function removeUnusedFolders(): Promise<void> {
+  for (const undo of undoes.splice(0).reverse()) await undo();
 }

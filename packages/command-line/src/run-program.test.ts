@@ -1,12 +1,16 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { FileFormatError } from '@tb/io';
 import { captureCommand } from '@tb/test-utils';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { runProgram, tableCommand, text, UsageError } from './index.js';
+import { prepareFolder, runProgram, tableCommand, text, UsageError } from './index.js';
 
-/** Runs a program with one command, which throws `error`. */
+/** Runs a program with one command, which throws `error` once it has prepared the folder --name, if there is one. */
 function run(error: Error | undefined, ...args: string[]) {
-  const command = tableCommand('make', { name: text('name') }, {}, async () => {
+  const command = tableCommand('make', { name: text('name') }, {}, async ({ name }) => {
+    if (name !== undefined) await prepareFolder('--name', name);
     if (error) throw error;
   });
   return captureCommand(() => runProgram(new Command('program').addCommand(command), ['make', ...args]));
@@ -35,6 +39,22 @@ describe('runProgram', () => {
     expect(await run(error)).toEqual({ code: 1, stdout: '', stderr });
   });
 
+  it('leaves no empty folders behind', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'tb-run-program-'));
+    expect((await run(new Error('no data'), '--name', join(root, 'a', 'b'))).code).toBe(1);
+    expect(await readdir(root)).toEqual([]);
+    expect((await run(new Error('no data'), '--name', root)).code).toBe(1);
+    expect(await readdir(root)).toEqual([]); // it was there before
+    await rm(root, { recursive: true });
+  });
+
+  it('lets no name break its line or steer the terminal', async () => {
+    const { stderr } = await run(new Error('first\u001b[2J\n  second'));
+    expect(stderr).toBe('program: first\\u001b[2J\n  second\n');
+    const damaged = new FileFormatError('a\n.npz', 7, 'no\u0007');
+    expect((await run(damaged)).stderr).toMatch(/^program: a\\n\.npz cannot be read: .*no\\u0007\)\n$/);
+  });
+
   it('shows the stack where TB_DEBUG is set', async () => {
     vi.stubEnv('TB_DEBUG', '1');
     expect((await run(new Error('openFolder: a must be b'))).stderr).toMatch(/openFolder: a must be b\n +at /);
@@ -50,7 +70,7 @@ describe('runProgram', () => {
   });
 
   it('goes on when nobody reads its output any more', async () => {
-    await run(undefined, '--name', 'x');
+    await run(undefined);
     const failure = (code: string) => Object.assign(new Error(code), { code });
     expect(() => process.stdout.emit('error', failure('EPIPE'))).not.toThrow();
     expect(() => process.stdout.emit('error', failure('EIO'))).toThrow('EIO');

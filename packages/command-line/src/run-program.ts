@@ -1,9 +1,10 @@
-import { FileFormatError, fileSystemReason } from '@tb/io';
+import { FileFormatError, fileSystemReason, outliveReaders, printable } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
+import { removeUnusedFolders } from './output.js';
 
 /**
- * Runs the program. A failure becomes one sentence on stderr and exit code 1; with
- * TB_DEBUG set, its stack.
+ * Runs the program. A failure becomes one sentence on stderr and exit code 1; with TB_DEBUG set, its stack. Folders that were
+ * made for results and stayed empty are removed.
  *
  * @param args - default: those of the process
  */
@@ -12,9 +13,7 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     const name = command === program ? `${program.name()} <command>` : `${program.name()} ${command.name()}`;
     command.exitOverride().showHelpAfterError(`(${name} --help lists the options)`);
   }
-  for (const stream of [process.stdout, process.stderr]) {
-    if (!stream.listeners('error').includes(outliveReader)) stream.on('error', outliveReader);
-  }
+  outliveReaders();
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -23,12 +22,9 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
       process.exitCode = error.exitCode; // commander has said what is wrong
     else
       console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
+  } finally {
+    await removeUnusedFolders();
   }
-}
-
-/** What nobody reads any more, as behind `| head`, is dropped: no reason to end hours of training. */
-function outliveReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
 }
 
 const mostLines = 8;
@@ -37,11 +33,16 @@ const mostLines = 8;
 function sentenceOf(error: Error): string {
   if (error instanceof FileFormatError) {
     const { file, offset, reason } = error;
-    return `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`;
+    return printable(
+      `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`,
+    );
   }
   const { code, path } = error as NodeJS.ErrnoException;
-  if (code !== undefined && path !== undefined) return `${path} cannot be used: ${fileSystemReason(error)}`;
-  const lines = error.message.replace(/^[a-z]+[A-Z]\w*: /, '').split('\n');
+  if (code !== undefined && path !== undefined) return `${printable(path)} cannot be used: ${fileSystemReason(error)}`;
+  const lines = error.message
+    .replace(/^[a-z]+[A-Z]\w*: /, '')
+    .split('\n')
+    .map(printable);
   if (lines.length <= mostLines) return lines.join('\n');
   return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');
 }

@@ -8,6 +8,9 @@ const reasons: Record<string, string> = {
   EEXIST: 'a file has that name',
   ENOTDIR: 'a file has the name of one of its folders',
   EISDIR: 'a folder has that name',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links lead in a circle',
+  EMFILE: 'too many files are open',
 };
 
 /** Why the file system refused, in words for the middle of a sentence; the error's own message where there are none. */

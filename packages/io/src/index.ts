@@ -8,13 +8,16 @@ export {
   readStateDict,
 } from './checkpoint.js';
 export type { CheckpointValue } from './checkpoint-values.js';
+export { outliveReaders } from './closed-pipe.js';
 export { FileFormatError } from './file-format-error.js';
 export { fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
+export { makeFolder } from './make-folder.js';
 export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';
 export { type NpzFile, type NpzWriteOptions, openNpz, readNpz, writeNpz } from './npz.js';
 export { CheckpointTensor, PickledGlobal, PickledObject } from './pickle-values.js';
+export { printable } from './printable.js';
 export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
 export { openSafetensors, readSafetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type SafetensorsWriteOptions, writeSafetensors } from './safetensors-writer.js';

@@ -79,6 +79,13 @@ describe('train, when something fails', () => {
     expect(closed.times).toBe(method === 'begin' ? 0 : 1);
   });
 
+  it('leaves nothing behind where it cannot even start', async () => {
+    const out = newFolder();
+    const { task } = countedTask({ init: () => Promise.reject(new Error('no weights')) });
+    await expect(train(task, toyOptions(out), logOf(out))).rejects.toThrow('no weights');
+    expect(readdirSync(out)).toEqual([]);
+  });
+
   it('leaves no half of a checkpoint that cannot be written', async () => {
     const out = newFolder();
     const before = tf.memory().numTensors;

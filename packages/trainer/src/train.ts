@@ -60,12 +60,12 @@ export async function train<Batch>(
   log: RunLog,
   signal?: AbortSignal,
 ): Promise<TrainResult> {
-  await mkdir(join(options.out, 'checkpoints'), { recursive: true });
   const parallelism = options.parallelism ?? { devices: 1, microBatches: 1 };
   const trainStep = createParallelTrainStep(task.loss, { ...options, ...parallelism });
   let run = options.resume ? await restore(options) : await start(task, options);
   for (;;) {
     try {
+      await mkdir(join(options.out, 'checkpoints'), { recursive: true }); // not before the start has succeeded
       await log.begin(run.progress, options.steps);
       return await trainFrom(run, { task, options, log, signal, trainStep });
     } catch (error) {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
-import { writeFileAtomic } from '@tb/io';
+import { printable, writeFileAtomic } from '@tb/io';
 import { encodePng, type Pixels } from '@tb/trainer';
 import type { Job } from './jobs.js';
 import { readSettings, withSettings } from './png-text.js';
@@ -22,7 +22,7 @@ export async function missingJobs(folder: string, jobs: readonly Job[], settings
   const foreign = [...present].find((name) => /\.(png|jpe?g|webp)$/i.test(name) && !ownName.test(name));
   if (foreign !== undefined)
     throw new UsageError(
-      `--out ${folder} holds pictures that are not from tb-sample (${foreign}); choose another folder`,
+      `--out ${folder} holds pictures that are not from tb-sample (${printable(foreign)}); choose another folder`,
     );
   await assertSameSettings(
     folder,

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
 import { fixed, textTable } from '../text-table.js';
 import { pictureSimilarity } from './compare.js';
 import { readPicture } from './read-picture.js';
@@ -25,7 +26,9 @@ export async function comparePairs(folder: string, reference: string): Promise<P
   const names = [...ours.keys()].sort();
   const alone = names.find((name) => !theirs.has(name)) ?? [...theirs.keys()].find((name) => !ours.has(name));
   if (alone !== undefined)
-    throw new UsageError(`${folder} and ${reference} must hold pictures of the same names; only one has ${alone}`);
+    throw new UsageError(
+      `${folder} and ${reference} must hold pictures of the same names; only one has ${printable(alone)}`,
+    );
   const pictures: PairReport['pictures'] = [];
   for (const name of names) {
     const a = await readPicture(join(folder, ours.get(name)!));

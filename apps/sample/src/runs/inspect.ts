@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { assertExists, UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
 import type { InspectValues } from '../commands/inspect.js';
 import { inspectFolder } from '../inspection/folders.js';
 import type { CacheOptions } from '../inspection/latent-cache.js';
@@ -41,7 +42,7 @@ async function firstBytes(path: string): Promise<string> {
 
 function inspectionText(path: string, { kind, facts, tensors, tables = [], details }: Inspection): string {
   const width = Math.max(...Object.keys(facts).map((name) => name.length));
-  const lines = Object.entries(facts).map(([name, value]) => `${name.padEnd(width)}  ${value}`);
+  const lines = Object.entries(facts).map(([name, value]) => printable(`${name.padEnd(width)}  ${value}`));
   const pieces = [`${path}: ${kind}`, lines.join('\n')];
   if (tensors) pieces.push(tensorTable(tensors));
   for (const { title, header, rows } of tables) pieces.push(`${title}\n${textTable(header, rows)}`);

@@ -1,7 +1,7 @@
 import type { LoadedVae } from '@tb/command-line/compute';
 import { type DecodePool, DecodePoolError, type ImageSource } from '@tb/trainer';
 import { vaePresets } from '@tb/vae';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { encodePictures } from './encode-pictures.js';
 
 const source = {
@@ -9,7 +9,7 @@ const source = {
   length: 4,
   classNames: ['all'],
   labelOf: () => 0,
-  requestOf: (place: number) => ({ path: `${place}.png`, size: 8, crop: 'centre', mirror: false }),
+  requestOf: (place: number) => ({ path: `${place}\n.png`, size: 8, crop: 'centre', mirror: false }),
 } as unknown as ImageSource;
 const vae = { params: {}, config: vaePresets.demo, sha256: '' } as unknown as LoadedVae;
 
@@ -26,5 +26,8 @@ const encodeWith = async (read: DecodePool['read']) => {
 it('takes a dead decoding thread for no fault of the pictures, which alone are skipped', async () => {
   const dead = new DecodePoolError('a decoding thread ended with code 1');
   await expect(encodeWith(() => Promise.reject(dead))).rejects.toBe(dead);
+  const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   await encodeWith(() => Promise.reject(new Error('no picture'))); // four of four, as the limit allows
+  expect(written).toHaveBeenCalledWith('skipped unreadable image 1: 0\\n.png: no picture\n'); // one line, whatever its name
+  written.mockRestore();
 });

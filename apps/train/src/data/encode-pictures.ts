@@ -1,5 +1,6 @@
 import { UsageError } from '@tb/command-line';
 import type { LoadedVae } from '@tb/command-line/compute';
+import { printable } from '@tb/io';
 import {
   type CacheSample,
   createMomentsEncoder,
@@ -47,7 +48,7 @@ export async function* encodePictures(
       next = readAhead(start + batch); // decodes while the autoencoder computes
       for (const pair of pairs) {
         if ('pixels' in pair) continue;
-        line.say(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`);
+        line.say(printable(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`));
         if (bad > most) throw new UsageError(`too many unreadable images (${bad} of ${source.length})`);
       }
       yield* await encodePairs(

@@ -1,4 +1,5 @@
 import { UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
 import {
   type BadImage,
   type BatchSource,
@@ -38,7 +39,7 @@ export async function openData(values: DataValues & { seed?: number }): Promise<
 }
 
 function assertSameClasses(training: ImageSource, validation: ImageSource): void {
-  const [ours, theirs] = [training.classNames.join(', '), validation.classNames.join(', ')];
+  const [ours, theirs] = [training, validation].map(({ classNames }) => printable(classNames.join(', ')));
   if (ours !== theirs) throw new UsageError(`--validation must have the classes of --data (${ours}), got ${theirs}`);
 }
 

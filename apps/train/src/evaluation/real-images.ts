@@ -1,3 +1,4 @@
+import { printable } from '@tb/io';
 import { type BadImage, type ImageSource, openImageBatches } from '@tb/trainer';
 import type { LabelledPictures } from './generated-images.js';
 
@@ -14,7 +15,8 @@ export async function readImages(
   { threads, badLimit = 0.05 }: { threads: number; badLimit?: number },
 ): Promise<LabelledPictures> {
   const wanted = Math.min(count, source.length);
-  const onBadImage = ({ path, reason }: BadImage) => console.error(`skipped unreadable image: ${path}: ${reason}`);
+  const onBadImage = ({ path, reason }: BadImage) =>
+    console.error(printable(`skipped unreadable image: ${path}: ${reason}`));
   const batches = openImageBatches(source, { batchSize, seed: 0, firstStep: 0, threads, badLimit, onBadImage });
   const pixels = source.size ** 2 * 3;
   const images = new Uint8Array(wanted * pixels);

@@ -15,7 +15,10 @@ describe('assertPicturesFit', () => {
   it('takes what counts, and what a stronger source has overruled', () => {
     assertPicturesFit({ crops: true, cropScaleMin: 0.3, cropScaleMax: 0.4 }, [{ crops: true, heldOut: 0.1 }]);
     assertPicturesFit({ crops: true }, [{}, { heldOut: 0.1 }]); // a resumed run of crops
-    assertPicturesFit({ crops: false }, [{ crops: true, heldOut: 0.1 }, { crops: false, validation: 'b' }]);
+    assertPicturesFit({ crops: false }, [
+      { crops: true, heldOut: 0.1 },
+      { crops: false, validation: 'b' },
+    ]);
   });
 });
 
@@ -31,6 +34,9 @@ describe('assertSettledByCache', () => {
   });
 
   it('takes what agrees, and what the cache takes the place of', () => {
-    assertSettledByCache(16, [{ data: 'b', crops: true, imageSize: 16 }, { cache: 'a', flip: false }]);
+    assertSettledByCache(16, [
+      { data: 'b', crops: true, imageSize: 16 },
+      { cache: 'a', flip: false },
+    ]);
   });
 });

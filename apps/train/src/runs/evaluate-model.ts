@@ -1,6 +1,6 @@
 import { assertExists, prepareFile, withDefaults } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
-import { writeFileAtomic } from '@tb/io';
+import { printable, writeFileAtomic } from '@tb/io';
 import {
   type ClassAgreement,
   createProgressLine,
@@ -75,6 +75,6 @@ function agreementText(names: readonly string[], generated: ClassAgreement, held
   return [
     `class as asked       generated${held ? '  held-out real' : ''}`,
     row('all'),
-    ...names.map((name, index) => row(name, index)),
+    ...names.map((name, index) => row(printable(name), index)),
   ].join('\n');
 }

@@ -46,7 +46,9 @@ export async function resolveRun<Table extends Options, Defaults extends ValuesO
   const stored = resume ? await storedValues(command, table, folder) : {};
   const named = (mergeValues<Table>(stored, file, flags) as { preset?: string }).preset;
   const layers = [defaultsOf(named), stored, file, flags] as ValuesOf<Table>[];
-  const values = layers.reduce((weaker, stronger) => mergeValues<Table>(withoutAlternatives(weaker, stronger), stronger));
+  const values = layers.reduce((weaker, stronger) =>
+    mergeValues<Table>(withoutAlternatives(weaker, stronger), stronger),
+  );
   return { values: values as ResolvedRun<ValuesOf<Table>, Defaults>, given: [file, flags] };
 }
 

@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path';
+import { printable } from '@tb/io';
 import type { EvaluationReport } from './evaluate.js';
 
 /** Where a report goes when nobody says: into the working folder, under the name of the samples. */
@@ -45,7 +46,7 @@ export function reportText(report: EvaluationReport): string {
   );
   if (report.settings) rows.push(['settings', settingsText(report.settings)]);
   const width = Math.max(...rows.map(([name]) => name.length));
-  const lines = rows.map(([name, value]) => `${name.padEnd(width)}   ${value}`);
+  const lines = rows.map(([name, value]) => printable(`${name.padEnd(width)}   ${value}`));
   return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join('\n');
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { printable } from '@tb/io';
 import sharp from 'sharp';
 import type { SampleBatch, SampleSource } from './sample-source.js';
 
@@ -62,7 +63,7 @@ async function listImages(folder: string): Promise<string[]> {
 const extension = (file: string) => extname(file).toLowerCase();
 
 const counted = (files: readonly string[]) =>
-  files.length === 1 ? `an image (${files[0]})` : `${files.length} images (${files[0]}, …)`;
+  files.length === 1 ? `an image (${printable(files[0])})` : `${files.length} images (${printable(files[0])}, …)`;
 
 /** SHA-256 over names, sizes and times of change. */
 async function fingerprintOf(folder: string, files: readonly string[]): Promise<string> {
@@ -118,6 +119,6 @@ async function decode(file: string): Promise<{ pixels: Uint8Array; height: numbe
     const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     return { pixels: data, height: info.height, width: info.width };
   } catch (error) {
-    throw new Error(`openSampleFolder: ${file} cannot be decoded: ${(error as Error).message}`);
+    throw new Error(`openSampleFolder: ${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
   }
 }

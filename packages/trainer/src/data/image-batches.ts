@@ -1,3 +1,4 @@
+import { printable } from '@tb/io';
 import { type BatchSource, prefetch } from './batches.js';
 import { createDataOrder } from './data-order.js';
 import { createDecodePool, type DecodePool, DecodePoolError } from './decode-pool.js';
@@ -59,7 +60,7 @@ export function openImageBatches(source: ImageSource, options: ImageBatchOptions
     samplesPerEpoch: source.length,
     batchSize,
     next: prefetch(make, firstStep, 2).next,
-    describe: ({ paths }) => [...new Set(paths)].slice(0, 8).join(', '),
+    describe: ({ paths }) => printable([...new Set(paths)].slice(0, 8).join(', ')),
     close: pool.close,
   };
 }
@@ -84,7 +85,9 @@ function readerThatSkips(source: ImageSource, pool: DecodePool, { badLimit, onBa
         bad.set(request.path, reason);
         if (bad.size > most) {
           throw new Error(
-            `too many unreadable images (${bad.size} of ${source.length}), the last was ${request.path}: ${reason}`,
+            printable(
+              `too many unreadable images (${bad.size} of ${source.length}), the last was ${request.path}: ${reason}`,
+            ),
           );
         }
       }

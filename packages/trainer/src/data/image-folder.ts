@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSystemReason } from '@tb/io';
+import { fileSystemReason, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import sharp from 'sharp';
 import { imageExtension } from './decode-image.js';
@@ -92,7 +92,7 @@ async function assertReadable(folder: string, paths: readonly string[]): Promise
     if (readable) return;
   }
   const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `only unreadable ones (${paths.length})`;
-  throw new Error(`openImageFolder: class folder ${folder} must hold a readable image, got ${found}`);
+  throw new Error(`openImageFolder: class folder ${printable(folder)} must hold a readable image, got ${found}`);
 }
 
 /** The same order on every machine, whatever its language. */

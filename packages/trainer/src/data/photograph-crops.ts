@@ -1,4 +1,5 @@
 import { join, parse } from 'node:path';
+import { printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import sharp from 'sharp';
 import { imageExtension } from './decode-image.js';
@@ -59,7 +60,7 @@ async function measure(path: string): Promise<Photograph> {
     const { autoOrient } = await sharp(path).metadata();
     return { path, width: autoOrient.width, height: autoOrient.height };
   } catch (error) {
-    throw new Error(`openPhotographCrops: ${path} cannot be read: ${(error as Error).message}`);
+    throw new Error(`openPhotographCrops: ${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
   }
 }
 
@@ -78,7 +79,7 @@ function assertLargeEnough(photograph: Photograph, options: PhotographCropsOptio
   const { width, height } = regionOf(photograph, options);
   if (Math.min(width, height) >= options.size) return;
   throw new Error(
-    `openPhotographCrops: the ${options.part} part of ${photograph.path} must be at least ${options.size} pixels wide and high, got ${width}x${height}`,
+    `openPhotographCrops: the ${options.part} part of ${printable(photograph.path)} must be at least ${options.size} pixels wide and high, got ${width}x${height}`,
   );
 }
 

@@ -36,6 +36,16 @@ describe('createEventFile', () => {
 });
 
 describe('createRunLog', () => {
+  it('tells of an unreadable image in one line, whatever its name', () => {
+    const out = newFolder();
+    const told: string[] = [];
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: (text) => told.push(text) } });
+    const bad = { path: 'cat\n\u001b[2J.png', reason: 'damaged' };
+    log.badImage(bad);
+    expect(told).toEqual(['skipped unreadable image 1: cat\\n\\u001b[2J.png: damaged\n']);
+    expect(readRecords(join(out, 'log.jsonl'))).toMatchObject([bad]);
+  });
+
   it('starts the events of a resumed run behind its last step', async () => {
     const out = newFolder();
     const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '@tb/io';
+import { printable, writeFileAtomic } from '@tb/io';
 import type { Progress } from '../checkpoint/checkpoint.js';
 import { encodePng } from '../data/encode-png.js';
 import type { BadImage } from '../data/image-source.js';
@@ -79,7 +79,7 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     },
     badImage({ path: file, reason }) {
       record('bad-image', clock.step, { path: file, reason });
-      line.say(`skipped unreadable image ${++badCount}: ${file}: ${reason}`);
+      line.say(printable(`skipped unreadable image ${++badCount}: ${file}: ${reason}`));
     },
     say: line.say,
     pause: line.end,
