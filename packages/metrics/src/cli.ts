@@ -1,14 +1,14 @@
 #!/usr/bin/env node
-import { constants } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fileSystemReason, writeFileAtomic } from '@tb/io';
+import { makeFolder, outliveReaders, printable, writeFileAtomic } from '@tb/io';
 import { hostRandom, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
 import { reportFileName, reportText } from './evaluation/report-text.js';
-import { type CollectRunOptions, evaluatePaths, saveReferenceStatistics } from './evaluation/run.js';
+import type { CollectRunOptions } from './evaluation/resumable.js';
+import { evaluatePaths, saveReferenceStatistics } from './evaluation/run.js';
 import type { InceptionPreprocessing } from './inception/preprocess.js';
 import { loadInceptionWeights } from './inception/weights-file.js';
 import { createProgressLine } from './progress.js';
@@ -32,6 +32,8 @@ const progress = createProgressLine(process.stderr);
 const stop = new AbortController();
 /** Makes signals end the process at once again: the computations after the last image cannot be interrupted otherwise. */
 let forgetStop = () => {};
+/** Remove the folders that were made for results, as far as they are empty. */
+const undoes: (() => Promise<void>)[] = [];
 
 const program = new Command('tb-metrics')
   .description('FID, sFID, KID, Inception Score, precision and recall, with their provenance.')
@@ -64,6 +66,7 @@ withNetworkFlags(program.command('statistics'))
   .addHelpText('after', '\nExample:\n  npx @tb/metrics statistics photographs/ photographs.safetensors')
   .action((images: string, target: string, flags: NetworkFlags) => run(flags, () => statistics(images, target, flags)));
 
+outliveReaders();
 await program.parseAsync();
 
 function withNetworkFlags(command: Command): Command {
@@ -143,32 +146,24 @@ function collectOptions({ batch, keep, resume }: NetworkFlags): CollectRunOption
 
 /** Before the work whose result the file is to hold. */
 async function assertWritableFile(what: string, file: string): Promise<void> {
-  await assertWritableFolder(`${what} ${file}`, dirname(file));
+  undoes.push(await makeFolder(dirname(file), `${what} ${file}`));
   const existing = await stat(file).catch(() => undefined);
   if (existing?.isDirectory()) throw new Error(`${what} ${file} must name a file, and a folder has that name`);
-}
-
-/** Makes the folder, or says why files cannot be written there. */
-async function assertWritableFolder(named: string, folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
-  } catch (error) {
-    throw new Error(`${named} cannot be written: ${fileSystemReason(error)}`);
-  }
 }
 
 /** Errors of the user's input are a sentence without names of functions and exit code 1, never a stack trace. */
 async function run(flags: NetworkFlags, action: () => Promise<void>): Promise<void> {
   if (flags.resume !== undefined) saveWhenStopped(flags.resume);
   try {
-    if (flags.resume !== undefined) await assertWritableFolder(`--resume ${flags.resume}`, flags.resume);
+    if (flags.resume !== undefined) undoes.push(await makeFolder(flags.resume, `--resume ${flags.resume}`));
     await action();
   } catch (error) {
     progress.end();
-    const sentence = (error as Error).message.replace(/^[a-z]+[A-Z]\w*: /, '');
-    process.stderr.write(`tb-metrics: ${sentence}\n`);
+    const lines = (error as Error).message.replace(/^[a-z]+[A-Z]\w*: /, '').split('\n');
+    process.stderr.write(`tb-metrics: ${lines.map(printable).join('\n')}\n`);
     process.exitCode ||= 1;
+  } finally {
+    for (const undo of undoes.reverse()) await undo();
   }
 }
 

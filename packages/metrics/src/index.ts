@@ -6,7 +6,6 @@ export { type ExtractedFeatures, type FeatureExtractor, inceptionExtractor } fro
 export { loadReference, type Reference, referenceFromCollection } from './evaluation/reference.js';
 export { reportFileName, reportText } from './evaluation/report-text.js';
 export {
-  type CollectRunOptions,
   evaluatePaths,
   openSamples,
   type RunOptions,

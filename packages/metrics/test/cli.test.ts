@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -156,6 +156,15 @@ describe('tb-metrics', () => {
     }
   });
 
+  it('goes on when nobody reads its output any more', { timeout }, async () => {
+    const target = join(root, 'unread.safetensors');
+    const args = ['statistics', join(root, 'samples'), target, '--allow-other-weights', '--backend', 'wasm'];
+    const { code, stderr } = await tbMetrics(args, (_, { stdout }) => stdout!.destroy());
+    expect(stderr).not.toMatch(/EPIPE|\n\s+at /);
+    expect(code).toBe(0);
+    expect((await readSafetensors(target)).metadata.count).toBe(`${SAMPLES}`);
+  });
+
   it('says what is missing, damaged or unknown, and what to do', async () => {
     const samples = join(root, 'samples');
     const [missing, other, unknown] = await Promise.all([
@@ -181,12 +190,23 @@ describe('tb-metrics', () => {
       tbMetrics(['fid', samples, samples, '--json', samples]),
       tbMetrics(['fid', samples, samples, '--json', join(file, 'fid.json')]),
       tbMetrics(['fid', samples, samples, '--json', join(root, 'fid.json'), '--resume', file]),
+      tbMetrics([
+        'fid',
+        'no\nwhere',
+        samples,
+        '--json',
+        join(root, 'new', 'fid.json'),
+        '--resume',
+        join(root, 'new', 'a'),
+      ]),
     ]);
-    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1]);
+    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
+    expect(await readdir(root)).not.toContain('new'); // nothing is left behind
     expect(outcomes.map(({ stderr }) => stderr.trim())).toEqual([
       `tb-metrics: --json ${samples} must name a file, and a folder has that name`,
       `tb-metrics: --json ${join(file, 'fid.json')} cannot be written: a file has that name`,
       `tb-metrics: --resume ${file} cannot be written: a file has that name`,
+      'tb-metrics: no\\nwhere does not exist',
     ]);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSafetensors, writeNpz } from '@tb/io';
@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { gridExtractor } from '../../test/grid-extractor.js';
 import { openSampleFolder } from '../samples/folder.js';
+import type { FeatureExtractor } from './feature-extractor.js';
 import { reportFileName, reportText } from './report-text.js';
 import { evaluatePaths, type RunOptions, saveReferenceStatistics } from './run.js';
 
@@ -138,11 +139,34 @@ describe('evaluatePaths', () => {
     await expect(evaluatePaths(clean, clean, gridExtractor, run)).rejects.toThrow('stopped');
     const { metadata } = await readSafetensors(join(work, 'samples.safetensors'));
     expect(Number(metadata.count)).toBe(24);
-    const other = { ...options(), workFolder: work, keep: 30 }; // as if never begun: other features are kept
-    const seen: number[] = [];
-    const onDone = (_: string, done: number) => seen.push(done);
-    await evaluatePaths(clean, clean, gridExtractor, { ...other, onProgress: onDone });
-    expect(seen[0]).toBe(8);
+    const saved = await readFile(join(work, 'samples.safetensors'));
+    const other = { ...options(), workFolder: work, keep: 30 };
+    await expect(evaluatePaths(clean, clean, gridExtractor, other)).rejects.toThrow(
+      /features of 60 .* of 30 \(--keep\)/,
+    );
+    expect(await readFile(join(work, 'samples.safetensors'))).toEqual(saved);
+  });
+
+  it('refuses to go on with the work of another evaluation, before it looks at an image', async () => {
+    const work = join(root, 'other-work');
+    const file = join(work, 'samples.safetensors');
+    const few = await writeCrops(join(root, 'few'), 20, 0);
+    await evaluatePaths(few, clean, gridExtractor, { ...options(), workFolder: work });
+    const onProgress = vi.fn();
+    const run = { ...options(), workFolder: work, onProgress };
+    const saved = await readFile(file);
+    const refused = (network: FeatureExtractor = gridExtractor) =>
+      expect(evaluatePaths(clean, clean, network, run)).rejects;
+    await refused().toThrow(
+      `${file} cannot be gone on with: it is about 20 images of ${few}, this run about 60 images of ${clean}, which are ` +
+        'others or have changed. Remove it to begin anew, or name another folder with --resume',
+    );
+    await refused({ ...gridExtractor, weightsHash: 'another' }).toThrow(/reference\.safetensors .*cannot be compared/);
+    expect(await readFile(file)).toEqual(saved);
+    await writeFile(file, 'something of my own');
+    await refused().toThrow(/samples\.safetensors cannot be gone on with: .*byte 0/);
+    expect(await readFile(file, 'utf8')).toBe('something of my own');
+    expect(onProgress).not.toHaveBeenCalled();
   });
 
   it('takes statistics from a reference batch of ADM, and precision and recall from its images', async () => {

@@ -1,29 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
+import { stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { printable } from '@tb/io';
 import { openSampleFolder } from '../samples/folder.js';
 import { openSampleNpz } from '../samples/npz.js';
 import type { SampleSource } from '../samples/sample-source.js';
-import { type Collection, collect, createCollection, KEPT_IMAGES } from './collect.js';
-import { type CollectionOrigin, loadCollection, saveCollection } from './collection-file.js';
+import { saveCollection } from './collection-file.js';
 import { type EvaluateOptions, type EvaluationReport, evaluate } from './evaluate.js';
 import type { FeatureExtractor } from './feature-extractor.js';
 import { loadReference, type Reference, referenceContent, referenceFromCollection } from './reference.js';
-
-export type CollectRunOptions = {
-  /** Images per forward pass (default 32). */
-  readonly batchSize?: number;
-  /** Images whose features are kept for precision, recall, KID and the bootstrap (default 10,000). */
-  readonly keep?: number;
-  /** Folder for unfinished work: a run that was interrupted goes on from there. */
-  readonly workFolder?: string;
-  /** How many images at most an interruption may cost (default 2,000); one by `signal` costs none. */
-  readonly saveEvery?: number;
-  /** Ends the run after the batch in progress, saved in `workFolder`, with the signal's reason as the error. */
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (what: 'samples' | 'reference', done: number, total: number) => void;
-};
+import { type CollectRunOptions, finishPass, openPass } from './resumable.js';
 
 export type RunOptions = EvaluateOptions &
   CollectRunOptions & {
@@ -33,7 +19,7 @@ export type RunOptions = EvaluateOptions &
 
 /** Opens samples: a folder of images, or an `.npz` file with `arr_0`. */
 export async function openSamples(path: string, allowLossy = false): Promise<SampleSource> {
-  if (!existsSync(path)) throw new Error(`openSamples: ${path} does not exist`);
+  if (!existsSync(path)) throw new Error(`openSamples: ${printable(path)} does not exist`);
   if (extname(path) === '.npz') return openSampleNpz(path);
   if (!(await stat(path)).isDirectory()) {
     throw new Error(`openSamples: ${path} must be a folder of images or an .npz file of samples`);
@@ -64,9 +50,11 @@ export async function evaluatePaths(
   }
   const network = typeof extractor === 'function' ? await extractor() : extractor;
   const statistics = content.statistics ? await loadReference(reference, network) : undefined;
-  const collected = images && (await collectResumably(images, 'reference', network, options));
+  const ofReference = images && (await openPass(images, 'reference', network, options));
+  const ofSamples = await openPass(source, 'samples', network, options); // refused before hours of work on the reference
+  const collected = ofReference && (await finishPass(ofReference, network, options));
   const truth = joinReference(statistics, collected && referenceFromCollection(collected, reference));
-  const collection = await collectResumably(source, 'samples', network, options);
+  const collection = await finishPass(ofSamples, network, options);
   return evaluate(source, collection, truth, network, options);
 }
 
@@ -93,54 +81,8 @@ export async function saveReferenceStatistics(
   }
   const source = await openSamples(images, true);
   const network = typeof extractor === 'function' ? await extractor() : extractor;
-  const collection = await collectResumably(source, 'reference', network, options);
-  await saveCollection(target, collection, originOf(source, network, options.keep));
+  const pass = await openPass(source, 'reference', network, options);
+  const collection = await finishPass(pass, network, options);
+  await saveCollection(target, collection, pass.origin);
   return referenceFromCollection(collection, source.name);
-}
-
-async function collectResumably(
-  source: SampleSource,
-  what: 'samples' | 'reference',
-  extractor: FeatureExtractor,
-  { workFolder, saveEvery, batchSize, keep, signal, onProgress }: CollectRunOptions,
-): Promise<Collection> {
-  const progress = (done: number, total: number) => onProgress?.(what, done, total);
-  const options = { batchSize, signal, onProgress: progress };
-  const empty = () => createCollection(extractor, source.count, keep);
-  if (workFolder === undefined) return collect(source, extractor, empty(), options);
-  await mkdir(workFolder, { recursive: true });
-  const file = join(workFolder, `${what}.safetensors`);
-  const origin = originOf(source, extractor, keep);
-  const collection = (await unfinished(file, extractor, origin)) ?? empty();
-  const save = (state: Collection) => saveCollection(file, state, origin);
-  return collect(source, extractor, collection, { ...options, save, saveEvery });
-}
-
-/** What an interrupted run left, if it was about the same images and the same network. */
-async function unfinished(
-  file: string,
-  extractor: FeatureExtractor,
-  origin: CollectionOrigin,
-): Promise<Collection | undefined> {
-  if (!existsSync(file)) return undefined;
-  try {
-    const saved = await loadCollection(file, extractor);
-    // The same images by another path, such as `samples/` for `samples`, are the same images.
-    if (isDeepStrictEqual({ ...saved.origin, source: origin.source }, origin)) return saved.collection;
-  } catch {
-    // damaged or another network's: it is only a cache, begin anew
-  }
-  await rm(file);
-  return undefined;
-}
-
-function originOf(source: SampleSource, extractor: FeatureExtractor, keep = KEPT_IMAGES): CollectionOrigin {
-  return {
-    source: source.name,
-    fingerprint: source.fingerprint,
-    total: source.count,
-    kept: Math.min(keep, source.count),
-    extractor: extractor.name,
-    weightsHash: extractor.weightsHash,
-  };
 }

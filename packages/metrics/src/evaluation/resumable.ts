@@ -1,0 +1,98 @@
+// Passes over images that take hours: what an interrupted one has gathered stands in a folder, and the same command goes on.
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { printable } from '@tb/io';
+import type { SampleSource } from '../samples/sample-source.js';
+import { type Collection, collect, createCollection, KEPT_IMAGES } from './collect.js';
+import { type CollectionOrigin, loadCollection, saveCollection } from './collection-file.js';
+import type { FeatureExtractor } from './feature-extractor.js';
+
+export type CollectRunOptions = {
+  /** Images per forward pass (default 32). */
+  readonly batchSize?: number;
+  /** Images whose features are kept for precision, recall, KID and the bootstrap (default 10,000). */
+  readonly keep?: number;
+  /** Folder for unfinished work: a run that was interrupted goes on from there. */
+  readonly workFolder?: string;
+  /** How many images at most an interruption may cost (default 2,000); one by `signal` costs none. */
+  readonly saveEvery?: number;
+  /** Ends the run after the batch in progress, saved in `workFolder`, with the signal's reason as the error. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (what: 'samples' | 'reference', done: number, total: number) => void;
+};
+
+/** One pass over a set of images, at its beginning or where an interrupted run has left it. */
+export type Pass = {
+  readonly what: 'samples' | 'reference';
+  readonly source: SampleSource;
+  readonly origin: CollectionOrigin;
+  readonly collection: Collection;
+};
+
+/**
+ * Opens a pass, with what an interrupted run has left of it in `workFolder`.
+ *
+ * @throws Error if the folder holds the work of another evaluation, which this one would overwrite
+ */
+export async function openPass(
+  source: SampleSource,
+  what: Pass['what'],
+  extractor: FeatureExtractor,
+  { workFolder, keep }: CollectRunOptions,
+): Promise<Pass> {
+  const origin = originOf(source, extractor, keep);
+  const file = workFolder === undefined ? undefined : workFile(workFolder, what);
+  const saved = file !== undefined && existsSync(file) ? await loadWork(file, origin, extractor) : undefined;
+  return { what, source, origin, collection: saved ?? createCollection(extractor, source.count, keep) };
+}
+
+/** Takes a pass to its end. @returns all that was gathered */
+export async function finishPass(
+  { what, source, origin, collection }: Pass,
+  extractor: FeatureExtractor,
+  { workFolder, saveEvery, batchSize, signal, onProgress }: CollectRunOptions,
+): Promise<Collection> {
+  const progress = (done: number, total: number) => onProgress?.(what, done, total);
+  const options = { batchSize, signal, onProgress: progress };
+  if (workFolder === undefined) return collect(source, extractor, collection, options);
+  await mkdir(workFolder, { recursive: true });
+  const save = (state: Collection) => saveCollection(workFile(workFolder, what), state, origin);
+  return collect(source, extractor, collection, { ...options, save, saveEvery });
+}
+
+const workFile = (folder: string, what: Pass['what']) => join(folder, `${what}.safetensors`);
+
+async function loadWork(file: string, wanted: CollectionOrigin, extractor: FeatureExtractor): Promise<Collection> {
+  const refuse = (reason: string): never => {
+    throw new Error(
+      `${file} cannot be gone on with: ${printable(reason)}. Remove it to begin anew, or name another folder with --resume`,
+    );
+  };
+  const { collection, origin } = await loadCollection(file, extractor).catch((error: Error) =>
+    refuse(error.message.replace(/^loadCollection: /, '')),
+  );
+  const difference = differenceOf(origin, wanted);
+  return difference === undefined ? collection : refuse(difference);
+}
+
+/** In words. The same images by another path, such as `samples/` for `samples`, are the same images. */
+function differenceOf(saved: CollectionOrigin, wanted: CollectionOrigin): string | undefined {
+  const images = ({ source, total }: CollectionOrigin) => `${total} images of ${source}`;
+  if (saved.total !== wanted.total || saved.fingerprint !== wanted.fingerprint)
+    return `it is about ${images(saved)}, this run about ${images(wanted)}, which are others or have changed`;
+  if (saved.kept !== wanted.kept)
+    return `it keeps the features of ${saved.kept} images, this run those of ${wanted.kept} (--keep)`;
+  return undefined;
+}
+
+function originOf(source: SampleSource, extractor: FeatureExtractor, keep = KEPT_IMAGES): CollectionOrigin {
+  return {
+    source: source.name,
+    fingerprint: source.fingerprint,
+    total: source.count,
+    kept: Math.min(keep, source.count),
+    extractor: extractor.name,
+    weightsHash: extractor.weightsHash,
+  };
+}
