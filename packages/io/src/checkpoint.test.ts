@@ -149,7 +149,9 @@ describe('refusals', () => {
     await expect(readStateDict(path, 'model')).rejects.toThrow(
       /no part is named "model"; there are: state_dict, optimizer/,
     );
-    await expect(readStateDict(path)).rejects.toThrow(/state_dict is no tensor of a state dict/);
+    await expect(readStateDict(path)).rejects.toThrow(
+      /state_dict is no tensor of a state dict; name the part to read: state_dict, optimizer/,
+    );
     await expect(readStateDict(path, 'score')).rejects.toThrow(/score is no state dict/);
   });
 });

@@ -3,6 +3,7 @@ import { readArchivedCheckpoint } from './checkpoint-archive.js';
 import { readLegacyCheckpoint } from './checkpoint-legacy.js';
 import { type CheckpointValue, isRecord, readTensors } from './checkpoint-values.js';
 import { FileFormatError } from './file-format-error.js';
+import { reasonWithKind } from './file-kind.js';
 import type { HostTensor } from './host-tensor.js';
 import { CheckpointTensor } from './pickle-values.js';
 
@@ -92,13 +93,19 @@ export async function readStateDict(
     if (!isRecord(found)) throw new Error(`${source.name}: ${key ?? 'the checkpoint'} is no state dict`);
     for (const [name, tensor] of Object.entries(found)) {
       if (!(tensor instanceof CheckpointTensor))
-        throw new Error(`${source.name}: ${name} is no tensor of a state dict`);
+        throw new Error(`${source.name}: ${name} is no tensor of a state dict${partsHint(found, key)}`);
       tensors[name] = await tensor.read();
     }
     return tensors;
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Which parts of a checkpoint could be meant where none was named. */
+function partsHint(checkpoint: Record<string, CheckpointValue<CheckpointTensor>>, key?: string): string {
+  const parts = Object.keys(checkpoint).filter((name) => isRecord(checkpoint[name]));
+  return key === undefined && parts.length > 0 ? `; name the part to read: ${parts.slice(0, 20).join(', ')}` : '';
 }
 
 function selectPart(
@@ -129,5 +136,6 @@ async function readStructure(
   const budget = { bytes: maxBytes };
   if (beginsWith(ZIP_MAGIC)) return readArchivedCheckpoint(source, budget, unknownCalls === 'keep');
   if (beginsWith(PICKLE_MAGIC)) return readLegacyCheckpoint(source, budget, unknownCalls === 'keep');
-  throw new FileFormatError(source.name, 0, 'is not a PyTorch checkpoint: neither a zip archive nor a pickle');
+  const reason = 'is not a PyTorch checkpoint: neither a zip archive nor a pickle';
+  throw new FileFormatError(source.name, 0, await reasonWithKind(source, reason));
 }

@@ -1,5 +1,6 @@
 import type { ByteSource } from './byte-source.js';
 import { FileFormatError } from './file-format-error.js';
+import { reasonWithKind } from './file-kind.js';
 import { bytesPerElement, type DType, elementCount, isDType } from './host-tensor.js';
 import { type HeaderJson, JsonFault, parseHeaderJson } from './json-scanner.js';
 
@@ -29,14 +30,16 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
 }
 
 async function readHeaderLength(source: ByteSource): Promise<number> {
-  const fail = (reason: string) => new FileFormatError(source.name, 0, reason);
-  if (source.size < LENGTH_BYTES) throw fail(`file of ${source.size} bytes is too short for a safetensors header`);
+  const fail = async (reason: string) => new FileFormatError(source.name, 0, await reasonWithKind(source, reason));
+  if (source.size < LENGTH_BYTES)
+    throw await fail(`file of ${source.size} bytes is too short for a safetensors header`);
   const bytes = await source.read(0, LENGTH_BYTES);
   const length = new DataView(bytes.buffer).getBigUint64(0, true);
-  if (length < 2n) throw fail(`header length ${length} is too small: "{}" has 2 bytes`);
-  if (length > LARGEST_HEADER) throw fail(`header length ${length} is above the limit of ${LARGEST_HEADER} bytes`);
+  if (length < 2n) throw await fail(`header length ${length} is too small: "{}" has 2 bytes`);
+  if (length > LARGEST_HEADER)
+    throw await fail(`header length ${length} is above the limit of ${LARGEST_HEADER} bytes`);
   const available = source.size - LENGTH_BYTES;
-  if (length > available) throw fail(`header length ${length} is more than the ${available} bytes that follow`);
+  if (length > available) throw await fail(`header length ${length} is more than the ${available} bytes that follow`);
   return Number(length);
 }
 

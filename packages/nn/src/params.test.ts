@@ -79,6 +79,19 @@ describe('loadParameters', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('says in one line that a file is of another network, or named with a prefix', () => {
+    const prefixed = Object.fromEntries(Object.entries(file()).map(([name, tensor]) => [`module.${name}`, tensor]));
+    expect(() => loadParameters<Network>(shapes, prefixed, 'a.pth')).toThrow(
+      "loadParameters: a.pth has none of the model's 5 weights, such as blocks.0.weight, but 5 others, such as module.mask_token",
+    );
+  });
+
+  it('does not flood the terminal with a model of another size', () => {
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`blocks.${i + 2}.bias`, host([1])]));
+    const load = () => loadParameters<Network>(shapes, { ...file(), ...many });
+    expect(load).toThrow(/100 weights do not fit the model:\n( {2}surplus .*\n){30} {2}and 70 more$/);
+  });
+
   it('does not take an inherited property for a weight', () => {
     expect(() => loadParameters<{ constructor: tf.Tensor }>({ constructor: [1] } as never, {})).toThrow(
       'missing constructor',

@@ -6,6 +6,9 @@ import * as tf from '@tensorflow/tfjs-core';
 
 export type Shape = readonly number[];
 
+/** How many weights an error lists. */
+const LONGEST_LIST = 30;
+
 /** The tree of shapes that belongs to a tree of parameters. */
 export type ShapesOf<Params> = Params extends tf.Tensor ? Shape : { [Name in keyof Params]: ShapesOf<Params[Name]> };
 
@@ -50,23 +53,40 @@ export function initParameters<Params>(
  * @param tensors - by dotted name, of any number type
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
- * @throws Error listing every missing, surplus and misshapen weight
+ * @throws Error listing the missing, surplus and misshapen weights, at most 30 of them, with the number of all; where no name
+ *   fits, saying what the file holds instead
  */
 export function loadParameters<Params>(
   shapes: ShapesOf<Params>,
   tensors: Readonly<Record<string, HostTensor>>,
   source?: string,
 ): Params {
-  const problems = listProblems(flattenShapes(shapes), tensors);
-  if (problems.length > 0) {
-    const named = `${problems.length} weights${source === undefined ? '' : ` of ${source}`}`;
-    throw new Error(`loadParameters: ${named} do not fit the model:\n  ${problems.join('\n  ')}`);
-  }
+  const expected = flattenShapes(shapes);
+  const problems = listProblems(expected, tensors);
+  if (problems.length > 0) throw new Error(`loadParameters: ${misfit(expected, tensors, problems, source)}`);
   return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
 }
 
 function buildTree<Params>(shapes: ShapesOf<Params>, make: (shape: Shape, name: string) => tf.Tensor): Params {
   return tf.tidy(() => mapShapes(shapes as ShapeTree, '', make) as tf.TensorContainer) as Params;
+}
+
+function misfit(
+  expected: Record<string, Shape>,
+  tensors: Readonly<Record<string, HostTensor>>,
+  problems: string[],
+  source: string | undefined,
+): string {
+  const [wanted, found] = [Object.keys(expected), Object.keys(tensors)];
+  if (found.length > 0 && !wanted.some((name) => Object.hasOwn(tensors, name)))
+    return (
+      `${source ?? 'the file'} has none of the model's ${wanted.length} weights, such as ${wanted[0]}, ` +
+      `but ${found.length} others, such as ${found[0]}`
+    );
+  const listed = problems.slice(0, LONGEST_LIST);
+  const rest = problems.length - listed.length;
+  const named = `${problems.length} weights${source === undefined ? '' : ` of ${source}`}`;
+  return [`${named} do not fit the model:`, ...listed, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n  ');
 }
 
 function listProblems(expected: Record<string, Shape>, tensors: Readonly<Record<string, HostTensor>>): string[] {

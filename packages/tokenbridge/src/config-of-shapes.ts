@@ -21,9 +21,12 @@ export class ConfigNeededError extends Error {
  * tells is the released code's: quantization on [−5, 5] with r = 3, the channel order, and the heads of a backbone of a width
  * that a preset has.
  *
- * @throws ConfigNeededError when the weights are not an official model's, or have a width or latents of another kind
+ * @throws ConfigNeededError when the weights are not an official model's, or have a width or latents of another kind; Error
+ *   when they are an autoencoder's or MAR's
  */
 export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
+  const other = otherNetwork(Object.keys(shapes));
+  if (other) throw new Error(`configOfShapes: these are no weights of TokenBridge but ${other}`);
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
     if (size === undefined) throw new ConfigNeededError(`no official model has these weights: ${name} is missing`);
@@ -65,6 +68,14 @@ export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
     },
     training: presets.large.training,
   };
+}
+
+/** The networks whose files are taken for a TokenBridge model's most easily. */
+function otherNetwork(names: string[]): string | undefined {
+  if (names.includes('encoder.conv_in.weight')) return "an autoencoder's, which loadVae of @tb/vae reads";
+  if (names.some((name) => name.startsWith('diffloss.')))
+    return "MAR's, which has a diffusion head in place of the head over channels";
+  return undefined;
 }
 
 /** Attention of any number of heads has the same weights. */

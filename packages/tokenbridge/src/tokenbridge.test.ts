@@ -74,6 +74,8 @@ describe('the configuration from shapes', () => {
     const narrow = { ...presets.tiny, latent: { height: 4, width: 4, channels: 2 }, channelOrder: [1, 0] };
     expect(() => found(narrow)).toThrow('no weight tells the order of 2 channels');
     expect(() => configOfShapes({})).toThrow(ConfigNeededError);
+    expect(() => configOfShapes({ 'encoder.conv_in.weight': [128, 3, 3, 3] })).toThrow('loadVae of @tb/vae reads');
+    expect(() => configOfShapes({ 'diffloss.net.cond_embed.weight': [1024, 768] })).toThrow("but MAR's");
   });
 });
 

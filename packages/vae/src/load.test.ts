@@ -51,6 +51,16 @@ describe('loadVae', () => {
     disposeTree(params);
   });
 
+  it('knows the names of diffusers, and does not take a part of an autoencoder for one', () => {
+    const shapes = flattenShapes(vaeShapes(demo));
+    const renamed = Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [name.replace('.down.', '.down_blocks.'), shape]),
+    );
+    expect(() => vaeConfigOfShapes(renamed)).toThrow('names of diffusers');
+    const headless = Object.fromEntries(Object.entries(shapes).filter(([name]) => !name.startsWith('encoder.down.')));
+    expect(() => vaeConfigOfShapes(headless)).toThrow('encoder.down.0.block.0.conv1.weight is missing');
+  });
+
   it('reads the same from safetensors', async () => {
     const params = await loadVae(await written(weights), config);
     expect(params.quant_conv.bias.dataSync()).toEqual(weights['quant_conv.bias'].data);
