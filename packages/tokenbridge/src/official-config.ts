@@ -39,12 +39,7 @@ export function configFromOfficial(
   official: OfficialArguments,
   channelOrder: readonly number[] = officialChannelOrder,
 ): TokenBridgeConfig {
-  const missing = argumentNames.filter((name) => typeof official[name] !== 'number');
-  if (missing.length > 0) throw new Error(`configFromOfficial: arguments must be numbers: ${missing.join(', ')}`);
-  if (official.patch_size !== 1)
-    throw new Error(
-      `configFromOfficial: patch_size must be 1, as the official channel head requires, got ${official.patch_size}`,
-    );
+  assertArguments(official);
   const side = Math.floor(official.img_size / official.vae_stride);
   const config: TokenBridgeConfig = {
     latent: { height: side, width: side, channels: official.vae_embed_dim },
@@ -59,16 +54,8 @@ export function configFromOfficial(
     backbone: {
       bufferSize: official.buffer_size,
       mlpRatio: official.mlp_ratio,
-      encoder: {
-        width: official.encoder_embed_dim,
-        depth: official.encoder_depth,
-        heads: official.encoder_num_heads,
-      },
-      decoder: {
-        width: official.decoder_embed_dim,
-        depth: official.decoder_depth,
-        heads: official.decoder_num_heads,
-      },
+      encoder: { width: official.encoder_embed_dim, depth: official.encoder_depth, heads: official.encoder_num_heads },
+      decoder: { width: official.decoder_embed_dim, depth: official.decoder_depth, heads: official.decoder_num_heads },
     },
     head: {
       kind: 'autoregressive',
@@ -87,6 +74,15 @@ export function configFromOfficial(
   };
   assertTokenBridgeConfig(config);
   return config;
+}
+
+function assertArguments(official: OfficialArguments): void {
+  const missing = argumentNames.filter((name) => typeof official[name] !== 'number');
+  if (missing.length > 0) throw new Error(`configFromOfficial: arguments must be numbers: ${missing.join(', ')}`);
+  if (official.patch_size !== 1)
+    throw new Error(
+      `configFromOfficial: patch_size must be 1, as the official channel head requires, got ${official.patch_size}`,
+    );
 }
 
 // A record rather than a list, so that the compiler finds a forgotten name.

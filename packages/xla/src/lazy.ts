@@ -26,13 +26,12 @@ export function lazyRunnerOf(executor: Executor): LazyRunner {
   return runner;
 }
 
-function createLazyRunner(executor: Executor): LazyRunner {
+/** Compiles each program once, as long as it is among the last that were compiled. */
+function createCompiler(executor: Executor): (program: Program) => Executable {
   const programs = new Map<string, Executable>();
-  const free = (buffer: DeviceBuffer) => executor.free(buffer);
   // Programs outside `jit` are small and many: the search for the fastest kernels would cost more than it saves.
   const flags = executor.platform === 'cuda' ? { xla_gpu_autotune_level: 0 } : undefined;
-
-  function compile({ text, inputs, outputs }: Program): Executable {
+  return ({ text, inputs, outputs }) => {
     const known = programs.get(text);
     if (known) return known;
     const program = executor.compile(text, { inputs, outputs, flags });
@@ -43,7 +42,12 @@ function createLazyRunner(executor: Executor): LazyRunner {
       stale.dispose();
     }
     return program;
-  }
+  };
+}
+
+function createLazyRunner(executor: Executor): LazyRunner {
+  const compile = createCompiler(executor);
+  const free = (buffer: DeviceBuffer) => executor.free(buffer);
 
   /** The wanted values, and those on the way that the user holds too. */
   function run(wanted: readonly Node[]): void {

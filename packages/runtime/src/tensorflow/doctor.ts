@@ -35,18 +35,7 @@ export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Che
   const python = options.python ?? linked?.python ?? 'python3';
   // A library that a package downloaded needs no Python's.
   const needsWheel = options.python || linked || !packageFolders.some(downloadedAddon);
-  const checks: Check[] = [];
-  const look = async <T>(name: string, find: () => T | Promise<T>, describe: (found: T) => string) => {
-    try {
-      const found = await find();
-      checks.push({ name, ok: true, found: describe(found) });
-      return found;
-    } catch (error) {
-      if (!(error instanceof TensorflowProblem)) throw error;
-      checks.push({ name, ok: false, problem: error });
-      return undefined;
-    }
-  };
+  const { checks, look } = createChecklist();
   const text = (found: string) => found;
 
   const findWheel = () => locateWheel(python, environment);
@@ -76,6 +65,23 @@ export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Che
     );
   }
   return checks;
+}
+
+/** Checks in the order in which `look` was called; what `look` found is returned, undefined where it is a problem. */
+function createChecklist() {
+  const checks: Check[] = [];
+  const look = async <T>(name: string, find: () => T | Promise<T>, describe: (found: T) => string) => {
+    try {
+      const found = await find();
+      checks.push({ name, ok: true, found: describe(found) });
+      return found;
+    } catch (error) {
+      if (!(error instanceof TensorflowProblem)) throw error;
+      checks.push({ name, ok: false, problem: error });
+      return undefined;
+    }
+  };
+  return { checks, look };
 }
 
 /** The addon, if it was built against the TensorFlow that is installed now. */

@@ -103,6 +103,27 @@ function createDownloads({ plugin: { api } }: Client): Downloads {
   };
 }
 
+/** @returns the address of a new buffer */
+function copyToDevice(client: Client, data: HostArray, spec: ArraySpec, device: number): bigint {
+  assertHostArray('upload', data, spec);
+  if (!client.devices[device]) {
+    throw new Error(`upload: device must be below ${client.devices.length}, got ${device}`);
+  }
+  const { api } = client.plugin;
+  // Semantics 0, immutable only during the call: the plugin copies (or stages) before it returns.
+  const { buffer, done_with_host_buffer } = api.call(Functions.Client_BufferFromHostBuffer, {
+    client: client.address,
+    data,
+    type: BUFFER_TYPES[spec.type],
+    dims: dimensions(spec.shape),
+    num_dims: spec.shape.length,
+    host_buffer_semantics: 0,
+    device: client.devices[device].address,
+  });
+  api.destroy(Functions.Event_Destroy, done_with_host_buffer);
+  return buffer;
+}
+
 export function createBufferPool(client: Client): BufferPool {
   const { api } = client.plugin;
   const live = new Set<PjrtBuffer>();
@@ -111,25 +132,6 @@ export function createBufferPool(client: Client): BufferPool {
     const buffer = { spec, device, address };
     live.add(buffer);
     return buffer;
-  }
-
-  function upload(data: HostArray, spec: ArraySpec, device: number): PjrtBuffer {
-    assertHostArray('upload', data, spec);
-    if (!client.devices[device]) {
-      throw new Error(`upload: device must be below ${client.devices.length}, got ${device}`);
-    }
-    // Semantics 0, immutable only during the call: the plugin copies (or stages) before it returns.
-    const { buffer, done_with_host_buffer } = api.call(Functions.Client_BufferFromHostBuffer, {
-      client: client.address,
-      data,
-      type: BUFFER_TYPES[spec.type],
-      dims: dimensions(spec.shape),
-      num_dims: spec.shape.length,
-      host_buffer_semantics: 0,
-      device: client.devices[device].address,
-    });
-    api.destroy(Functions.Event_Destroy, done_with_host_buffer);
-    return adopt(buffer, spec, device);
   }
 
   function free(buffer: DeviceBuffer): void {
@@ -143,7 +145,7 @@ export function createBufferPool(client: Client): BufferPool {
 
   return {
     adopt,
-    upload,
+    upload: (data, spec, device) => adopt(copyToDevice(client, data, spec, device), spec, device),
     ...createDownloads(client),
     free,
     freeAll: () => [...live].forEach(free),

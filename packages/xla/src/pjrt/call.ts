@@ -93,13 +93,7 @@ function takeError(callable: FunctionTable, fn: ApiFunction, error: Address): Pj
 export function openApi(table: Address): PjrtApi {
   const tableSize = Number(viewMemory(table, 8).getBigUint64(0, true));
   const view = viewMemory(table, tableSize);
-  const version = {
-    major: view.getInt32(API_VERSION_OFFSET, true),
-    minor: view.getInt32(API_VERSION_OFFSET + 4, true),
-  };
-  if (version.major !== 0) {
-    throw new Error(`openApi: the plugin's PJRT API must have major version 0, got ${version.major}.${version.minor}`);
-  }
+  const version = readVersion(view);
   const callable = functionTable(view);
   // What C knows by address only stays reachable from here while C runs. A stack, since callbacks may call again.
   const pinned: unknown[] = [];
@@ -107,12 +101,7 @@ export function openApi(table: Address): PjrtApi {
   function callBlock(fn: ApiFunction, block: Block, nested: readonly NestedStruct[] = []): void {
     pinned.push(block, nested);
     try {
-      for (let tries = 0; ; tries += 1) {
-        const error = BigInt(callable(fn)(block.address));
-        if (error === 0n) return;
-        const problem = takeError(callable, fn, error);
-        if (tries > nested.length || !lengthen(problem, [{ layout: fn, block }, ...nested])) throw problem;
-      }
+      callUntilSizesFit(callable, fn, block, nested);
     } finally {
       pinned.length -= 2;
     }
@@ -141,16 +130,42 @@ export function openApi(table: Address): PjrtApi {
     callAsync(fn, inputs) {
       const block = allocateStruct(fn);
       writeFields(block.view, fn, inputs);
-      return new Promise((resolve, reject) => {
-        callable(fn).async(block.address, (problem: unknown, error: number | bigint) => {
-          // `block` is used here, which keeps it alive until C is done.
-          if (problem) reject(problem);
-          else if (BigInt(error) !== 0n && block) reject(takeError(callable, fn, BigInt(error)));
-          else resolve();
-        });
-      });
+      return callOnThread(callable, fn, block);
     },
   };
+}
+
+function readVersion(table: DataView): PjrtApi['version'] {
+  const major = table.getInt32(API_VERSION_OFFSET, true);
+  const minor = table.getInt32(API_VERSION_OFFSET + 4, true);
+  if (major !== 0) throw new Error(`openApi: the plugin's PJRT API must have major version 0, got ${major}.${minor}`);
+  return { major, minor };
+}
+
+/** Calls again with longer structs as often as the plugin asks for them, once for each struct. */
+function callUntilSizesFit(
+  callable: FunctionTable,
+  fn: ApiFunction,
+  block: Block,
+  nested: readonly NestedStruct[],
+): void {
+  for (let tries = 0; ; tries += 1) {
+    const error = BigInt(callable(fn)(block.address));
+    if (error === 0n) return;
+    const problem = takeError(callable, fn, error);
+    if (tries > nested.length || !lengthen(problem, [{ layout: fn, block }, ...nested])) throw problem;
+  }
+}
+
+function callOnThread(callable: FunctionTable, fn: ApiFunction, block: Block): Promise<void> {
+  return new Promise((resolve, reject) => {
+    callable(fn).async(block.address, (problem: unknown, error: number | bigint) => {
+      // `block` is used here, which keeps it alive until C is done.
+      if (problem) reject(problem);
+      else if (BigInt(error) !== 0n && block) reject(takeError(callable, fn, BigInt(error)));
+      else resolve();
+    });
+  });
 }
 
 const deleterType = koffi.proto('void', ['uint64_t']);

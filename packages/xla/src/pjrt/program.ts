@@ -144,6 +144,17 @@ function readProgramMemory(client: Client, loaded: bigint): ProgramMemory | unde
   }
 }
 
+/** @returns the address of the loaded executable, and whether it came from the cache, where what is new is stored */
+function loadOrCompile(client: Client, cache: ProgramCache | undefined, module: string, options: Uint8Array) {
+  if (!cache) return { loaded: compileFresh(client, module, options), cached: false };
+  const key = programKey(client, module, options);
+  const found = loadCached(client, cache, key);
+  if (found !== undefined) return { loaded: found, cached: true };
+  const loaded = compileFresh(client, module, options);
+  storeCached(client, cache, key, loaded);
+  return { loaded, cached: false };
+}
+
 /** @throws PjrtError with the compiler's message; Error when the module has another number of results than `outputs` */
 export function compileProgram(
   client: Client,
@@ -162,10 +173,7 @@ export function compileProgram(
     request,
     client.devices.slice(0, replicas).map(({ id }) => id),
   );
-  const key = cache && programKey(client, module, options);
-  const cached = cache && key ? loadCached(client, cache, key) : undefined;
-  const loaded = cached ?? compileFresh(client, module, options);
-  if (cache && key && cached === undefined) storeCached(client, cache, key, loaded);
+  const { loaded, cached } = loadOrCompile(client, cache, module, options);
   const { api } = client.plugin;
   const destroy = (executable: bigint) => api.destroy(Functions.LoadedExecutable_Destroy, executable);
   const results = withExecutable(client, loaded, (executable) =>
@@ -180,7 +188,7 @@ export function compileProgram(
     replicas,
     inputs,
     outputs,
-    cached: cached !== undefined,
+    cached,
     compileSeconds: (performance.now() - start) / 1000,
     blocks: launchBlocks(loaded, replicas, inputs.length, outputs.length),
     memory() {
