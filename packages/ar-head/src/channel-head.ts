@@ -31,7 +31,7 @@ export type ChannelHead = {
   channel_heads: Linear[]; // G of D -> K
 };
 
-/** Shapes of the head's parameters. */
+/** Shapes of the head's parameters. @throws Error listing every field that no head can have */
 export function channelHeadShapes(config: ChannelHeadConfig): ShapesOf<ChannelHead> {
   assertChannelHeadConfig(config);
   const { featureWidth, width, depth } = config;
@@ -51,6 +51,9 @@ export function channelHeadShapes(config: ChannelHeadConfig): ShapesOf<ChannelHe
 /**
  * Starting values as the reference draws them: N(0, 0.02²) for position embeddings, N(0, 1) for token embeddings,
  * xavier-uniform linears, zero modulations.
+ *
+ * @returns float32 tensors that the caller disposes
+ * @throws Error listing every field of a configuration that no head can have
  */
 export function initChannelHead(key: Key, config: ChannelHeadConfig): ChannelHead {
   assertChannelHeadConfig(config);

@@ -53,7 +53,7 @@ export type BackboneInputs = {
   unlabelled: tf.Tensor1D;
 };
 
-/** Shapes of the backbone's parameters. */
+/** Shapes of the backbone's parameters. @throws Error listing every field that no backbone can have */
 export function backboneShapes(config: BackboneConfig): ShapesOf<Backbone> {
   assertBackboneConfig(config);
   const { positions, channels, classes, bufferSize, encoder, decoder, mlpRatio } = config;
@@ -76,7 +76,12 @@ export function backboneShapes(config: BackboneConfig): ShapesOf<Backbone> {
   };
 }
 
-/** Starting values as the reference draws them: N(0, 0.02²) for embeddings and tokens, xavier-uniform linears. */
+/**
+ * Starting values as the reference draws them: N(0, 0.02²) for embeddings and tokens, xavier-uniform linears.
+ *
+ * @returns float32 tensors that the caller disposes
+ * @throws Error listing every field of a configuration that no backbone can have
+ */
 export function initBackbone(key: Key, config: BackboneConfig): Backbone {
   assertBackboneConfig(config);
   const { positions, channels, classes, bufferSize, encoder, decoder, mlpRatio } = config;

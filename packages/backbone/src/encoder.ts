@@ -11,6 +11,7 @@ import { applyTransformerStack, type StackOptions } from './transformer-block.js
  * The encoder sees the class tokens and the visible positions only.
  *
  * @returns the buffer and, in the order of `visible`, the visible positions [N, L + V, D]; rows of padding have no meaning
+ * @throws Error if an input's shape does not fit the configuration
  */
 export function applyEncoder(
   params: Backbone,

@@ -34,6 +34,8 @@ export function randomOrder(random: RandomSource, positions: number): Int32Array
  * [minimum, 1].
  *
  * @param minimum - in [0, 1)
+ * @returns in [minimum, 1]
+ * @throws RangeError if `minimum` is outside [0, 1)
  */
 export function drawMaskRatio(random: RandomSource, minimum: number): number {
   if (!(minimum >= 0 && minimum < 1)) throw new RangeError(`drawMaskRatio: minimum must be in [0, 1), got ${minimum}`);
@@ -51,8 +53,8 @@ export function maskedCount(ratio: number, positions: number): number {
 /**
  * The masking of a training batch: one ratio for all images, as in the reference, and an order for each.
  *
- * @param granularity - the capacities are multiples of this many positions: 1 means no padding and a program for every
- *   count, larger means fewer programs and more padding. Default ⌈positions / 16⌉, about five programs for ratios from 0.7.
+ * @returns tensors that the caller disposes
+ * @throws RangeError if `minimumRatio` or `granularity` is out of range
  */
 export function drawMasking(
   random: RandomSource,
@@ -63,7 +65,19 @@ export function drawMasking(
   return maskingOfOrders(orders, count, granularity);
 }
 
-export type DrawMaskingOptions = { images: number; positions: number; minimumRatio: number; granularity?: number };
+export type DrawMaskingOptions = {
+  /** N. */
+  images: number;
+  /** S, those of one image. */
+  positions: number;
+  /** Least share of masked positions, in [0, 1): 0.7 in the reference. */
+  minimumRatio: number;
+  /**
+   * The capacities are multiples of this many positions: 1 means no padding and a program for every count, larger means
+   * fewer programs and more padding. Default ⌈positions / 16⌉, about five programs for ratios from 0.7.
+   */
+  granularity?: number;
+};
 
 /**
  * Masks the first `count` positions of every order.
@@ -71,6 +85,8 @@ export type DrawMaskingOptions = { images: number; positions: number; minimumRat
  * @param orders - one permutation of the positions per image
  * @param count - in [1, positions]
  * @param granularity - as in `drawMasking`
+ * @returns tensors that the caller disposes
+ * @throws RangeError if `count` or `granularity` is out of range
  */
 export function maskingOfOrders(
   orders: readonly ArrayLike<number>[],
@@ -99,7 +115,7 @@ export function maskingOfOrders(
   };
 }
 
-/** Lists of positions as one tensor int32 [N, capacity], filled up with −1. */
+/** Lists of positions as one tensor int32 [N, capacity], filled up with −1. @throws RangeError if a list is longer */
 export function positionLists(lists: readonly ArrayLike<number>[], capacity: number): tf.Tensor2D {
   const data = new Int32Array(lists.length * capacity).fill(-1);
   lists.forEach((list, image) => {

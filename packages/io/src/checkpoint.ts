@@ -79,6 +79,8 @@ export async function readCheckpoint(
  * @param key - name of the state dict in the checkpoint (`model`, `model_ema`, `state_dict`); without it the checkpoint
  *   itself must be one
  * @returns the tensors by name, in a record with a null prototype
+ * @throws FileFormatError when the file is damaged; Error when the checkpoint has nothing of that name, or something else
+ *   than a state dict
  */
 export async function readStateDict(
   input: ByteInput,

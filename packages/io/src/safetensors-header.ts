@@ -7,6 +7,7 @@ import { type HeaderJson, JsonFault, parseHeaderJson } from './json-scanner.js';
 /** Where one tensor lies: `offset` counts from the start of the file. */
 export type TensorEntry = { dtype: DType; shape: number[]; offset: number; byteLength: number };
 
+/** What the header says: tensors by name, and the strings of `__metadata__`. Both records have a null prototype. */
 export type SafetensorsHeader = { tensors: Record<string, TensorEntry>; metadata: Record<string, string> };
 
 /** The header's length stands in the first eight bytes, as an unsigned little-endian integer. */

@@ -22,6 +22,12 @@ export type StatisticsAccumulator = {
   readonly products: Float64Array;
 };
 
+/**
+ * An accumulator of no samples yet.
+ *
+ * @param dimensions - D; the products take 8·D² bytes, 32 MiB for the 2048 of Inception
+ * @throws RangeError if `dimensions` is no positive integer
+ */
 export function createAccumulator(dimensions: number): StatisticsAccumulator {
   if (!Number.isInteger(dimensions) || dimensions < 1) {
     throw new RangeError(`createAccumulator: dimensions must be a positive integer, got ${dimensions}`);

@@ -17,10 +17,12 @@ export type InceptionScoreOptions = {
   readonly order?: ArrayLike<number>;
 };
 
+/** Sums of each part, from which its score follows without the samples. */
 export type InceptionScoreAccumulator = {
   readonly classes: number;
   /** Which part sample i belongs to. */
   readonly partOf: Uint32Array;
+  /** Per part: samples seen so far. */
   readonly counts: Float64Array;
   /** Per part: Σ p log p over samples and classes. */
   readonly negativeEntropy: Float64Array;

@@ -16,7 +16,14 @@ export type Attention = {
   proj: Linear; // D -> D
 };
 
-export type AttentionConfig = { width: number; heads: number; qkNorm?: boolean };
+export type AttentionConfig = {
+  /** D. */
+  width: number;
+  /** H, a divisor of D. */
+  heads: number;
+  /** Layer norms of each head's queries and keys, as in the reference's channel head; default false. */
+  qkNorm?: boolean;
+};
 
 /** Keys (after their norm) and values of the positions seen so far. */
 export type KeyValueCache = {
@@ -40,7 +47,7 @@ export function attentionShapes({ width, heads, qkNorm = false }: AttentionConfi
   return { qkv: linearShapes(width, 3 * width), ...norms, proj: linearShapes(width, width) };
 }
 
-/** Xavier-uniform weights, zero biases, norms at identity. */
+/** Xavier-uniform weights, zero biases, norms at identity. @throws Error if `width` is no multiple of `heads` */
 export function initAttention(key: Key, { width, heads, qkNorm = false }: AttentionConfig): Attention {
   if (width % heads !== 0)
     throw new Error(`initAttention: width must be a multiple of heads, got ${width} and ${heads}`);

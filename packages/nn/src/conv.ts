@@ -16,6 +16,7 @@ export type Conv2d = {
 export type Padding = { top: number; bottom: number; left: number; right: number };
 
 export type Conv2dOptions = {
+  /** Default 1. */
   stride?: number;
   /** One number for all sides (default 0), or each side's own. */
   padding?: number | Padding;

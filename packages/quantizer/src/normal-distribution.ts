@@ -41,6 +41,8 @@ function erfcContinuedFraction(x: number): number {
 /**
  * Quantile function Φ⁻¹(p) of the standard normal distribution: ±Infinity at 1 and 0.
  * A start within 4.5e-4 (Abramowitz & Stegun 26.2.23) is refined by Halley's method on Φ.
+ *
+ * @throws RangeError if `p` is outside [0, 1]
  */
 export function normalQuantile(p: number): number {
   if (!(p >= 0 && p <= 1)) throw new RangeError(`normalQuantile: p must lie in [0, 1], got ${p}`);

@@ -1,6 +1,7 @@
 import { kindOf } from './array-argument.js';
 import type { CodebookOptions, Spacing, Tails } from './codebook.js';
 
+/** See `createQuantizer` for what each says, and its default. */
 export type QuantizerOptions = {
   levels?: number;
   min?: number | ArrayLike<number>;

@@ -19,6 +19,8 @@ export type HostRandom = {
  * same numbers everywhere, and different ones are independent. So no state needs saving: a resumed run asks again.
  * It is the generator of the tensors' random numbers: `hostRandom(seed, step)` draws what
  * `uniform(foldIn(randomKey(seed), step), …)` holds.
+ *
+ * @throws RangeError if `seed` is a number that is no integer up to 2^53
  */
 export function hostRandom(seed: number | bigint, ...path: number[]): HostRandom {
   const [key0, key1] = path.reduce(

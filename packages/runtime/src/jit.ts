@@ -109,7 +109,11 @@ export const tidyEngine: JitEngine = {
   toDevice: (tree) => mapTree(tree as Tree<tf.Tensor>, (tensor) => tf.clone(tensor)) as typeof tree,
 };
 
-/** The tensors of the donated arguments, checked to belong to one argument alone. */
+/**
+ * The tensors of the donated arguments.
+ *
+ * @throws Error when a donated argument holds none, or one of them stands in two places
+ */
 export function donatedTensors(args: readonly unknown[], donate: readonly number[]): tf.Tensor[] {
   const donated = donate.flatMap((index) => {
     const tensors = tensorsOf(args[index]);

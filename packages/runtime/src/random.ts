@@ -6,10 +6,12 @@ import * as tf from '@tensorflow/tfjs-core';
  *
  * A key is an int32 tensor [2], or [N, 2] for one key per row: then `shape` is the whole [N, …] and row i depends on
  * key i alone, not on its place in the batch. The generator is Threefry-2x32-20 (Salmon et al., SC 2011).
+ *
+ * What is no such key, or a shape of another number of rows, every function here refuses with an Error.
  */
 export type Key = tf.Tensor;
 
-/** The key of a seed: any 64-bit integer, a plain number up to 2^53. */
+/** The key of a seed: any 64-bit integer, a plain number up to 2^53. @throws RangeError if it is no such integer */
 export function randomKey(seed: number | bigint): Key {
   return tf.tensor1d(seedWords('randomKey', seed), 'int32');
 }
@@ -24,6 +26,8 @@ export function splitKey(key: Key, count: number): Key[] {
 /**
  * A new key from a key and an integer, say the step: a JavaScript number, or an int32 scalar inside `jit`. With integers
  * int32 [M] one for each: [M, 2], or [M, N, 2] of keys [N, 2].
+ *
+ * @throws Error if `data` is a tensor of another type or rank
  */
 export function foldIn(key: Key, data: number | tf.Tensor): Key {
   assertKey('foldIn', key);
@@ -57,11 +61,14 @@ export function normal(key: Key, shape: readonly number[]): tf.Tensor {
   });
 }
 
+/** Mean and standard deviation before the bounds are applied, and the bounds. */
 export type TruncatedNormal = { mean: number; std: number; low: number; high: number };
 
 /**
  * Normal with the given mean and standard deviation, conditioned on [low, high], by inversion of its distribution
  * function. The bounds may lie up to 5 standard deviations from the mean: beyond, float32 has no probability left.
+ *
+ * @throws RangeError if the deviation is not positive, or the bounds are not ordered or farther away
  */
 export function truncatedNormal(key: Key, shape: readonly number[], parameters: TruncatedNormal): tf.Tensor {
   const { mean, std, low, high } = parameters;
@@ -87,7 +94,11 @@ export function gumbel(key: Key, shape: readonly number[]): tf.Tensor {
   });
 }
 
-/** int32 in [low, high), at most 2^24 values apart; each is likely to within 2^-24. */
+/**
+ * int32 in [low, high), at most 2^24 values apart; each is likely to within 2^-24.
+ *
+ * @throws RangeError if the bounds are no integers 1 to 2^24 apart
+ */
 export function randomIntegers(key: Key, shape: readonly number[], low: number, high: number): tf.Tensor {
   const count = high - low;
   if (!Number.isInteger(low) || !Number.isInteger(high) || count < 1 || count > 2 ** 24) {
@@ -101,7 +112,11 @@ export function permutation(key: Key, length: number): tf.Tensor {
   return tf.tidy(() => tf.topk(uniform(key, [...key.shape.slice(0, -1), length]), length, true).indices);
 }
 
-/** float32 mask for dropout: 1 / keepProbability with that probability, else 0. */
+/**
+ * float32 mask for dropout: 1 / keepProbability with that probability, else 0.
+ *
+ * @throws RangeError if `keepProbability` is not in (0, 1]
+ */
 export function dropoutMask(key: Key, shape: readonly number[], keepProbability: number): tf.Tensor {
   assertKey('dropoutMask', key, shape);
   if (!(keepProbability > 0 && keepProbability <= 1)) {

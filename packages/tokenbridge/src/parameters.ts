@@ -11,13 +11,22 @@ import { assertTokenBridgeConfig, backboneConfig, channelHeadConfig, type TokenB
  */
 export type TokenBridge = Backbone & ChannelHead;
 
-/** Shapes of the parameters, without allocating them; `countParameters(tokenBridgeShapes(config))` counts them. */
+/**
+ * Shapes of the parameters, without allocating them; `countParameters(tokenBridgeShapes(config))` counts them.
+ *
+ * @throws Error saying what is wrong with which field of the configuration
+ */
 export function tokenBridgeShapes(config: TokenBridgeConfig): ShapesOf<TokenBridge> {
   assertTokenBridgeConfig(config);
   return { ...backboneShapes(backboneConfig(config)), ...channelHeadShapes(channelHeadConfig(config)) };
 }
 
-/** Starting values, as the reference draws them. */
+/**
+ * Starting values, as the reference draws them.
+ *
+ * @returns float32 tensors that the caller disposes
+ * @throws Error saying what is wrong with which field of the configuration
+ */
 export function initTokenBridge(key: Key, config: TokenBridgeConfig): TokenBridge {
   assertTokenBridgeConfig(config);
   return tf.tidy(() => {

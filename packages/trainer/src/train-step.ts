@@ -40,7 +40,9 @@ export type TrainStepOptions = {
   adamw: AdamWOptions;
   /** Largest norm of all gradients together. */
   clipNorm: number;
+  /** Share of the moving average that stays at each step, in [0, 1]; Tab. 4: 0.9999. */
   emaRate: number;
+  /** Of matrix products and convolutions, where the engine has a choice. */
   precision?: JitOptions['precision'];
 };
 

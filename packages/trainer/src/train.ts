@@ -22,7 +22,9 @@ export type TrainOptions = TrainStepOptions & {
   out: string;
   /** Continue from the newest checkpoint. */
   resume: boolean;
+  /** Steps between checkpoints; the last step writes one too. */
   checkpointEvery: number;
+  /** How many of the newest checkpoints stay. */
   keepCheckpoints: number;
   /** Steps between validations, and between pictures. */
   validateEvery: number;

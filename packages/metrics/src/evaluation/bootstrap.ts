@@ -1,6 +1,7 @@
 import { frechetDistance, type Gaussian } from '../frechet-distance.js';
 import { gaussianStatistics } from '../gaussian-statistics.js';
 
+/** In the units of the distance, which stands in its middle; `low` is never below 0. */
 export type ConfidenceInterval = {
   readonly low: number;
   readonly high: number;
@@ -24,6 +25,7 @@ export type BootstrapOptions = {
  * @param features - [N, D] of the samples, or of some of them
  * @param distance - the distance of all samples as they are
  * @param random - uniform numbers in [0, 1)
+ * @throws RangeError if `resamples` is below 2
  */
 export function bootstrapInterval(
   features: ArrayLike<number>,

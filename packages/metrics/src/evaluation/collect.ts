@@ -20,7 +20,9 @@ export type Collection = {
   /** SHA-256 over sizes and pixels of the images seen, in their order, whatever files they came from. */
   pixelHash: string;
   readonly pool: StatisticsAccumulator;
+  /** Of the features of sFID, where the network has them. */
   readonly spatial?: StatisticsAccumulator;
+  /** Where the network has logits, and there are as many images as the score has parts. */
   readonly score?: InceptionScoreAccumulator;
   /** Pool features of the first `kept` images [kept, D]: what precision, recall and KID are computed from. */
   readonly features: Float32Array;
@@ -33,6 +35,7 @@ export type CollectOptions = {
   readonly onProgress?: (done: number, total: number) => void;
   /** Called about every `saveEvery` images with what has been gathered so far, so that a long run can be resumed. */
   readonly save?: (collection: Collection) => Promise<void>;
+  /** Default 2,000. */
   readonly saveEvery?: number;
   /** When aborted, what has been gathered is saved, and its reason thrown. */
   readonly signal?: AbortSignal;

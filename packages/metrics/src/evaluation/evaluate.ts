@@ -16,7 +16,7 @@ const RECOMMENDED_SAMPLES = 2_048;
 export type EvaluateOptions = {
   /** Uniform numbers in [0, 1), for the subsets of KID and the bootstrap. */
   readonly random: () => number;
-  /** Resamples of the bootstrap interval; 0 leaves it out. Each costs one Fréchet distance. */
+  /** Resamples of the bootstrap interval (default 10); 0 leaves it out. Each costs one Fréchet distance. */
   readonly resamples?: number;
   /** Neighbours of precision and recall (default 3). */
   readonly neighbours?: number;
@@ -30,6 +30,7 @@ export type EvaluationReport = {
   readonly distanceName: string;
   readonly frechetDistance: number;
   readonly confidence?: ConfidenceInterval;
+  /** sFID, where the network and the reference have spatial features. */
   readonly spatialFrechetDistance?: number;
   readonly inceptionScore?: Omit<InceptionScore, 'scores'>;
   readonly kernelDistance?: KernelDistance;
@@ -43,11 +44,16 @@ export type EvaluationReport = {
   readonly samples: { readonly name: string; readonly hash: string; readonly count: number };
   /** `hash` is that of the statistics file, or over the pixels of the images. */
   readonly reference: { readonly name: string; readonly hash: string; readonly count?: number };
+  /** The network, and the SHA-256 of its weights. */
   readonly extractor: string;
   readonly weightsHash: string;
+  /** This package and its version. */
   readonly evaluator: string;
+  /** ISO 8601, in UTC. */
   readonly date: string;
+  /** How the samples were made, where they say so. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** One sentence for each reason not to trust the numbers. */
   readonly warnings: readonly string[];
 };
 

@@ -17,7 +17,11 @@ export type RunOptions = EvaluateOptions &
     readonly allowLossy?: boolean;
   };
 
-/** Opens samples: a folder of images, or an `.npz` file with `arr_0`. */
+/**
+ * Opens samples: a folder of images, or an `.npz` file with `arr_0`.
+ *
+ * @throws Error if `path` is neither, or holds what `openSampleFolder` or `openSampleNpz` refuses
+ */
 export async function openSamples(path: string, allowLossy = false): Promise<SampleSource> {
   if (!existsSync(path)) throw new Error(`openSamples: ${printable(path)} does not exist`);
   if (extname(path) === '.npz') return openSampleNpz(path);

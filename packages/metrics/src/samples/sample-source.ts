@@ -20,7 +20,7 @@ export type SampleSource = {
   batches(size: number, from?: number): AsyncGenerator<SampleBatch>;
 };
 
-/** Images held in memory: RGB bytes [N, H, W, 3]. */
+/** Images held in memory: RGB bytes [N, H, W, 3]. @throws RangeError if there are more or fewer bytes */
 export function samplesInMemory(name: string, { pixels, count, height, width }: SampleBatch): SampleSource {
   const stride = height * width * 3;
   if (pixels.length !== count * stride) {

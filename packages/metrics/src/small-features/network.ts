@@ -32,6 +32,7 @@ export type SmallFeatureConfig = {
   widths: readonly number[];
 };
 
+/** A 3×3 convolution, a norm and SiLU for each of the widths, then a linear classifier of the means. */
 export type SmallFeatures = {
   stages: { convolution: Conv2d; norm: GroupNorm }[];
   classifier: Linear; // D -> K
@@ -63,6 +64,12 @@ export function smallFeatureShapes({ classes, imageSize, widths }: SmallFeatureC
   };
 }
 
+/**
+ * PyTorch's default start of the convolutions, norms at identity, a xavier-uniform classifier.
+ *
+ * @returns float32 tensors that the caller disposes
+ * @throws RangeError if the configuration makes no network
+ */
 export function initSmallFeatures(key: Key, config: SmallFeatureConfig): SmallFeatures {
   const shapes = smallFeatureShapes(config);
   return tf.tidy(() => ({
@@ -77,6 +84,7 @@ export function initSmallFeatures(key: Key, config: SmallFeatureConfig): SmallFe
 /**
  * @param images - [N, H, W, 3] of any size, values 0 to 255
  * @returns the features after the last stage, averaged over positions [N, D], and the logits [N, K]
+ * @throws Error if the images have another number of channels
  */
 export function applySmallFeatures(
   params: SmallFeatures,

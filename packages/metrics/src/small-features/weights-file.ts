@@ -15,7 +15,11 @@ export type SmallFeatureFile = {
 
 const CONFIG_KEY = 'smallFeatures.config';
 
-/** Writes a network as safetensors, float32, atomically; configuration and class names stand in the metadata. */
+/**
+ * Writes a network as safetensors, float32, atomically; configuration and class names stand in the metadata.
+ *
+ * @throws RangeError if there is not one name per class
+ */
 export async function saveSmallFeatures(
   path: string,
   { params, config, classNames }: Omit<SmallFeatureFile, 'hash'>,

@@ -17,6 +17,7 @@ export type LoadOptions = {
   cacheFolder?: string;
 };
 
+/** TensorFlow's version, what it runs on, and the path of the addon that drives it. */
 export type LoadedTensorflow = { version: string; device: 'cpu' | 'gpu'; addon: string };
 
 /** What the addon exports that is used here. */

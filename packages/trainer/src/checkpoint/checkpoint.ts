@@ -14,6 +14,7 @@ export type Progress = {
   step: number;
   /** Times the run was rolled back after a loss that was not finite. */
   retries: number;
+  /** Exponential average of the losses, of which each new one is 2%; null before the first. */
   smoothedLoss: number | null;
   /** Wall time spent training, in seconds. */
   seconds: number;

@@ -11,6 +11,13 @@ export type Manifest = {
 
 const fileName = 'manifest.json';
 
+/**
+ * Writes the manifest of files that stand in the folder already, atomically.
+ *
+ * @param format - the folder's kind, which `findDamage` compares
+ * @param files - paths relative to the folder
+ * @throws Error when one of them cannot be read
+ */
 export async function writeManifest(folder: string, format: string, files: readonly string[]): Promise<void> {
   const manifest: Manifest = { format, version: 1, files: {} };
   for (const file of files) {

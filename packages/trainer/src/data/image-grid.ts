@@ -5,7 +5,7 @@ export type ImageGridOptions = {
   columns: number;
   /** One line of text above each picture. */
   captions?: readonly string[];
-  /** Whole number of pixels for every pixel. */
+  /** Whole number of pixels for every pixel, along both sides (default 1). */
   zoom?: number;
 };
 
@@ -14,7 +14,7 @@ const gap = 2;
 /** The smallest whole zoom that shows a picture at least `shownWidth` pixels wide, as a caption above it needs. */
 export const zoomTo = ({ width }: Pixels, shownWidth: number) => Math.max(1, Math.ceil(shownWidth / width));
 
-/** Pictures of one size side by side, row by row, on white. */
+/** Pictures of one size side by side, row by row, on white. @throws Error if there are none */
 export function imageGrid(pictures: readonly Pixels[], { columns, captions, zoom = 1 }: ImageGridOptions): Pixels {
   if (pictures.length === 0) throw new Error('imageGrid: pictures must not be empty');
   const cellWidth = pictures[0].width * zoom + gap;

@@ -21,7 +21,9 @@ export type RunLog = {
   validation(step: number, values: Record<string, number>): void;
   picture(step: number, picture: Pixels): Promise<void>;
   badImage(bad: BadImage): void;
+  /** Prints a message above the live line. */
   say(message: string): void;
+  /** Leaves the live line standing, so that others can print. */
   pause(): void;
   /** Writes the report. @returns its path */
   report(notes?: readonly string[]): Promise<string>;

@@ -37,6 +37,7 @@ export type ModelTaskOptions<Batch extends { labels: Int32Array }> = {
   classNames: readonly string[];
   /** Start from these parameters rather than from noise. */
   initial?: () => Promise<TokenBridge>;
+  /** See `LossOptions` of @tb/tokenbridge. */
   rematerialize?: boolean;
   /** Lists of masked positions are padded to multiples of this, see `drawMasking` of @tb/backbone. */
   maskGranularity?: number;

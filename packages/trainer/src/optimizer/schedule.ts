@@ -1,4 +1,5 @@
 export type ScheduleOptions = {
+  /** What follows the warm-up. */
   kind: 'cosine' | 'constant';
   /** Learning rate after the warm-up. */
   peak: number;
