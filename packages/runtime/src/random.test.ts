@@ -82,7 +82,7 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
       (k, n) => uniform(k, n === 0 ? [5] : [n, 5]),
       (k, n) => normal(k, n === 0 ? [5] : [n, 5]),
       (k, n) => gumbel(k, n === 0 ? [5] : [n, 5]),
-      (k, n) => truncatedNormal(k, n === 0 ? [5] : [n, 5], { mean: 0, std: 1, low: -1, high: 2 }),
+      (k, n) => truncatedNormal(k, n === 0 ? [5] : [n, 5], { mean: 0, standardDeviation: 1, low: -1, high: 2 }),
       (k, n) => randomIntegers(k, n === 0 ? [5] : [n, 5], 0, 100),
       (k) => permutation(k, 5),
       dropout,
@@ -113,15 +113,15 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
 
   test('truncated normal', () => {
     for (const parameters of [
-      { mean: 1, std: 0.25, low: 0.7, high: 1 },
-      { mean: 0, std: 2, low: -10, high: 10 },
-      { mean: 0, std: 1, low: 2, high: 5 },
+      { mean: 1, standardDeviation: 0.25, low: 0.7, high: 1 },
+      { mean: 0, standardDeviation: 2, low: -10, high: 10 },
+      { mean: 0, standardDeviation: 1, low: 2, high: 5 },
     ]) {
-      const { mean, std, low, high } = parameters;
+      const { mean, standardDeviation, low, high } = parameters;
       const sample = values(truncatedNormal(key, [count], parameters));
       expect(Math.min(...sample)).toBeGreaterThanOrEqual(Math.fround(low));
       expect(Math.max(...sample)).toBeLessThanOrEqual(Math.fround(high));
-      const below = (x: number) => normalDistribution((x - mean) / std);
+      const below = (x: number) => normalDistribution((x - mean) / standardDeviation);
       expect(distance(sample, (x) => (below(x) - below(low)) / (below(high) - below(low)))).toBeLessThan(tolerance);
     }
   });
@@ -162,7 +162,7 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
   test('nothing leaks', () => {
     const before = tf.memory().numTensors;
     const made = [uniform, normal, gumbel].map((draw) => draw(key, [7]));
-    const parameters = { mean: 0, std: 1, low: -1, high: 1 };
+    const parameters = { mean: 0, standardDeviation: 1, low: -1, high: 1 };
     made.push(truncatedNormal(key, [7], parameters), randomIntegers(key, [7], 0, 9), permutation(key, 7));
     made.push(dropoutMask(key, [7], 0.5), foldIn(key, 1), ...splitKey(key, 2));
     expect(tf.memory().numTensors - before).toBe(made.length);
@@ -176,7 +176,9 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     );
     expect(() => normal(tf.stack([key, key]), [3, 4])).toThrow(/shape must start with 2/);
     expect(() => randomKey(0.5)).toThrow(/seed must be an integer/);
-    expect(() => truncatedNormal(key, [1], { mean: 0, std: 1, low: 1, high: 0 })).toThrow(/truncatedNormal: low and/);
+    expect(() => truncatedNormal(key, [1], { mean: 0, standardDeviation: 1, low: 1, high: 0 })).toThrow(
+      /truncatedNormal: low and/,
+    );
     expect(() => randomIntegers(key, [1], 3, 3)).toThrow(/integers 1 to 2\^24 apart/);
     expect(() => dropoutMask(key, [1], 0)).toThrow(/keepProbability must be in \(0, 1\]/);
     expect(() => foldIn(key, tf.scalar(1))).toThrow(/data must be an int32 scalar/);

@@ -62,7 +62,7 @@ export function normal(key: Key, shape: readonly number[]): tf.Tensor {
 }
 
 /** Mean and standard deviation before the bounds are applied, and the bounds. */
-export type TruncatedNormal = { mean: number; std: number; low: number; high: number };
+export type TruncatedNormal = { mean: number; standardDeviation: number; low: number; high: number };
 
 /**
  * Normal with the given mean and standard deviation, conditioned on [low, high], by inversion of its distribution
@@ -71,17 +71,17 @@ export type TruncatedNormal = { mean: number; std: number; low: number; high: nu
  * @throws RangeError if the deviation is not positive, or the bounds are not ordered or farther away
  */
 export function truncatedNormal(key: Key, shape: readonly number[], parameters: TruncatedNormal): tf.Tensor {
-  const { mean, std, low, high } = parameters;
-  const [from, to] = [(low - mean) / std, (high - mean) / std];
-  if (!(std > 0) || !(from < to) || from < -5 || to > 5) {
+  const { mean, standardDeviation, low, high } = parameters;
+  const [from, to] = [(low - mean) / standardDeviation, (high - mean) / standardDeviation];
+  if (!(standardDeviation > 0) || !(from < to) || from < -5 || to > 5) {
     throw new RangeError(
-      `truncatedNormal: low and high must satisfy mean - 5·std <= low < high <= mean + 5·std, got ${JSON.stringify(parameters)}`,
+      `truncatedNormal: low and high must be in order and within 5 standard deviations of the mean, got ${JSON.stringify(parameters)}`,
     );
   }
   return tf.tidy(() => {
     const [start, end] = tf.split(tf.erf(tf.tensor1d([from / Math.SQRT2, to / Math.SQRT2])), 2);
     const quantile = tf.add(start, tf.mul(uniform(key, shape), tf.sub(end, start)));
-    const values = tf.add(tf.mul(inverseErf(quantile), std * Math.SQRT2), mean);
+    const values = tf.add(tf.mul(inverseErf(quantile), standardDeviation * Math.SQRT2), mean);
     return tf.clipByValue(tf.reshape(values, [...shape]), low, high);
   });
 }
