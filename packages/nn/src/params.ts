@@ -1,5 +1,5 @@
 import { type HostTensor, toFloat32 } from '@tb/io';
-import { foldIn, type Key } from '@tb/runtime';
+import { assertBackend, foldIn, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 // Parameters are plain trees of tensors. Their names, joined with dots, are those of the official checkpoints.
@@ -53,7 +53,7 @@ export function initParameters<Params>(
  * @param tensors - by dotted name, of any number type
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
- * @throws Error listing the missing, surplus and misshapen weights, at most 30 of them, with the number of all; where no name
+ * @throws Error before a backend is loaded; Error listing the missing, surplus and misshapen weights, at most 30 of them, with the number of all; where no name
  *   fits, saying what the file holds instead
  */
 export function loadParameters<Params>(
@@ -61,6 +61,7 @@ export function loadParameters<Params>(
   tensors: Readonly<Record<string, HostTensor>>,
   source?: string,
 ): Params {
+  assertBackend('loadParameters');
   const expected = flattenShapes(shapes);
   const problems = listProblems(expected, tensors);
   if (problems.length > 0) throw new Error(`loadParameters: ${misfit(expected, tensors, problems, source)}`);

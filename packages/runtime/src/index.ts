@@ -1,4 +1,5 @@
 export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './arguments.js';
+export { assertBackend } from './assert-backend.js';
 export {
   type BackendChoice,
   type BackendName,

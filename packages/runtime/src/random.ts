@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { assertBackend } from './assert-backend.js';
 
 /**
  * Stateless random numbers: every function is a pure function of its key, so the same seed gives the same numbers on
@@ -11,8 +12,13 @@ import * as tf from '@tensorflow/tfjs-core';
  */
 export type Key = tf.Tensor;
 
-/** The key of a seed: any 64-bit integer, a plain number up to 2^53. @throws RangeError if it is no such integer */
+/**
+ * The key of a seed: any 64-bit integer, a plain number up to 2^53.
+ *
+ * @throws RangeError where the seed is no such integer; Error before a backend is loaded
+ */
 export function randomKey(seed: number | bigint): Key {
+  assertBackend('randomKey');
   return tf.tensor1d(seedWords('randomKey', seed), 'int32');
 }
 
@@ -127,7 +133,7 @@ export function dropoutMask(key: Key, shape: readonly number[], keepProbability:
 
 /** The two 32-bit words of a seed, high word first, as signed integers. */
 export function seedWords(where: string, seed: number | bigint): [number, number] {
-  if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
+  if (typeof seed !== 'bigint' && !Number.isSafeInteger(seed)) {
     throw new RangeError(`${where}: seed must be an integer up to 2^53 or a bigint, got ${seed}`);
   }
   const words = BigInt.asUintN(64, BigInt(seed));
