@@ -15,6 +15,12 @@ export type ByteSource = {
 /** What the readers accept: a path, bytes in memory, or a source of one's own (an HTTP range reader, say). */
 export type ByteInput = string | Uint8Array | ByteSource;
 
+/** What messages call an input: its path, or the name of its source. */
+export const nameOf = (input: ByteInput): string =>
+  typeof input === 'string' ? input : input instanceof Uint8Array ? MEMORY : input.name;
+
+const MEMORY = '(memory)';
+
 /** One call of the operating system reads at most 2^31 - 1 bytes. */
 const LARGEST_READ = 2 ** 30;
 
@@ -35,7 +41,7 @@ export async function withByteSource<T>(input: ByteInput, use: (source: ByteSour
 }
 
 /** Bytes in memory as a source; `name` stands for the path in error messages. */
-export function memorySource(bytes: Uint8Array, name = '(memory)'): ByteSource {
+export function memorySource(bytes: Uint8Array, name = MEMORY): ByteSource {
   const source: ByteSource = {
     name,
     size: bytes.byteLength,

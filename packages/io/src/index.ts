@@ -1,5 +1,5 @@
 export { type FileContent, writeFileAtomic } from './atomic-file.js';
-export { type ByteInput, type ByteSource, memorySource } from './byte-source.js';
+export { type ByteInput, type ByteSource, memorySource, nameOf } from './byte-source.js';
 export {
   type Checkpoint,
   type CheckpointOptions,
@@ -19,6 +19,6 @@ export { type NpzFile, type NpzWriteOptions, openNpz, readNpz, writeNpz } from '
 export { CheckpointTensor, PickledGlobal, PickledObject } from './pickle-values.js';
 export { printable } from './printable.js';
 export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
-export { openSafetensors, readSafetensors, type SafetensorsFile } from './safetensors-reader.js';
+export { isSafetensors, openSafetensors, readSafetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type SafetensorsWriteOptions, writeSafetensors } from './safetensors-writer.js';
 export { fileSha256 } from './sha256.js';

@@ -1,6 +1,6 @@
-import { type ByteInput, type ByteSource, openByteSource } from './byte-source.js';
+import { type ByteInput, type ByteSource, nameOf, openByteSource } from './byte-source.js';
 import { bytesPerElement, elementCount, type HostTensor, viewAs } from './host-tensor.js';
-import { readSafetensorsHeader, type SafetensorsHeader, type TensorEntry } from './safetensors-header.js';
+import { LENGTH_BYTES, readSafetensorsHeader, type SafetensorsHeader, type TensorEntry } from './safetensors-header.js';
 
 /** An open safetensors file: the header is in memory, tensors are read when asked for. */
 export type SafetensorsFile = SafetensorsHeader & {
@@ -14,6 +14,10 @@ export type SafetensorsFile = SafetensorsHeader & {
   readRows(name: string, begin: number, end: number): Promise<HostTensor>;
   close(): Promise<void>;
 };
+
+/** Whether `openSafetensors` is to read an input rather than `openCheckpoint`: bytes tell it themselves, files by their name. */
+export const isSafetensors = (input: ByteInput): boolean =>
+  input instanceof Uint8Array ? input[LENGTH_BYTES] === 0x7b : nameOf(input).endsWith('.safetensors');
 
 /**
  * Opens a safetensors file of any size and checks its whole header; the data stays on disk. Close it after use.

@@ -62,8 +62,10 @@ const engines: Record<BackendName, Engine> = {
   webgpu: {
     engineName: 'webgpu',
     load: async () => {
-      const { importOptional } = await import('./import-optional.js');
-      await importOptional('@tensorflow/tfjs-backend-webgpu');
+      if (!tf.findBackendFactory('webgpu')) {
+        const { importOptional } = await import('./import-optional.js');
+        await importOptional('@tensorflow/tfjs-backend-webgpu');
+      }
       return 'WebGPU';
     },
   },

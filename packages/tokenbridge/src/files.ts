@@ -2,6 +2,8 @@ import {
   type ByteInput,
   fromFloat32,
   type HostTensor,
+  isSafetensors,
+  nameOf,
   openCheckpoint,
   readSafetensors,
   writeSafetensors,
@@ -67,16 +69,7 @@ export async function saveTokenBridge(
   });
 }
 
-const nameOf = (input: ByteInput) =>
-  input instanceof Uint8Array ? undefined : typeof input === 'string' ? input : input.name;
-
 type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
-
-function isSafetensors(input: ByteInput): boolean {
-  const magic = [0x50, 0x4b]; // how a zip archive begins, and so what torch.save writes
-  if (input instanceof Uint8Array) return !magic.every((byte, index) => input[index] === byte);
-  return (typeof input === 'string' ? input : input.name).endsWith('.safetensors');
-}
 
 async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
   if (ema) throw new Error('loadTokenBridge: ema must be false for safetensors; load the file of the averaged weights');

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,6 +59,19 @@ describe('loadVae', () => {
     expect(() => vaeConfigOfShapes(renamed)).toThrow('names of diffusers');
     const headless = Object.fromEntries(Object.entries(shapes).filter(([name]) => !name.startsWith('encoder.down.')));
     expect(() => vaeConfigOfShapes(headless)).toThrow('encoder.down.0.block.0.conv1.weight is missing');
+  });
+
+  it('reads the same from bytes of either format', async () => {
+    for (const path of [checkpoint, await written(weights)]) {
+      const bytes = new Uint8Array(await readFile(path));
+      expect(await readVaeConfig(bytes)).toMatchObject({ channels: 2, channelMultipliers: [1] });
+      const params = await loadVae(bytes, config);
+      expect(params.quant_conv.bias.dataSync()).toEqual(weights['quant_conv.bias'].data);
+      disposeTree(params);
+    }
+    await expect(loadVae(Uint8Array.of(1, 2, 3), config)).rejects.toThrow(
+      '(memory): byte 0: is not a PyTorch checkpoint',
+    );
   });
 
   it('reads the same from safetensors', async () => {

@@ -1,4 +1,13 @@
-import { type HostTensor, openCheckpoint, openSafetensors, readCheckpoint, readSafetensors } from '@tb/io';
+import {
+  type ByteInput,
+  type HostTensor,
+  isSafetensors,
+  nameOf,
+  openCheckpoint,
+  openSafetensors,
+  readCheckpoint,
+  readSafetensors,
+} from '@tb/io';
 import { loadParameters } from '@tb/nn';
 import type { VaeConfig } from './config.js';
 import { vaeConfigOfShapes } from './config-of-shapes.js';
@@ -13,14 +22,15 @@ type StateDict<Tensor> = Record<string, Tensor>;
  * The discriminator and the perceptual network that such checkpoints also hold (`loss.…`) are training matter and are
  * left out. Any other missing, surplus or misshapen weight is an error.
  *
+ * @param input - a path, or the file's bytes
  * @throws Error listing every weight that does not fit; FileFormatError if the file is damaged
  */
-export async function loadVae(path: string, config: VaeConfig): Promise<Vae> {
-  const tensors = isSafetensors(path)
-    ? (await readSafetensors(path)).tensors
-    : stateDictOf<HostTensor>(path, await readCheckpoint(path));
+export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae> {
+  const tensors = isSafetensors(input)
+    ? (await readSafetensors(input)).tensors
+    : stateDictOf<HostTensor>(input, await readCheckpoint(input));
   const own = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
-  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own), path);
+  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own), nameOf(input));
 }
 
 /**
@@ -29,24 +39,24 @@ export async function loadVae(path: string, config: VaeConfig): Promise<Vae> {
  *
  * @throws Error when the file holds no autoencoder; FileFormatError if it is damaged
  */
-export async function readVaeConfig(path: string): Promise<VaeConfig> {
-  const file = isSafetensors(path) ? await openSafetensors(path) : await openCheckpoint(path);
+export async function readVaeConfig(input: ByteInput): Promise<VaeConfig> {
+  const file = isSafetensors(input) ? await openSafetensors(input) : await openCheckpoint(input);
   try {
-    const tensors = 'value' in file ? stateDictOf<{ shape?: number[] } | null>(path, file.value) : file.tensors;
+    const tensors = 'value' in file ? stateDictOf<{ shape?: number[] } | null>(input, file.value) : file.tensors;
     const shapes = Object.entries(tensors).map(([name, tensor]) => [name, tensor?.shape ?? []]);
     return vaeConfigOfShapes(Object.fromEntries(shapes));
   } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`);
+    throw new Error(`${nameOf(input)}: ${(error as Error).message}`);
   } finally {
     await file.close();
   }
 }
 
-const isSafetensors = (path: string) => path.endsWith('.safetensors');
-
-function stateDictOf<Tensor>(path: string, checkpoint: unknown): StateDict<Tensor> {
+function stateDictOf<Tensor>(input: ByteInput, checkpoint: unknown): StateDict<Tensor> {
   if (typeof checkpoint !== 'object' || checkpoint === null) {
-    throw new Error(`loadVae: ${path} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`);
+    throw new Error(
+      `loadVae: ${nameOf(input)} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`,
+    );
   }
   const { model, state_dict } = checkpoint as Record<string, unknown>;
   return (model ?? state_dict ?? checkpoint) as StateDict<Tensor>;
