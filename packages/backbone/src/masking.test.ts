@@ -16,6 +16,15 @@ import { guidanceScale, maskedAfterStep } from './schedule.js';
 beforeAll(() => useBackend('cpu'));
 
 describe('maskingOfOrders', () => {
+  it('pads no list beyond all positions, however coarse', () => {
+    const { visible, masked } = maskingOfOrders([rasterOrder(40)], 30, 1e9);
+    expect([visible.shape, masked.shape]).toEqual([
+      [1, 40],
+      [1, 40],
+    ]);
+    tf.dispose([visible, masked]);
+  });
+
   it('lists every position once, in as few shapes as there are multiples', () => {
     const capacities = new Set<string>();
     fc.assert(

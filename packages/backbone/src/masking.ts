@@ -99,9 +99,10 @@ export function maskingOfOrders(
   if (!Number.isInteger(granularity) || granularity < 1)
     throw new RangeError(`maskingOfOrders: granularity must be a positive integer, got ${granularity}`);
   // Both capacities follow from the masked one alone, so that there are as many programs as multiples and no more.
-  const maskedCapacity = roundUp(count, granularity);
-  const fewestMasked = maskedCapacity - granularity + 1;
-  const visibleCapacity = roundUp(Math.max(1, positions - fewestMasked), granularity);
+  const step = Math.min(granularity, positions); // no list is longer than all positions
+  const maskedCapacity = roundUp(count, step);
+  const fewestMasked = maskedCapacity - step + 1;
+  const visibleCapacity = roundUp(Math.max(1, positions - fewestMasked), step);
   const sorted = (order: ArrayLike<number>, from: number, to: number) => Int32Array.from(order).slice(from, to).sort();
   return {
     visible: positionLists(

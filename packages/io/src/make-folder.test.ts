@@ -28,3 +28,7 @@ it('says why a folder cannot be written, and leaves nothing behind', () =>
     );
     expect(await readdir(root)).toEqual(['file']);
   }));
+
+it.runIf(process.platform === 'linux')('does not wait for ever where the system makes no folders', async () => {
+  await expect(makeFolder('/proc/a/b')).rejects.toThrow(/^\/proc\/a\/b cannot be written: /);
+});

@@ -1,5 +1,5 @@
 import { constants, existsSync } from 'node:fs';
-import { access, mkdir, rmdir } from 'node:fs/promises';
+import { access, mkdir, rmdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileSystemReason } from './file-system-reason.js';
 
@@ -23,12 +23,24 @@ export async function makeFolder(folder: string, named = folder): Promise<() => 
   try {
     // The system's reason for not making a folder may hide that its parent cannot be written.
     await access(existing, constants.W_OK);
-    await mkdir(path, { recursive: true });
+    await makeBelow(existing, path);
     return removeEmpty;
   } catch (error) {
     await removeEmpty();
     throw new Error(`${named} cannot be written: ${fileSystemReason(error)}`, { cause: error });
   }
+}
+
+/** One folder after another: Node's own recursion never ends where the system refuses with ENOENT, as below /proc. */
+async function makeBelow(existing: string, path: string): Promise<void> {
+  if (path === existing) {
+    if (!(await stat(path)).isDirectory()) throw Object.assign(new Error(), { code: 'EEXIST' });
+    return;
+  }
+  if (dirname(path) !== existing) await makeBelow(existing, dirname(path));
+  await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error; // another process may have made it
+  });
 }
 
 function nearestExisting(path: string): string {

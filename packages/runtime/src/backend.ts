@@ -22,7 +22,12 @@ export type BackendOptions = {
 };
 
 /** The tfjs engine name, and a function that loads it and says in one line what it is. */
-type Engine = { engineName: string; load(options: BackendOptions): Promise<string> };
+type Engine = {
+  engineName: string;
+  /** The only device it runs on, where it has no choice. */
+  device?: 'cpu' | 'gpu';
+  load(options: BackendOptions): Promise<string>;
+};
 
 /** What @tb/xla exports for this package. */
 type XlaModule = { registerXla(options: BackendOptions): Promise<string> };
@@ -45,6 +50,7 @@ const engines: Record<BackendName, Engine> = {
   },
   wasm: {
     engineName: 'wasm',
+    device: 'cpu',
     load: async () => {
       await import('@tensorflow/tfjs-backend-wasm');
       registerTrainingKernels();
@@ -53,6 +59,7 @@ const engines: Record<BackendName, Engine> = {
   },
   cpu: {
     engineName: 'cpu',
+    device: 'cpu',
     load: async () => {
       await import('@tensorflow/tfjs-backend-cpu');
       silenceGreeting();
@@ -61,6 +68,7 @@ const engines: Record<BackendName, Engine> = {
   },
   webgpu: {
     engineName: 'webgpu',
+    device: 'gpu',
     load: async () => {
       if (!tf.findBackendFactory('webgpu')) {
         const { importOptional } = await import('./import-optional.js');
@@ -100,7 +108,9 @@ export async function useBackend(choice: BackendChoice, options: BackendOptions 
   );
 }
 
-async function activate({ engineName, load }: Engine, options: BackendOptions): Promise<string> {
+async function activate({ engineName, device, load }: Engine, options: BackendOptions): Promise<string> {
+  if (device && options.device && device !== options.device)
+    throw new Error(`it runs on the ${device.toUpperCase()}, and the ${options.device.toUpperCase()} was asked for`);
   const reason = await load(options);
   if (!(await tf.setBackend(engineName))) throw new Error(`tfjs could not initialise its ${engineName} backend`);
   await tf.ready();

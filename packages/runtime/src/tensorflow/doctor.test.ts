@@ -123,6 +123,9 @@ describe.skipIf(!realPython)('the doctor names what was taken away', () => {
     const { code, remedy } = await firstProblem({ python: join(bin, 'python9') });
     expect(code).toBe('no-python');
     expect(remedy).toContain('--python');
+    const mute = join(bin, 'mute');
+    writeFileSync(mute, '#!/bin/sh\n', { mode: 0o755 });
+    expect((await firstProblem({ python: mute })).message).toContain(`${mute} does not answer as a Python does`);
   });
 
   test('no TensorFlow', async () => {

@@ -53,15 +53,8 @@ print(json.dumps({'python': sys.executable, 'folder': folder, 'version': version
  */
 export async function locateWheel(python: string, environment: NodeJS.ProcessEnv = process.env): Promise<Wheel> {
   const { code, stdout, stderr } = await runProgram(python, ['-c', locateScript], { env: environment });
-  if (code !== 0) {
-    const reason = stderr.trim().split('\n').at(-1);
-    throw new TensorflowProblem(
-      'no-python',
-      `${python} does not run: ${reason}`,
-      'install Python 3 from https://www.python.org, or name one with --python',
-    );
-  }
-  const { python: path, folder, version, build, nvidia } = JSON.parse(stdout);
+  if (code !== 0) throw noPython(`${python} does not run: ${stderr.trim().split('\n').at(-1)}`);
+  const { python: path, folder, version, build, nvidia } = parseAnswer(python, stdout);
   if (!folder || !version) {
     throw new TensorflowProblem(
       'no-tensorflow',
@@ -74,6 +67,22 @@ export async function locateWheel(python: string, environment: NodeJS.ProcessEnv
     wheel.cuda = { version: build.cuda_version ?? '', cudnn: build.cudnn_version ?? '' };
   assertLinkable(wheel);
   return wheel;
+}
+
+function noPython(message: string): TensorflowProblem {
+  return new TensorflowProblem(
+    'no-python',
+    message,
+    'install Python 3 from https://www.python.org, or name one with --python',
+  );
+}
+
+function parseAnswer(python: string, answer: string) {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    throw noPython(`${python} does not answer as a Python does`);
+  }
 }
 
 function assertLinkable({ python, version, folder }: Wheel): void {
