@@ -104,6 +104,9 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     await writeFile(other, bytes);
     const model = ['--model', weights.model];
     const cases: [string[], RegExp][] = [
+      [[...model, '--class-names', root], /--class-names .* cannot be read: a folder has that name/],
+      [['--model', root, '--model-config', other], /--model-config does nothing for a run of tb-train such as /],
+      [[...model, '--count', '100000000000'], /--count must be an integer from 1 to 1000000, got/],
       [['--model', join(root, 'nowhere')], /--model .*nowhere does not exist/],
       [
         ['--model', damaged],
@@ -114,7 +117,7 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
       [[...model, '--classes', 'tabby cta'], /no class is named "tabby cta"; did you mean "tabby cat"\?/],
       [[...model, '--classes', '1,3'], /the model has the classes 0 to 2, got "3"/],
       [[...model, '--order', 'spiral'], /--order must be one of random, raster, confidence, got "spiral"/],
-      [[...model, '--count', '0'], /--count must be an integer of at least 1, got "0"/],
+      [[...model, '--count', '0'], /--count must be an integer from 1 to 1000000, got "0"/],
       [[...model, '--npz', 'a.npz'], /--npz needs --out/],
       [[...model, '--grid', 'a.jpg'], /--grid must name a file that ends with \.png, got "a\.jpg"/],
       [

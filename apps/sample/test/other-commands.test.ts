@@ -118,6 +118,8 @@ describe('tb-sample', () => {
     });
     await rm(join(theirs, 'other.png'));
     expect((await runCommand('evaluate', ours, theirs, '--pairs')).stderr).toMatch(/same names; only one has other/);
+    const beside = await runCommand('evaluate', ours, theirs, '--pairs', '--resume', join(root, 'none'));
+    expect(beside).toMatchObject({ code: 1, stderr: 'tb-sample: --resume does nothing beside --pairs\n' });
     const taken = join(root, 'taken');
     await writeFile(taken, '');
     const refused = await runCommand('evaluate', ours, theirs, '--resume', taken);

@@ -149,6 +149,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
   mkdirSync(join(hollow, 'cats'), { recursive: true });
   writeFileSync(join(hollow, 'cats', 'broken.jpg'), 'no image');
   writeFileSync(join(folder, 'config.json'), '{"stepz": 3}');
+  writeFileSync(join(folder, 'list.json'), '[1]');
   writeFileSync(join(folder, 'unfinished.ts'), 'export default {');
   it.each([
     ['an unknown flag', ['model', '--stpes', '3'], /unknown option '--stpes'\s+\(Did you mean --steps\?\)/],
@@ -169,7 +170,21 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       ['vae', '--config', join(folder, 'unfinished.ts')],
       /^tb-train: config .*unfinished\.ts cannot be read: .+\n$/, // one line
     ],
-    ['a value of the wrong kind', ['model', '--batch', 'many'], /--batch must be an integer of at least 1, got "many"/],
+    [
+      'a list as a configuration',
+      ['vae', '--config', join(folder, 'list.json')],
+      /list\.json must export an object of options/,
+    ],
+    [
+      'a device that the backend has not',
+      ['vae', '--data', images, '--backend', 'wasm', '--device', 'gpu', '--out', join(folder, 'x9')],
+      /wasm does not load: it runs on the CPU, and the GPU was asked for/,
+    ],
+    [
+      'a value of the wrong kind',
+      ['model', '--batch', 'many'],
+      /--batch must be an integer from 1 to 65536, got "many"/,
+    ],
     ['no data', ['vae', '--out', join(folder, 'x1')], /--data must name a folder/],
     [
       'a missing folder',

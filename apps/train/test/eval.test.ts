@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -27,7 +28,7 @@ it('measures a model on features of its own data, and judges classes', { timeout
   const models = ['--vae', file('vae', 'vae'), '--model', file('model', 'model')];
   const features = ['--features', file('features', 'features')];
   const json = join(folder, 'report.json');
-  const sizes = ['--image-size', '16', '--samples', '6', '--num-iter', '2'];
+  const sizes = ['--samples', '6', '--num-iter', '2']; // of the model's pictures
   const output = await tbTrain('eval', ...models, ...features, ...sizes, '--json', json);
   expect(output).toMatch(/Fréchet distance of small features +\d/);
   expect(output).toMatch(/class as asked +generated/);
@@ -40,6 +41,14 @@ it('measures a model on features of its own data, and judges classes', { timeout
     settings: { numIter: 2, cfg: 1, seed: 0 },
   });
   expect(Number.isFinite(report.frechetDistance)).toBe(true);
+  const beside = await runCommand(['eval', ...common, ...models, ...features, '--weights', 'inception.pth']);
+  expect(beside.stderr).toMatch(/--weights does nothing beside --features/);
+  const others = join(folder, 'others');
+  await makeImages(others, 1);
+  await rename(join(others, 'discs'), join(others, 'dots'));
+  const held = ['--data', others, '--validation', others];
+  const otherClasses = await runCommand(['eval', ...common, ...models, ...features, ...held]);
+  expect(otherClasses.stderr).toMatch(/held-out pictures of --data must have the classes of the model/);
   const missing = await runCommand(['eval', ...common, ...models, '--features', join(folder, 'none.safetensors')]);
   expect(missing.stderr).toMatch(/--features .*none\.safetensors does not exist/);
 });

@@ -1,11 +1,13 @@
 import {
   choice,
   engineOptions,
+  flagName,
   integer,
   type Resolved,
   tableCommand,
   text,
   toggle,
+  UsageError,
   type ValuesOf,
   withDefaults,
 } from '@tb/command-line';
@@ -45,6 +47,9 @@ export const evaluateCommand = tableCommand(
   evaluateOptions,
   evaluateDefaults,
   async (flags, [samples, reference]) => {
+    const { pairs, json: _json, backend: _backend, device: _device, ...ofSets } = flags;
+    const [unused] = Object.keys(ofSets);
+    if (pairs && unused !== undefined) throw new UsageError(`--${flagName(unused)} does nothing beside --pairs`);
     const { evaluate } = await import('../runs/evaluate.js');
     await evaluate(samples, reference, withDefaults(evaluateDefaults, flags));
   },

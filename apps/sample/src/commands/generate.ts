@@ -28,7 +28,7 @@ const generateOptions = {
   raw: toggle('weights as training left them, of a checkpoint or .pth'),
   classes: list('all, or names, numbers from 0 and ranges such as 0-9', 'all|a,b,…'),
   classNames: text('file with the name of each class on a line, for weights that bring none', 'file'),
-  count: integer('pictures of each class', { min: 1 }),
+  count: integer('pictures of each class', { min: 1, max: 1_000_000 }),
   cfg: number('guidance scale, 1 for none (default: 3.1 for large, 3.45 for huge, 3 for tiny)'),
   cfgSchedule: choice('how guidance grows while a picture fills', ['linear', 'constant']),
   temperature: number('of the tokens, 0 for the likeliest (default: 0.97 for large, 0.91 for huge, 1 for tiny)', {

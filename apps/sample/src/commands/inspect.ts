@@ -2,7 +2,7 @@ import { integer, number, type Resolved, tableCommand, toggle, type ValuesOf, wi
 
 const inspectOptions = {
   levels: integer('quantization levels B of the report on a latent cache', { min: 2, max: 65536 }),
-  range: number('quantization range of that report: 5 stands for [-5, 5]', { min: 0.01 }),
+  range: number('quantization range of that report: 5 stands for [-5, 5]', { min: 0.01, max: 1e6 }),
   samples: integer('pictures of a latent cache to measure', { min: 1 }),
   tensors: toggle('list every tensor'),
   json: toggle('print JSON'),

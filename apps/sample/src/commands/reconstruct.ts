@@ -16,7 +16,7 @@ const reconstructOptions = {
   device: engineOptions.device,
   vae: vaeOption,
   levels: numbers('quantization levels B to compare', { min: 2, max: 65536, whole: true }),
-  ranges: numbers('quantization ranges to compare: 5 stands for [-5, 5]', { min: 0.01 }),
+  ranges: numbers('quantization ranges to compare: 5 stands for [-5, 5]', { min: 0.01, max: 1e6 }),
   imageSize: integer(
     'side in pixels of the square that is reconstructed (default: what the autoencoder was trained on)',
     {

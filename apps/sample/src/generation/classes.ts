@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { suggestion, UsageError } from '@tb/command-line';
+import { fileSystemReason } from '@tb/io';
 
 export type NamedClass = { label: number; name: string };
 
@@ -40,9 +41,7 @@ function unknownClass(text: string, count: number, names: readonly string[]): st
 /** Names of classes, one per line. */
 export async function readClassNames(path: string, count: number): Promise<string[]> {
   const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `--class-names ${path} cannot be read: ${error.code === 'ENOENT' ? 'it does not exist' : error.message}`,
-    );
+    throw new UsageError(`--class-names ${path} cannot be read: ${fileSystemReason(error)}`);
   });
   const names = content
     .split('\n')

@@ -52,6 +52,10 @@ export async function loadModel(
     throw new UsageError('--model must name weights: a run of tb-train, a .safetensors file or an official .pth');
   assertExists('--model', path);
   if (!statSync(path).isDirectory()) return loadFile(path, set, configPath);
+  if (configPath !== undefined)
+    throw new UsageError(
+      `--model-config does nothing for a run of tb-train such as ${path}, which brings its configuration`,
+    );
   const finished = finishedWeights(path);
   if (set !== 'raw' && !isCheckpoint(path) && existsSync(finished)) return loadFile(finished, undefined);
   return loadCheckpoint(path, set ?? 'ema');

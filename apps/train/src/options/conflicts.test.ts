@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { assertPicturesFit, assertSettledByCache } from './conflicts.js';
+import { assertOneStart, assertPicturesFit, assertSettledByCache } from './conflicts.js';
 import type { DataValues, ModelValues } from './tables.js';
 
 describe('assertPicturesFit', () => {
@@ -20,6 +20,11 @@ describe('assertPicturesFit', () => {
       { crops: false, validation: 'b' },
     ]);
   });
+});
+
+it('takes one start of a run', () => {
+  expect(() => assertOneStart([{}, { resume: true, initial: 'a' }])).toThrow(/^--initial does nothing beside --resume/);
+  assertOneStart([{ initial: 'a' }, { resume: true }]);
 });
 
 describe('assertSettledByCache', () => {

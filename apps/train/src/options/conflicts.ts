@@ -53,6 +53,14 @@ export function assertSettledByCache(imageSize: number, given: readonly ModelVal
   }
 }
 
+/** @throws UsageError when the same source says --resume and --initial: a run that goes on has its weights */
+export function assertOneStart(given: readonly { resume?: boolean; initial?: string }[]): void {
+  if (given.some(({ resume, initial }) => resume && initial !== undefined))
+    throw new UsageError(
+      '--initial does nothing beside --resume: a run that goes on has its weights. Leave one of them out',
+    );
+}
+
 /** What the sources say that are at least as strong as the one that gives an option. */
 function besideOption<Table extends Options>(given: readonly ValuesOf<Table>[], name: keyof Table): ValuesOf<Table> {
   const source = given.findLastIndex((each) => each[name] !== undefined);

@@ -67,6 +67,7 @@ export const vaeDefaults = {
 } as const satisfies VaeValues;
 
 const { flip: _flip, ...picturesAsTheyAre } = data;
+const { imageSize: _imageSize, ...picturesOfAnySize } = picturesAsTheyAre;
 
 export const cacheDefaults = {
   backend: engine.backend,
@@ -80,8 +81,7 @@ export const cacheDefaults = {
 
 export const evalDefaults = {
   backend: engine.backend,
-  ...picturesAsTheyAre,
-  imageSize: 64,
+  ...picturesOfAnySize,
   samples: 500,
   batch: 20,
   seed: 0,

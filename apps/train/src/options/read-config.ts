@@ -26,7 +26,7 @@ export async function readConfig<Table extends Options>(
     // Of a syntax error the parser says the place on a line of its own.
     throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
-  if (typeof content !== 'object' || content === null) {
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new UsageError(`config ${path} must export an object of options as its default`);
   }
   const { command: meantFor = command, ...values } = content as Record<string, unknown>;

@@ -11,7 +11,7 @@ export const dataOptions = grouped('Pictures', {
   validation: text('folder of validation images, in the form of --data', 'folder'),
   imageSize: integer('side of the training pictures in pixels', { min: 8, max: 4096 }),
   flip: toggle('mirror half of the pictures'),
-  badLimit: number('share of unreadable images that stops the run', { min: 0, max: 1 }),
+  badLimit: number('share of unreadable images that stops the run, which three of them never do', { min: 0, max: 1 }),
   threads: integer('threads that decode images', { min: 1, max: 256 }),
 });
 
@@ -25,7 +25,7 @@ export const runOptions = grouped('Training', {
   seed: integer('seed of everything random'),
   steps: integer('updates to make', { min: 1 }),
   epochs: number('length of the run where --steps is not given', { min: 0 }),
-  batch: integer('pictures per update', { min: 1 }),
+  batch: integer('pictures per update', { min: 1, max: 65536 }),
   microBatch: integer(
     'most pictures that a device works on at once; gradients add up to those of the batch (default: all on xla, else 8)',
     {
@@ -102,7 +102,7 @@ const { flip: _flip, ...picturesAsTheyAre } = dataOptions;
 export const cacheOptions = {
   out: text('folder of the cache', 'folder'),
   vae: modelOptions.vae,
-  batch: integer('pictures encoded at a time; their mirror images come on top', { min: 1 }),
+  batch: integer('pictures encoded at a time; their mirror images come on top', { min: 1, max: 4096 }),
   seed: integer('of the crops'),
   validationImages: integer('held-out pictures to store', { min: 1 }),
   samplesPerShard: integer('pictures in one file of the cache', { min: 1 }),
@@ -114,14 +114,17 @@ export const cacheOptions = {
 export const evalOptions = {
   ...picturesAsTheyAre,
   ...engineOfInference,
-  imageSize: { ...dataOptions.imageSize, description: 'side in pixels of the pictures of --data to compare with' },
+  imageSize: {
+    ...dataOptions.imageSize,
+    description: 'side in pixels of the pictures of --data to compare with (default: that of the generated ones)',
+  },
   model: text('run of tb-train model, or its weights', 'path'),
   vae: modelOptions.vae,
   features: text('feature network made by tb-train features; without it Inception-v3', 'file'),
   weights: text('of Inception-v3 (.pth, .safetensors); default: the caches of @tb/metrics and PyTorch', 'file'),
   samples: integer('pictures to generate, and pictures of --data to compare them with', { min: 2 }),
-  batch: integer('pictures generated together', { min: 1 }),
-  seed: integer('of the generated pictures, the crops and the bootstrap'),
+  batch: integer('pictures generated together', { min: 1, max: 4096 }),
+  seed: integer('of the generated pictures, the crops and the bootstrap', { max: 2 ** 32 - 1 }),
   numIter: integer('steps in which a picture is generated', { min: 1 }),
   cfg: number('guidance scale', { min: 1 }),
   json: text('where the report is saved', 'file'),
@@ -132,7 +135,7 @@ export const demoOptions = {
   weights: text('folder with vae.safetensors, model.safetensors and features.safetensors', 'folder'),
   out: text('folder for the pictures and the report', 'folder'),
   steps: integer('training steps to show', { min: 1 }),
-  seed: integer('seed of the generated pictures'),
+  seed: integer('seed of the generated pictures', { max: 2 ** 32 - 1 }),
   numIter: integer('steps in which a picture is generated', { min: 1 }),
   cfg: number('guidance scale', { min: 1 }),
   judged: integer('generated pictures to judge, those that are shown among them; 0 for none'),

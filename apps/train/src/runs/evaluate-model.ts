@@ -1,4 +1,4 @@
-import { assertExists, prepareFile, withDefaults } from '@tb/command-line';
+import { assertExists, prepareFile, UsageError, withDefaults } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
 import { printable, writeFileAtomic } from '@tb/io';
 import {
@@ -10,6 +10,7 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
+import { downsamplingFactor } from '@tb/vae';
 import { loadModelFile } from '../data/load-model.js';
 import { openData } from '../data/open-data.js';
 import { generateImages } from '../evaluation/generated-images.js';
@@ -28,14 +29,10 @@ export async function evaluateModel(flags: EvalValues): Promise<void> {
   const values = withDefaults(evalDefaults, flags);
   const { samples: count, seed, numIter, cfg, batch, json } = values;
   assertPicturesFit(values, [flags]);
+  if (values.features !== undefined && values.weights !== undefined)
+    throw new UsageError('--weights does nothing beside --features, which takes the place of Inception-v3');
   await prepareFile('--json', json);
-  const data = await openData({ ...values, flip: false });
-  if (values.features !== undefined) assertExists('--features', values.features);
-  await startEngine(values);
-  const vae = await loadVaeFile(values.vae);
-  const model = await loadModelFile(values.model);
-  const judge = values.features && (await loadJudge(values.features, model.classNames, '--features'));
-  const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
+  const { vae, model, judge, extractor, data } = await openInputs(values);
   const real = await readImages(data.training, count, values);
   const held = data.validation && (await readImages(data.validation, count, values));
   const line = createProgressLine(process.stderr);
@@ -57,6 +54,23 @@ export async function evaluateModel(flags: EvalValues): Promise<void> {
   if (agreement) console.log(agreementText(model.classNames, agreement.generated, agreement.heldOut));
   await writeFileAtomic(json, `${JSON.stringify({ ...report, agreement }, null, 2)}\n`);
   console.log(`report: ${json}`);
+}
+
+/** The networks, and the pictures in the size of those that the model makes unless another is asked for. */
+async function openInputs(values: EvalValues) {
+  if (values.features !== undefined) assertExists('--features', values.features);
+  await startEngine(values);
+  const vae = await loadVaeFile(values.vae);
+  const model = await loadModelFile(values.model);
+  const judge = values.features ? await loadJudge(values.features, model.classNames, '--features') : undefined;
+  const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
+  const { imageSize = model.config.latent.height * downsamplingFactor(vae.config) } = values;
+  const data = await openData({ ...values, imageSize, flip: false });
+  if (judge && data.validation && data.validation.classNames.join() !== judge.classNames.join())
+    throw new UsageError(
+      'the held-out pictures of --data must have the classes of the model: --features is to judge them',
+    );
+  return { vae, model, judge, extractor, data };
 }
 
 async function loadInception(path: string | undefined): Promise<FeatureExtractor> {

@@ -29,7 +29,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome, validationBatch } from '../data/open-data.js';
-import { assertPicturesFit, assertSettledByCache } from '../options/conflicts.js';
+import { assertOneStart, assertPicturesFit, assertSettledByCache } from '../options/conflicts.js';
 import { modelPresets } from '../options/defaults.js';
 import { type ModelValues, modelOptions } from '../options/tables.js';
 import { prepareRunFolder, type ResolvedRun, resolveRun, storedConfig } from './run-folder.js';
@@ -51,6 +51,7 @@ type Run = ResolvedRun<ModelValues, (typeof modelPresets)[keyof typeof modelPres
 export async function trainModel(flags: ModelValues): Promise<void> {
   const defaults = (preset = 'tiny') => modelPresets[preset as keyof typeof modelPresets] ?? modelPresets.tiny;
   const { values, given } = await resolveRun('model', modelOptions, flags, defaults);
+  assertOneStart(given);
   const { out } = values;
   await prepareRunFolder(out, values.resume);
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'model');

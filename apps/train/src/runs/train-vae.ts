@@ -16,7 +16,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
-import { assertPicturesFit } from '../options/conflicts.js';
+import { assertOneStart, assertPicturesFit } from '../options/conflicts.js';
 import { vaeDefaults } from '../options/defaults.js';
 import { type VaeValues, vaeOptions } from '../options/tables.js';
 import { prepareRunFolder, resolveRun, storedConfig } from './run-folder.js';
@@ -33,6 +33,7 @@ const shownImages = 8;
 export async function trainVae(flags: VaeValues): Promise<void> {
   const { values, given } = await resolveRun('vae', vaeOptions, flags, () => vaeDefaults);
   assertPicturesFit(values, given);
+  assertOneStart(given);
   const { out, threads } = values;
   await prepareRunFolder(out, values.resume);
   const initial = values.resume ? undefined : await findInitialWeights(values.initial, 'vae');

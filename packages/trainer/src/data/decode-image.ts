@@ -12,7 +12,7 @@ export const imageExtension = /\.(jpe?g|png|webp)$/i;
  */
 export async function decodeImage(source: string | Uint8Array): Promise<Pixels> {
   const { data, info } = await decodeToRaw(source).catch((error: Error) => {
-    throw new Error(error.message.split('\n')[0]); // the decoder's warnings follow
+    throw new Error(error.message.split('\n')[0].replace(/:\s*$/, '')); // the decoder's warnings follow
   });
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (info.channels === 3) return { width: info.width, height: info.height, data: bytes };
