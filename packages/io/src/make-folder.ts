@@ -27,7 +27,9 @@ export async function makeFolder(folder: string, named = folder): Promise<() => 
     return removeEmpty;
   } catch (error) {
     await removeEmpty();
-    throw new Error(`${named} cannot be written: ${fileSystemReason(error)}`, { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'the system makes no folders there' : fileSystemReason(error);
+    throw new Error(`${named} cannot be written: ${reason}`, { cause: error });
   }
 }
 
