@@ -30,5 +30,7 @@ it('says why a folder cannot be written, and leaves nothing behind', () =>
   }));
 
 it.runIf(process.platform === 'linux')('does not wait for ever where the system makes no folders', async () => {
-  await expect(makeFolder('/proc/a/b')).rejects.toThrow(/^\/proc\/a\/b cannot be written: the system makes no folders there/);
+  await expect(makeFolder('/proc/a/b')).rejects.toThrow(
+    /^\/proc\/a\/b cannot be written: the system makes no folders there/,
+  );
 });
