@@ -43,13 +43,17 @@ describe.each(['cpu', 'wasm'])('on %s', (backend) => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('keeps rank 0 and 4, and rejects a wrong last axis', () => {
+  it('keeps rank 0 and 4, and rejects a wrong last axis and arrays', () => {
     tf.tidy(() => {
       expect(quantize(createQuantizer(), tf.scalar(0)).shape).toEqual([]);
       expect(quantize(createQuantizer(), tf.zeros([2, 3, 4, 5])).shape).toEqual([2, 3, 4, 5]);
       const quantizer = createQuantizer({ min: [-5, -4], max: 5 });
       expect(() => quantize(quantizer, tf.zeros([2, 3]))).toThrow("quantizer's 2 channels, got shape [2,3]");
       expect(() => dequantize(quantizer, tf.zeros([3], 'int32'))).toThrow('got shape [3]');
+      const values = new Float32Array(4) as unknown as tf.Tensor;
+      expect(() => quantize(quantizer, values)).toThrow(
+        "got a Float32Array; the quantizer's own quantize takes arrays",
+      );
     });
   });
 });

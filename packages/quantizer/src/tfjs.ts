@@ -3,6 +3,7 @@
 // C = channels of the quantizer, L = levels
 
 import * as tf from '@tensorflow/tfjs-core';
+import { kindOf } from './array-argument.js';
 import type { Quantizer } from './quantizer.js';
 
 /**
@@ -12,10 +13,10 @@ import type { Quantizer } from './quantizer.js';
  * @param x - latents, float32, any shape whose last axis is the channels if the quantizer has several; NaN cannot be
  *   reported from here and gets index 0
  * @returns indices, int32, of the shape of x
- * @throws RangeError if the last axis does not fit
+ * @throws RangeError if the last axis does not fit; TypeError if there is no tensor
  */
 export function quantize<T extends tf.Tensor>(quantizer: Quantizer, x: T): T {
-  checkLastAxis('quantize', quantizer, x);
+  checkTensor('quantize', quantizer, x);
   return tf.tidy(() => {
     const { levels, channels } = quantizer;
     const searchSize = 2 ** Math.ceil(Math.log2(levels)); // of a binary search without branches
@@ -37,10 +38,10 @@ export function quantize<T extends tf.Tensor>(quantizer: Quantizer, x: T): T {
  * @param indices - int32 in [0, levels), any shape whose last axis is the channels if the quantizer has several;
  *   indices outside cannot be reported from here
  * @returns latents, float32, of the shape of indices
- * @throws RangeError if the last axis does not fit
+ * @throws RangeError if the last axis does not fit; TypeError if there is no tensor
  */
 export function dequantize<T extends tf.Tensor>(quantizer: Quantizer, indices: T): T {
-  checkLastAxis('dequantize', quantizer, indices);
+  checkTensor('dequantize', quantizer, indices);
   return tf.tidy(() => {
     const table = tf.tensor1d(quantizer.float32Values, 'float32');
     return tf.gather(table, tf.add(indices, channelStart(quantizer.channels, quantizer.levels))) as T;
@@ -65,7 +66,9 @@ function channelStart(channels: number, size: number): tf.Tensor {
   return tf.tensor1d(starts, 'int32');
 }
 
-function checkLastAxis(name: string, { channels }: Quantizer, { shape }: tf.Tensor): void {
-  if (channels > 1 && shape.at(-1) !== channels)
-    throw new RangeError(`${name}: last axis must be the quantizer's ${channels} channels, got shape [${shape}]`);
+function checkTensor(name: string, { channels }: Quantizer, given: tf.Tensor): void {
+  if (!(given instanceof tf.Tensor))
+    throw new TypeError(`${name}: a tensor is needed, got ${kindOf(given)}; the quantizer's own ${name} takes arrays`);
+  if (channels > 1 && given.shape.at(-1) !== channels)
+    throw new RangeError(`${name}: last axis must be the quantizer's ${channels} channels, got shape [${given.shape}]`);
 }
