@@ -13,7 +13,7 @@ import type { Tree } from '@tb/runtime';
 import type * as tf from '@tensorflow/tfjs-core';
 import { buffersOf, configWithBuffers, separateBuffers } from './buffers.js';
 import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
-import { configOfShapes } from './config-of-shapes.js';
+import { ConfigNeededError, configOfShapes } from './config-of-shapes.js';
 import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
 
 /** Where a safetensors file of ours keeps its configuration. */
@@ -40,7 +40,7 @@ export async function loadTokenBridge(
 ): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
   const file = isSafetensors(input) ? await readWeights(input, ema) : await readOfficial(input, ema);
   const { parameters, buffers } = separateBuffers(file.tensors);
-  const given = config ?? file.config ?? configOfShapes(shapesOf(parameters));
+  const given = config ?? file.config ?? configOfWeights(input, parameters);
   assertTokenBridgeConfig(given);
   const complete = configWithBuffers(given, buffers);
   const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
@@ -89,6 +89,15 @@ async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile>
     return { tensors };
   } finally {
     await checkpoint.close();
+  }
+}
+
+function configOfWeights(input: ByteInput, tensors: Record<string, HostTensor>): TokenBridgeConfig {
+  try {
+    return configOfShapes(shapesOf(tensors));
+  } catch (error) {
+    if (error instanceof ConfigNeededError) throw error;
+    throw new Error(`${nameOf(input)}: ${(error as Error).message}`, { cause: error });
   }
 }
 

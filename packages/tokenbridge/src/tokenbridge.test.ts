@@ -229,6 +229,9 @@ describe('files', () => {
       /2 weights.*missing z_proj.bias.*surplus z_proj.offset/s,
     );
 
+    await writeSafetensors(path, { ...others, 'diffloss.net.cond_embed.weight': bias });
+    await expect(loadTokenBridge(path)).rejects.toThrow(/wrong.safetensors: .* no weights of TokenBridge but MAR's/);
+
     const boundaries = { dtype: 'F32' as const, shape: [17], data: new Float32Array(17).fill(-4) };
     await writeSafetensors(path, { ...tensors, boundaries });
     await expect(loadTokenBridge(path, { config })).rejects.toThrow('quantizer.range must be 4');
