@@ -122,34 +122,39 @@ type Run = Settings & {
   stepOfPosition: Int32Array;
 };
 
-/** Everything is known beforehand, so the device gets it once and the host only starts the steps. */
+/** Everything is known beforehand, so the device gets it once and the host only starts the steps, some of them ahead. */
 async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Promise<void> {
   const steps = planOfOrders(orders, stepCounts(run.numIter, run.positions));
   const longest = Math.max(...steps.map(({ before, after }) => before - after));
   const plan = planTensors(steps, run.positions, capacityFor(longest, run), run);
   const inputs = { plan, ...run.inputs };
-  const stepsAhead = run.onProgress || run.signal ? 1 : STEPS_AHEAD;
-  let unread: tf.Scalar | undefined;
+  const started: { planned: PlannedStep; done: Promise<void> }[] = [];
+  const finishOldest = async () => {
+    const { planned, done } = started.shift()!;
+    await done;
+    await tellProgress(run, planned);
+  };
   try {
-    for (const [index, planned] of steps.entries()) {
+    for (const planned of steps) {
       run.signal?.throwIfAborted();
       recordStep(run, planned);
       run.state = runFeatures(run, inputs, planned);
       const options = { ...tokenOptions(run), predictedCapacity: capacityFor(planned.before - planned.after, run) };
-      const filled = samplingPrograms[run.precision].fillPositions(run.state, run.params, options, inputs);
-      run.state = filled.state;
-      if (index % stepsAhead > 0) filled.done.dispose();
-      else {
-        // The step that was marked before this one, so that the device has work while the host waits.
-        const earlier = unread;
-        unread = filled.done;
-        await earlier?.data().finally(() => earlier.dispose());
-      }
-      await tellProgress(run, planned);
+      run.state = samplingPrograms[run.precision].fillPositions(run.state, run.params, options, inputs);
+      started.push({ planned, done: untilDone(run.state) });
+      if (started.length > STEPS_AHEAD) await finishOldest();
     }
+    while (started.length > 0) await finishOldest();
   } finally {
-    tf.dispose([plan, unread] as tf.TensorContainer);
+    await Promise.allSettled(started.map(({ done }) => done));
+    tf.dispose(plan as unknown as tf.TensorContainer);
   }
+}
+
+/** Waits until the device has this state. It reads a copy of the row, whose own memory the next step takes. */
+async function untilDone({ row }: SamplingState): Promise<void> {
+  const copy = tf.tidy(() => tf.add(row, tf.scalar(0, 'int32')));
+  await copy.data().finally(() => copy.dispose());
 }
 
 /** Predicts all that is masked, and keeps the most confident (Fig. 8): the host chooses after every step. */
@@ -210,8 +215,8 @@ function capacityFor(count: number, { staticShapes }: Settings): number {
 /** A few positions more cost nothing, another program would take half a minute to compile. */
 const FEWEST_PREDICTED = 8;
 
-/** Steps that the host starts before it waits for one, while nobody asks how far they are or may stop them. */
-const STEPS_AHEAD = 16;
+/** Steps that a device has before it while the host waits for one, so that it is never idle. */
+const STEPS_AHEAD = 2;
 
 function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: PlannedStep): void {
   predicted.forEach((list, image) => {

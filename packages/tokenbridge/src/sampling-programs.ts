@@ -12,6 +12,7 @@ import type { Plan } from './sampling-plan.js';
 // One step of sampling as two compiled functions. Their shapes vary independently (V of the first, P of the second), so
 // there are as many programs as capacities, not as pairs of them. What changes from step to step stays on the device, in
 // memory that each step hands on to the next: GPUs replay a recorded program at once only if its addresses are the same.
+// So no step has a result of its own, however small, whose address the allocator would choose anew.
 
 /** Where sampling stands. */
 export type SamplingState = {
@@ -124,20 +125,15 @@ function commit(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D
   };
 }
 
-/**
- * `predictTokens`, and `commit` of all that it predicts. Consumes the state.
- *
- * @returns the next state, and the number of rows done in a tensor of its own, which may be read while the state goes on
- */
+/** `predictTokens`, and `commit` of all that it predicts. Consumes the state. */
 function fillPositions(
   state: SamplingState,
   params: TokenBridge,
   options: TokenOptions,
   inputs: SamplingInputs,
-): { state: SamplingState; done: tf.Scalar } {
+): SamplingState {
   const predicted = predictTokens(state, params, options, inputs);
-  const next = commit(state, predicted, listsOf(inputs.plan.sources, state.row));
-  return { state: next, done: tf.clone(next.row) };
+  return commit(state, predicted, listsOf(inputs.plan.sources, state.row));
 }
 
 /** All programs of one precision; where the engine has no choice of it the same for either. */

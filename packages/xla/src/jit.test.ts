@@ -120,6 +120,16 @@ describe('donation', () => {
     expect(executor.modules).toHaveLength(1);
   });
 
+  it('gives a result the memory of its namesake also where nothing reads that', () => {
+    const program = jit((state: { old: tf.Tensor }, x: tf.Tensor) => ({ ...state, old: tf.neg(x) }), { donate: [0] });
+    const state = { old: tf.tensor1d([1, 2]) };
+    program(state, tf.tensor1d([5, 6]));
+    expect(state.old.isDisposed).toBe(true);
+    expect(executor.modules[0]).toMatch(
+      /@main\(%arg0: tensor<2xf32> {tf.aliasing_output = 0[^}]*}, %arg1: tensor<2xf32>\)/,
+    );
+  });
+
   it('copies memory that another tensor shares', () => {
     const program = jit(double, { donate: [0] });
     const x = tf.neg(tf.zeros([2]));

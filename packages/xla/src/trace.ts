@@ -20,7 +20,7 @@ export class Output {
 
 export type CompiledProgram = {
   executable: Executable;
-  /** Argument numbers that the program reads, in the order of its parameters. */
+  /** Argument numbers that the program reads or whose memory it takes, in the order of its parameters. */
   used: number[];
   /** Values from outside that it reads, after those. */
   captures: Node[];
@@ -52,12 +52,14 @@ export function compileFunction(
       () => false,
     ),
   );
-  const used = tensors.flatMap((_, index) => (reachable.has(parameters[index]) ? [index] : []));
-  const captured = [...trace.captures].filter(([, parameter]) => reachable.has(parameter));
-  const aliases = matchDonations(
-    used.flatMap((index, place) => (tensors[index].isDonated ? [{ ...tensors[index], index: place }] : [])),
+  const donated = matchDonations(
+    tensors.flatMap((tensor, index) => (tensor.isDonated ? [{ ...tensor, index }] : [])),
     results.map(({ node, path }, index): Place => ({ index, path, spec: node.type })),
   );
+  // Also what nothing reads lends its memory, if it is donated: its result stays at one address from call to call.
+  const used = tensors.flatMap((_, index) => (reachable.has(parameters[index]) || donated.has(index) ? [index] : []));
+  const captured = [...trace.captures].filter(([, parameter]) => reachable.has(parameter));
+  const aliases = new Map(Array.from(donated, ([argument, result]) => [used.indexOf(argument), result]));
   const program = printProgram(
     [...used.map((index) => parameters[index]), ...captured.map(([, parameter]) => parameter)],
     results.map(({ node }) => node),
