@@ -5,6 +5,7 @@
  *   node --import tsx --conditions=@tb/source bench/backends.ts [--rounds 3] [--out bench/results/backends.json] [wasm …]
  */
 import { execFileSync } from 'node:child_process';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Figures, fastest, markdownTable } from './fastest.js';
@@ -17,11 +18,13 @@ const { values, positionals } = parseArgs({
   options: { rounds: { type: 'string', default: '3' }, out: { type: 'string' } },
 });
 const names = positionals.length > 0 ? positionals : ['wasm', 'tensorflow', 'cpu'];
-const program = fileURLToPath(new URL('./backend-figures.ts', import.meta.url));
+const program = fileURLToPath(new URL(`./backend-figures${extname(import.meta.url)}`, import.meta.url));
 
 function measure(name: string): Measured {
-  const args = ['--import', 'tsx', '--conditions=@tb/source', program, name];
-  const output = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const output = execFileSync(process.execPath, [...process.execArgv, program, name], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   return JSON.parse(output.trim().split('\n').at(-1)!) as Measured;
 }
 
