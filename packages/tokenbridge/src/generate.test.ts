@@ -129,6 +129,11 @@ describe('generate', () => {
       { labels: [1], seeds: [0], order: [[0, 0]] },
       'order must hold a permutation of 0 … 15 for each of 1 images',
     ],
+    [
+      'name of an order',
+      { labels: [1], seeds: [0], order: 'snake' as 'raster' },
+      "'confidence' or a list for each image",
+    ],
   ])('names wrong %s and leaves nothing behind', async (_, options, message) => {
     const before = tf.memory().numTensors;
     await expect(sample(options)).rejects.toThrow(message);

@@ -288,8 +288,13 @@ async function resolveOrder(
     const orders = await drawn.data<'int32'>().finally(() => drawn.dispose());
     return labels.map((_, image) => orders.slice(image * positions, (image + 1) * positions) as Int32Array);
   }
+  if (typeof order === 'string')
+    throw new RangeError(
+      `generate: order must be 'random', 'raster', 'confidence' or a list for each image, got ${order}`,
+    );
+  const isPosition = (p: number) => Number.isInteger(p) && p >= 0 && p < positions;
   const fits = (each: ArrayLike<number>) =>
-    each.length === positions && new Set(Array.from(each).filter((p) => p >= 0 && p < positions)).size === positions;
+    each.length === positions && new Set(Array.from(each).filter(isPosition)).size === positions;
   if (order.length !== labels.length || !order.every(fits))
     throw new Error(
       `generate: order must hold a permutation of 0 … ${positions - 1} for each of ${labels.length} images`,
