@@ -16,7 +16,7 @@ export async function runTraining<Batch>(
   log: RunLog,
   finish: (state: TrainState) => Promise<string[]>,
 ): Promise<void> {
-  for (const line of describePlan(options.parallelism)) console.error(line);
+  for (const line of [...describePlan(options.parallelism), ...adviseOnWarmup(options.schedule)]) console.error(line);
   const stop = listenForStop();
   try {
     const { state, progress, stopped } = await train(task, options, log, stop.signal);
@@ -32,4 +32,13 @@ export async function runTraining<Batch>(
   } finally {
     stop.close();
   }
+}
+
+/** What a warm-up that ends after the run does to the learning rate. */
+export function adviseOnWarmup({ warmup, total, peak }: RunOptions['schedule']): string[] {
+  if (warmup < total) return [];
+  const reached = ((peak * total) / warmup).toPrecision(2);
+  return [
+    `the warm-up of ${warmup} steps ends after the last of ${total}: the learning rate reaches ${reached} instead of ${peak.toPrecision(2)}; --warmup-steps sets another`,
+  ];
 }
