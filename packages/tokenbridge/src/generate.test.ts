@@ -28,7 +28,8 @@ describe('generate', () => {
   it.each(['random', 'raster', 'confidence'] as const)(
     'makes the same image of a seed at any place of any batch, in %s order',
     async (order) => {
-      const options = { order, cfg: 2, temperature: 1.5 };
+      // In bfloat16 batches of different sizes round otherwise.
+      const options = { order, cfg: 2, temperature: 1.5, precision: 'fp32' } as const;
       const alone = await sample({ ...options, labels: [1], seeds: [42] });
       const batch = await sample({ ...options, labels: [0, 2, 1], seeds: [7, 8n, 42] });
       const size = alone.tokens.length;

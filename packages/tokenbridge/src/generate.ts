@@ -42,7 +42,10 @@ export type GenerateOptions = {
   config: TokenBridgeConfig;
   /** The class of each image, or `null` for an image without one. */
   labels: readonly (number | null)[];
-  /** One seed per image. An image depends on its own seed and label alone, not on the others or its place among them. */
+  /**
+   * One seed per image. An image depends on its own seed and label alone, not on the others or its place among them; in
+   * bfloat16 a batch of another size may round otherwise, and so draw other tokens.
+   */
   seeds: readonly (number | bigint)[];
   /** Steps of the cosine schedule, at least 1; default 64. More than h·w give the same as h·w. */
   numIter?: number;

@@ -36,7 +36,7 @@ const generateOptions = {
   }),
   numIter: integer('steps per picture (default: 256 for large and huge, 16 for tiny)', { min: 1 }),
   order: choice('in which the positions of a picture fill', ['random', 'raster', 'confidence']),
-  seed: integer('the same seed gives the same pictures, at any batch size and count'),
+  seed: integer('the same seed gives the same pictures at any count; at any --batch too, unless bf16 rounds otherwise'),
   batch: integer('pictures made at once', { min: 1, max: 4096 }),
   grid: text('labelled overview of the pictures', 'file.png'),
   out: text('folder for one PNG per picture; pictures already there are kept', 'folder'),
