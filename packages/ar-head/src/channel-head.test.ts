@@ -111,7 +111,8 @@ describe('channelLogits', () => {
       ),
     );
     const difference = tf.max(tf.abs(tf.sub(first, second)), 1).dataSync(); // per group
-    expect([...difference.slice(0, 3)]).toEqual([0, 0, 0]);
+    // Not 0: some processors round the rows of one product differently.
+    for (const before of difference.slice(0, 3)) expect(before).toBeLessThan(1e-6);
     expect(difference[3]).toBeGreaterThan(1e-3);
   });
 
@@ -128,7 +129,7 @@ describe('channelLogits', () => {
       ]),
     );
     const [first, second] = tf.unstack(logits);
-    expect(flat(first)).toEqual(flat(second));
+    expectClose(first.dataSync(), second.dataSync(), 1e-6);
   });
 
   it('differs between the two forms of the first input', () => {
