@@ -1,6 +1,6 @@
 import { listenForStop } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
-import { disposeState, type RunLog, type Task, type TrainState, train } from '@tb/trainer';
+import { disposeState, learningRateAt, type RunLog, type Task, type TrainState, train } from '@tb/trainer';
 import { adviseOnMemory, describePlan } from './plan-batch.js';
 import type { RunOptions } from './run-options.js';
 
@@ -35,9 +35,10 @@ export async function runTraining<Batch>(
 }
 
 /** What a warm-up that ends after the run does to the learning rate. */
-export function adviseOnWarmup({ warmup, total, peak }: RunOptions['schedule']): string[] {
-  if (warmup < total) return [];
-  const reached = ((peak * total) / warmup).toPrecision(2);
+export function adviseOnWarmup(schedule: RunOptions['schedule']): string[] {
+  const { warmup, total, peak } = schedule;
+  if (warmup <= total) return [];
+  const reached = learningRateAt(schedule, total).toPrecision(2);
   return [
     `the warm-up of ${warmup} steps ends after the last of ${total}: the learning rate reaches ${reached} instead of ${peak.toPrecision(2)}; --warmup-steps sets another`,
   ];
