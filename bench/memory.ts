@@ -7,9 +7,8 @@
  * Fails if a tensor is left behind, or if the process grows by more than 64 MB after the first fifth of the steps.
  */
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { type BackendName, useBackend } from '@tb/runtime';
+import { collectGarbage } from '@tb/test-utils/garbage';
 import { presets, type TokenBridgeConfig } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, report } from './results.js';
@@ -17,10 +16,6 @@ import { startTraining } from './tiny-model.js';
 
 const IMAGES = 4;
 const GROWTH_ALLOWED_MB = 64;
-
-setFlagsFromString('--expose-gc');
-/** Frees what JavaScript no longer reaches, which V8 would do when it pleases: what stays is held. */
-const collectGarbage = runInNewContext('gc') as () => void;
 
 /** The tiny preset with narrow, single blocks: every kind of operation of a step, in a tenth of its time. */
 const network = { width: 64, depth: 1, heads: 4 };

@@ -12,6 +12,9 @@ import { sampleChannels } from './sample.js';
 
 beforeAll(() => useBackend(testBackend));
 
+/** How far equal rows of one product may come out from each other: TensorFlow rounds them differently on some processors. */
+const rowRounding = testBackend === 'tensorflow' ? 1e-6 : 0;
+
 const small: ChannelHeadConfig = {
   kind: 'autoregressive',
   channels: 4,
@@ -111,8 +114,7 @@ describe('channelLogits', () => {
       ),
     );
     const difference = tf.max(tf.abs(tf.sub(first, second)), 1).dataSync(); // per group
-    // Not 0: some processors round the rows of one product differently.
-    for (const before of difference.slice(0, 3)) expect(before).toBeLessThan(1e-6);
+    for (const before of difference.slice(0, 3)) expect(before).toBeLessThanOrEqual(rowRounding);
     expect(difference[3]).toBeGreaterThan(1e-3);
   });
 
@@ -129,7 +131,7 @@ describe('channelLogits', () => {
       ]),
     );
     const [first, second] = tf.unstack(logits);
-    expectClose(first.dataSync(), second.dataSync(), 1e-6);
+    expectClose(first.dataSync(), second.dataSync(), rowRounding);
   });
 
   it('differs between the two forms of the first input', () => {

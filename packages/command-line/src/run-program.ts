@@ -3,8 +3,8 @@ import { type Command, CommanderError } from 'commander';
 import { removeUnusedFolders } from './output.js';
 
 /**
- * Runs the program. A failure becomes one sentence on stderr and exit code 1; with TB_DEBUG set, its stack. Folders that were
- * made for results and stayed empty are removed.
+ * Runs the program. A failure becomes one sentence on stderr and exit code 1; with TB_DEBUG set, its stack. Folders
+ * that were made for results and stayed empty are removed.
  *
  * @param args - default: those of the process
  */

@@ -15,7 +15,7 @@ export type SafetensorsFile = SafetensorsHeader & {
   close(): Promise<void>;
 };
 
-/** Whether `openSafetensors` is to read an input rather than `openCheckpoint`: bytes tell it themselves, files by their name. */
+/** Whether `openSafetensors` is to read an input rather than `openCheckpoint`: bytes tell it themselves, files by name. */
 export const isSafetensors = (input: ByteInput): boolean =>
   input instanceof Uint8Array ? input[LENGTH_BYTES] === 0x7b : nameOf(input).endsWith('.safetensors');
 

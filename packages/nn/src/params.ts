@@ -53,8 +53,8 @@ export function initParameters<Params>(
  * @param tensors - by dotted name, of any number type
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
- * @throws Error before a backend is loaded; Error listing the missing, surplus and misshapen weights, at most 30 of them, with the number of all; where no name
- *   fits, saying what the file holds instead
+ * @throws Error before a backend is loaded; Error listing the missing, surplus and misshapen weights, at most 30 of them,
+ *   with the number of all; where no name fits, saying what the file holds instead
  */
 export function loadParameters<Params>(
   shapes: ShapesOf<Params>,

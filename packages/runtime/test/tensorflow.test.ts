@@ -1,9 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { testBackends } from '@tb/test-utils';
+import { collectGarbage } from '@tb/test-utils/garbage';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { dropoutMask, foldIn, jit, type Key, normal, randomKey, useBackend } from '../src/index.js';
@@ -17,10 +16,6 @@ const python = process.env.TB_TENSORFLOW_PYTHON;
 if (!isAsked) console.warn('tensorflow: skipped, it is not among TB_TEST_BACKENDS');
 
 type State = { weight: tf.Tensor2D; moment: tf.Tensor };
-
-setFlagsFromString('--expose-gc');
-/** Frees what JavaScript no longer reaches, which V8 would do when it pleases: what stays is held. */
-const collectGarbage = runInNewContext('gc') as () => void;
 
 describe.skipIf(!isAsked)('the TensorFlow backend', () => {
   beforeAll(async () => {

@@ -96,7 +96,8 @@ export const featuresOptions = {
 
 const { precision: _precision, ...engineOfInference } = engineOptions; // training alone has the choice
 
-/** Of commands that only read pictures and weights: a cache holds both sides of the mirror, and what is measured is not mirrored. */
+// Of commands that only read pictures and weights: a cache holds both sides of the mirror, and what is measured is not
+// mirrored.
 const { flip: _flip, ...picturesAsTheyAre } = dataOptions;
 
 export const cacheOptions = {

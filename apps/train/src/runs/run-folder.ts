@@ -13,8 +13,8 @@ import { readLatestProgress } from '@tb/trainer';
 import { readConfig } from '../options/read-config.js';
 
 /**
- * Options that say one thing in two ways. Of one source's the first counts; either of them hides the other in weaker sources, so
- * that `--epochs` is not overruled by a default of `--steps`.
+ * Options that say one thing in two ways. Of one source's the first counts; either of them hides the other in weaker
+ * sources, so that `--epochs` is not overruled by a default of `--steps`.
  */
 const alternatives = [
   ['steps', 'epochs'],
