@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileSha256 } from '@tb/io';
 import { disposeTree, randomKey, type Tree } from '@tb/runtime';
 import { initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
-import { describeWeights, saveVae } from '@tb/trainer';
-import { demo, initVae, type VaeConfig } from '@tb/vae';
+import { describeWeights } from '@tb/trainer';
+import { demo, initVae, saveVae, type VaeConfig } from '@tb/vae';
 import type * as tf from '@tensorflow/tfjs-core';
 
 /** 16 × 16 pictures as 4 × 4 × 4 latents. */

@@ -36,5 +36,13 @@ export { applyLayerNorm, initLayerNorm, type LayerNorm, layerNormShapes } from '
 export { applyLinear, applyLinears, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
 export { applyMlp, initMlp, type Mlp, type MlpOptions, mlpShapes } from './mlp.js';
 export { modulate } from './modulation.js';
-export { countParameters, flattenShapes, initParameters, loadParameters, type Shape, type ShapesOf } from './params.js';
+export {
+  countParameters,
+  flattenShapes,
+  initParameters,
+  loadParameters,
+  readParameters,
+  type Shape,
+  type ShapesOf,
+} from './params.js';
 export { applyDownsample, applyUpsample, initResample, type Resample, resampleShapes } from './resample.js';

@@ -1,5 +1,5 @@
-import { type HostTensor, toFloat32 } from '@tb/io';
-import { assertBackend, foldIn, type Key } from '@tb/runtime';
+import { type DType, fromFloat32, type HostTensor, toFloat32 } from '@tb/io';
+import { assertBackend, flattenTree, foldIn, type Key, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 // Parameters are plain trees of tensors. Their names, joined with dots, are those of the official checkpoints.
@@ -66,6 +66,20 @@ export function loadParameters<Params>(
   const problems = listProblems(expected, tensors);
   if (problems.length > 0) throw new Error(`loadParameters: ${misfit(expected, tensors, problems, source)}`);
   return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
+}
+
+/**
+ * Copies a parameter tree to the host, by dotted name: what `loadParameters` reads and a file holds.
+ *
+ * @param dtype - number type of the copies; default `F32`
+ */
+export async function readParameters(params: object, dtype: DType = 'F32'): Promise<Record<string, HostTensor>> {
+  const tensors: Record<string, HostTensor> = Object.create(null);
+  for (const [name, tensor] of Object.entries(flattenTree(params as Tree<tf.Tensor>))) {
+    const values = Float32Array.from(await tensor.data());
+    tensors[name] = { dtype, shape: [...tensor.shape], data: fromFloat32(values, dtype) };
+  }
+  return tensors;
 }
 
 function buildTree<Params>(shapes: ShapesOf<Params>, make: (shape: Shape, name: string) => tf.Tensor): Params {

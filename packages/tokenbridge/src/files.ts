@@ -1,6 +1,5 @@
 import {
   type ByteInput,
-  fromFloat32,
   type HostTensor,
   isSafetensors,
   nameOf,
@@ -8,16 +7,14 @@ import {
   readSafetensors,
   writeSafetensors,
 } from '@tb/io';
-import { flattenTree, loadParameters } from '@tb/nn';
-import type { Tree } from '@tb/runtime';
-import type * as tf from '@tensorflow/tfjs-core';
+import { loadParameters, readParameters } from '@tb/nn';
 import { buffersOf, configWithBuffers, separateBuffers } from './buffers.js';
 import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
 import { ConfigNeededError, configOfShapes } from './config-of-shapes.js';
 import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
 
-/** Where a safetensors file of ours keeps its configuration. */
-const configKey = 'tokenbridge.config';
+/** Key under which the header of a safetensors file written by `saveTokenBridge` holds its `TokenBridgeConfig` as JSON. */
+export const modelConfigKey = 'tokenbridge.config';
 
 export type LoadOptions = {
   /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
@@ -60,12 +57,9 @@ export async function saveTokenBridge(
   { params, config }: { params: TokenBridge; config: TokenBridgeConfig },
   { dtype = 'F32', metadata }: SaveOptions = {},
 ): Promise<void> {
-  const tensors: Record<string, HostTensor> = buffersOf(config);
-  for (const [name, tensor] of Object.entries(flattenTree(params as unknown as Tree<tf.Tensor>))) {
-    tensors[name] = { dtype, shape: tensor.shape, data: fromFloat32(await tensor.data<'float32'>(), dtype) };
-  }
+  const tensors: Record<string, HostTensor> = { ...buffersOf(config), ...(await readParameters(params, dtype)) };
   await writeSafetensors(path, tensors, {
-    metadata: { ...metadata, format: 'pt', [configKey]: JSON.stringify(config) },
+    metadata: { ...metadata, format: 'pt', [modelConfigKey]: JSON.stringify(config) },
   });
 }
 
@@ -74,7 +68,7 @@ type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeCon
 async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
   if (ema) throw new Error('loadTokenBridge: ema must be false for safetensors; load the file of the averaged weights');
   const { tensors, metadata } = await readSafetensors(input);
-  const json = metadata[configKey];
+  const json = metadata[modelConfigKey];
   return { tensors, config: json === undefined ? undefined : JSON.parse(json) };
 }
 

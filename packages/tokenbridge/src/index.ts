@@ -7,7 +7,7 @@ export {
   type TokenBridgeConfig,
 } from './config.js';
 export { ConfigNeededError, configOfShapes, type WeightShapes } from './config-of-shapes.js';
-export { type LoadOptions, loadTokenBridge, type SaveOptions, saveTokenBridge } from './files.js';
+export { type LoadOptions, loadTokenBridge, modelConfigKey, type SaveOptions, saveTokenBridge } from './files.js';
 export { type Generated, type GenerateOptions, type GenerateProgress, generate } from './generate.js';
 export {
   drawTrainingMasks,

@@ -1,7 +1,7 @@
 export { type Progress, readLatestProgress } from './checkpoint/checkpoint.js';
 export { type HostTensors, readTree, treeFromHost } from './checkpoint/host-trees.js';
 export { findDamage, writeManifest } from './checkpoint/manifest.js';
-export { describeWeights, readWeightsInfo, saveVae, type WeightsInfo } from './checkpoint/weights-file.js';
+export { describeWeights, readWeightsInfo, type WeightsInfo } from './checkpoint/weights-file.js';
 export type { BatchSource } from './data/batches.js';
 export { centreCrop } from './data/centre-crop.js';
 export { createDataOrder, type DataOrder } from './data/data-order.js';
@@ -12,7 +12,6 @@ export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './dat
 export { type ImageFolderOptions, openImageFolder } from './data/image-folder.js';
 export { type ImageGridOptions, imageGrid, zoomTo } from './data/image-grid.js';
 export type { BadImage, ImageSource, SampleRequest } from './data/image-source.js';
-export { imagesToTensor, tensorToImages } from './data/image-tensors.js';
 export { type LatentBatch, openLatentBatches, readHeldOutLatents } from './data/latent-batches.js';
 export { type LatentCache, type LatentCacheInfo, type LatentSamples, openLatentCache } from './data/latent-cache.js';
 export { type CachePart, type CacheSample, writeLatentCache } from './data/latent-cache-writer.js';
@@ -45,12 +44,4 @@ export { disposeState, type TrainOptions, type TrainResult, train } from './trai
 export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
 export { calibrateVae, createLatentStatistics, type LatentStatistics } from './vae/calibrate-vae.js';
 export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './vae/vae-loss.js';
-export {
-  createAutoencoder,
-  createDecoder,
-  createMomentsEncoder,
-  createVaeTask,
-  measureLatents,
-  quantizedLatents,
-  reconstruct,
-} from './vae/vae-task.js';
+export { createVaeTask, measureLatents, quantizedLatents, reconstruct } from './vae/vae-task.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelsFirst, goldenConfig, tensorOf } from '../test/golden.js';
 import { decoderStages } from './decoder.js';
 import { encoderStages } from './encoder.js';
-import { loadVae } from './load.js';
+import { loadVae } from './files.js';
 import { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf } from './posterior.js';
 import type { Stage } from './stage.js';
 import { decode, encode, type Vae, vaeShapes } from './vae.js';

@@ -1,7 +1,7 @@
 import { psnr, ssim } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
-import type { createAutoencoder, Pixels } from '@tb/trainer';
-import type { Vae, VaeConfig } from '@tb/vae';
+import type { Pixels } from '@tb/trainer';
+import type { Autoencoder, Vae, VaeConfig } from '@tb/vae';
 import { contentOf, type Fitted } from './fit.js';
 
 // h, w, C = height, width and channels of a latent
@@ -28,7 +28,7 @@ export function listVariants(ranges: readonly number[], levels: readonly number[
 export async function compareVariants(
   fitted: Fitted,
   variants: readonly Variant[],
-  autoencoder: ReturnType<typeof createAutoencoder>,
+  autoencoder: Autoencoder,
   params: Vae,
   { latentChannels, latentScale }: VaeConfig,
 ): Promise<Comparison[]> {

@@ -1,14 +1,8 @@
 import { UsageError } from '@tb/command-line';
 import type { LoadedVae } from '@tb/command-line/compute';
 import { printable } from '@tb/io';
-import {
-  type CacheSample,
-  createMomentsEncoder,
-  createProgressLine,
-  type DecodePool,
-  DecodePoolError,
-  type ImageSource,
-} from '@tb/trainer';
+import { type CacheSample, createProgressLine, type DecodePool, DecodePoolError, type ImageSource } from '@tb/trainer';
+import { type Autoencoder, createAutoencoder } from '@tb/vae';
 
 export type EncodeOptions = {
   pool: DecodePool;
@@ -31,7 +25,7 @@ export async function* encodePictures(
   { pool, batch, badLimit, signal }: EncodeOptions,
   first: number,
 ): AsyncGenerator<CacheSample> {
-  const encodeMoments = createMomentsEncoder(vae.config, source.size);
+  const { encodeMoments } = createAutoencoder(vae.config, source.size);
   const line = createProgressLine(process.stderr, { total: source.length, first });
   const most = Math.max(3, Math.floor(badLimit * source.length));
   let bad = 0;
@@ -92,7 +86,7 @@ async function readPairs(
 async function encodePairs(
   pairs: readonly Pair[],
   vae: LoadedVae,
-  encodeMoments: ReturnType<typeof createMomentsEncoder>,
+  encodeMoments: Autoencoder['encodeMoments'],
 ): Promise<CacheSample[]> {
   if (pairs.length === 0) return [];
   const pictures = pairs.flatMap(({ pixels }) => pixels);

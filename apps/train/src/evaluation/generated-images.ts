@@ -1,6 +1,6 @@
 import type { LoadedVae } from '@tb/command-line/compute';
 import { generate } from '@tb/tokenbridge';
-import { createDecoder, tensorToImages } from '@tb/trainer';
+import { createDecoder, tensorToImages } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../data/load-model.js';
 

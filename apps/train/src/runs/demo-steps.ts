@@ -6,7 +6,6 @@ import { createProgressLine } from '@tb/metrics';
 import { mapTree } from '@tb/runtime';
 import {
   centreCrop,
-  createAutoencoder,
   createModelTask,
   createRunLog,
   decodeImage,
@@ -22,6 +21,7 @@ import {
   reconstruct,
   train,
 } from '@tb/trainer';
+import { createAutoencoder } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../data/load-model.js';
 import { batchesOf, openData } from '../data/open-data.js';

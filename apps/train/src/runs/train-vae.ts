@@ -3,15 +3,13 @@ import { startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import {
   calibrateVae,
-  createAutoencoder,
   createRunLog,
   createVaeTask,
   describeWeights,
   type ImageSource,
   measureLatents,
-  saveVae,
 } from '@tb/trainer';
-import { loadVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
+import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';

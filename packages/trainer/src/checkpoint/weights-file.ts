@@ -1,9 +1,6 @@
-import { type DType, fileSha256, openSafetensors, writeSafetensors } from '@tb/io';
-import type { Tree } from '@tb/runtime';
-import type { TokenBridgeConfig } from '@tb/tokenbridge';
-import type { Vae, VaeConfig } from '@tb/vae';
-import type * as tf from '@tensorflow/tfjs-core';
-import { readTree } from './host-trees.js';
+import { fileSha256, openSafetensors } from '@tb/io';
+import { modelConfigKey, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { type VaeConfig, vaeConfigKey } from '@tb/vae';
 
 /** What a weights file says about itself, in the metadata of its safetensors header; files of other makers say less. */
 export type WeightsInfo = {
@@ -18,22 +15,6 @@ export type WeightsInfo = {
   /** SHA-256 of the autoencoder whose latents a model was trained on. */
   vaeSha256?: string;
 };
-
-const vaeConfigKey = 'vae.config';
-const modelConfigKey = 'tokenbridge.config';
-
-/** Writes an autoencoder under its official names, with its configuration. */
-export async function saveVae(
-  path: string,
-  params: Vae,
-  config: VaeConfig,
-  { dtype = 'F32', metadata }: { dtype?: DType; metadata?: Record<string, string> } = {},
-): Promise<void> {
-  const tensors = await readTree(params as unknown as Tree<tf.Tensor>, dtype);
-  await writeSafetensors(path, tensors, {
-    metadata: { ...metadata, format: 'pt', ...describeWeights({ vaeConfig: config }) },
-  });
-}
 
 /** What weights are to say about themselves, as safetensors metadata. */
 export function describeWeights(info: WeightsInfo): Record<string, string> {

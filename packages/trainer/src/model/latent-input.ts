@@ -1,8 +1,7 @@
 import type { Tree } from '@tb/runtime';
-import { encode, type Posterior, posteriorOf, type Vae, type VaeConfig } from '@tb/vae';
+import { encode, imagesToTensor, type Posterior, posteriorOf, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ImageBatch } from '../data/image-batches.js';
-import { imagesToTensor } from '../data/image-tensors.js';
 import type { LatentBatch } from '../data/latent-batches.js';
 
 // N = images, h, w, C = height, width and channels of a latent

@@ -10,16 +10,14 @@ import {
   type TokenBridgeConfig,
   type TrainingMasks,
 } from '@tb/tokenbridge';
-import { sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
+import { createDecoder, sampleLatent, tensorToImages, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import { imageGrid, zoomTo } from '../data/image-grid.js';
-import { tensorToImages } from '../data/image-tensors.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
-import { createDecoder } from '../vae/vae-task.js';
 import type { LatentInput } from './latent-input.js';
 
 // N = images, h, w, C = height, width and channels of a latent

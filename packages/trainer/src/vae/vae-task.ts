@@ -1,20 +1,16 @@
 import { psnr } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
-import { jit } from '@tb/runtime';
-import { decode, encode, initVae, type Vae, type VaeConfig } from '@tb/vae';
+import { type Autoencoder, createAutoencoder, imagesToTensor, initVae, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
 import { imageGrid, zoomTo } from '../data/image-grid.js';
-import { imagesToTensor, tensorToImages } from '../data/image-tensors.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
 import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
 import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
 import { type VaeLossWeights, vaeLoss } from './vae-loss.js';
-
-// N = images, S = side in pixels, h, w, C = height, width and channels of a latent
 
 export type VaeTaskOptions = {
   config: VaeConfig;
@@ -58,59 +54,6 @@ export function createVaeTask({
     validate: heldOut.length === 0 ? undefined : (ema) => validateVae(ema as Vae, config, heldOut, size, autoencoder),
     draw: shown && ((ema) => drawReconstructions(ema as Vae, shown, size, autoencoder)),
   };
-}
-
-export type Autoencoder = {
-  /** Bytes [N, S, S, 3] to posterior means [N, h, w, C]. */
-  encode(params: Vae, images: Uint8Array): Promise<Float32Array>;
-  /** Latents [N, h, w, C] in the autoencoder's units to pictures. */
-  decode(params: Vae, latents: Float32Array, shape: [number, number, number, number]): Promise<Pixels[]>;
-};
-
-/** The two halves of the autoencoder as compiled programs between host arrays. */
-export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
-  const encodeMean = jit((params: Vae, images: tf.Tensor4D) => encode(params, config, images).mean);
-  const decodeLatents = createDecoder(config);
-  return {
-    async encode(params, bytes) {
-      const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
-      const mean = encodeMean(params, images);
-      const values = Float32Array.from(await mean.data());
-      tf.dispose([images, mean]);
-      return values;
-    },
-    async decode(params, values, shape) {
-      const latents = tf.tensor4d(values, shape);
-      const images = decodeLatents(params, latents);
-      const pictures = await tensorToImages(images);
-      tf.dispose([latents, images]);
-      return pictures;
-    },
-  };
-}
-
-/**
- * Bytes [N, S, S, 3] to the moments that training samples from.
- *
- * @returns means and log-variances [N, h, w, 2C]
- */
-export function createMomentsEncoder(config: VaeConfig, size: number) {
-  const encodeMoments = jit((params: Vae, images: tf.Tensor4D) => {
-    const { mean, logVariance } = encode(params, config, images);
-    return tf.concat([mean, logVariance], 3);
-  });
-  return async (params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
-    const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
-    const moments = encodeMoments(params, images);
-    const values = Float32Array.from(await moments.data());
-    tf.dispose([images, moments]);
-    return values;
-  };
-}
-
-/** Latents [N, h, w, C] in the autoencoder's units to images, as one compiled program. */
-export function createDecoder(config: VaeConfig): (params: Vae, latents: tf.Tensor4D) => tf.Tensor4D {
-  return jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
 }
 
 /** PSNR in dB over all pictures, as they are and through the quantizer after calibration of each channel. */

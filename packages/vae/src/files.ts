@@ -1,5 +1,6 @@
 import {
   type ByteInput,
+  type DType,
   type HostTensor,
   isSafetensors,
   nameOf,
@@ -7,16 +8,20 @@ import {
   openSafetensors,
   readCheckpoint,
   readSafetensors,
+  writeSafetensors,
 } from '@tb/io';
-import { loadParameters } from '@tb/nn';
+import { loadParameters, readParameters } from '@tb/nn';
 import type { VaeConfig } from './config.js';
 import { vaeConfigOfShapes } from './config-of-shapes.js';
 import { type Vae, vaeShapes } from './vae.js';
 
+/** Key under which the header of a safetensors file written by `saveVae` holds its `VaeConfig` as JSON. */
+export const vaeConfigKey = 'vae.config';
+
 type StateDict<Tensor> = Record<string, Tensor>;
 
 /**
- * Loads the weights of an autoencoder by their official names: the reference's `kl16.ckpt` (its state dict stands under
+ * Loads the weights of an autoencoder by their official names: the reference's `kl16.ckpt` (its state dict is under
  * `model`), a checkpoint of latent diffusion (under `state_dict`), a bare state dict, or a `.safetensors` file.
  *
  * The discriminator and the perceptual network that such checkpoints also hold (`loss.…`) are training matter and are
@@ -50,6 +55,23 @@ export async function readVaeConfig(input: ByteInput): Promise<VaeConfig> {
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Writes an autoencoder as one safetensors file: weights by their official names, and the configuration in the header.
+ * Replaces an existing file atomically.
+ *
+ * @param options - number type of the weights (default `F32`), and strings to keep in the header
+ */
+export async function saveVae(
+  path: string,
+  params: Vae,
+  config: VaeConfig,
+  { dtype = 'F32', metadata }: { dtype?: DType; metadata?: Record<string, string> } = {},
+): Promise<void> {
+  await writeSafetensors(path, await readParameters(params, dtype), {
+    metadata: { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) },
+  });
 }
 
 function stateDictOf<Tensor>(input: ByteInput, checkpoint: unknown): StateDict<Tensor> {

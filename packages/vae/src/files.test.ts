@@ -2,16 +2,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type HostTensor, readCheckpoint, writeSafetensors } from '@tb/io';
+import { type HostTensor, openSafetensors, readCheckpoint, writeSafetensors } from '@tb/io';
 import { flattenShapes, flattenTree } from '@tb/nn';
-import { disposeTree, useBackend } from '@tb/runtime';
+import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo, kl16, type VaeConfig } from './config.js';
 import { vaeConfigOfShapes } from './config-of-shapes.js';
-import { loadVae, readVaeConfig } from './load.js';
-import { vaeShapes } from './vae.js';
+import { loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
+import { initVae, vaeShapes } from './vae.js';
 
 const checkpoint = fileURLToPath(new URL('../fixtures/latent-diffusion.ckpt', import.meta.url));
 const config: VaeConfig = {
@@ -89,6 +89,33 @@ describe('loadVae', () => {
     );
     await expect(loadVae(path, { ...config, channels: 3 })).rejects.toThrow('misshapen encoder.conv_in.weight');
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('saveVae', () => {
+  it('writes what loadVae reads, with the configuration and the given strings in the header', async () => {
+    const path = join(folder, 'saved.safetensors');
+    const params = initVae(randomKey(1), config);
+    await saveVae(path, params, config, { metadata: { imageSize: '64' } });
+    const file = await openSafetensors(path);
+    await file.close();
+    expect(JSON.parse(file.metadata[vaeConfigKey])).toEqual(config);
+    expect(file.metadata).toMatchObject({ imageSize: '64', format: 'pt' });
+    const loaded = await loadVae(path, config);
+    const [before, after] = [params, loaded].map((tree) => flattenTree<tf.Tensor>(tree));
+    for (const [name, tensor] of Object.entries(before))
+      expect(after[name].dataSync(), name).toEqual(tensor.dataSync());
+    disposeTree([params, loaded]);
+  });
+
+  it('writes half precision where asked to', async () => {
+    const path = join(folder, 'half.safetensors');
+    const params = initVae(randomKey(1), config);
+    await saveVae(path, params, config, { dtype: 'F16' });
+    const file = await openSafetensors(path);
+    await file.close();
+    expect(new Set(Object.values(file.tensors).map(({ dtype }) => dtype))).toEqual(new Set(['F16']));
+    disposeTree(params);
   });
 });
 

@@ -1,0 +1,103 @@
+import { jit } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import type { VaeConfig } from './config.js';
+import { decode, encode, type Vae } from './vae.js';
+
+// N = images, H, W = height and width of an image, h, w = of a latent, C = channels of a latent
+//
+// The autoencoder as compiled programs, and the conversion between images in bytes and tensors.
+
+/** An image in memory: 8-bit RGB, row after row, three bytes a pixel. */
+export type Pixels = { width: number; height: number; data: Uint8Array };
+
+/** Both halves of an autoencoder, between images in bytes and latents in memory. Each is compiled once per shape. */
+export type Autoencoder = {
+  /**
+   * Encodes images to the means of their latents.
+   *
+   * @param images - RGB bytes [N, size, size, 3]
+   * @returns [N, h, w, C] in the autoencoder's units
+   */
+  encode(params: Vae, images: Uint8Array): Promise<Float32Array>;
+  /**
+   * Encodes images to means and log-variances, from which training draws latents.
+   *
+   * @param images - RGB bytes [N, size, size, 3]
+   * @returns [N, h, w, 2C]: C means, then C log-variances
+   */
+  encodeMoments(params: Vae, images: Uint8Array): Promise<Float32Array>;
+  /**
+   * Decodes latents to images.
+   *
+   * @param latents - in the autoencoder's units
+   * @param shape - [N, h, w, C]
+   */
+  decode(params: Vae, latents: Float32Array, shape: [number, number, number, number]): Promise<Pixels[]>;
+};
+
+/**
+ * Compiles an autoencoder for images of one size.
+ *
+ * @param size - height and width in pixels of the images to encode, a multiple of the downsampling factor
+ */
+export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
+  const encodeMean = jit((params: Vae, images: tf.Tensor4D) => encode(params, config, images).mean);
+  const encodeBoth = jit((params: Vae, images: tf.Tensor4D) => {
+    const { mean, logVariance } = encode(params, config, images);
+    return tf.concat([mean, logVariance], 3);
+  });
+  const decodeLatents = createDecoder(config);
+  const encodeBytes = async (program: typeof encodeMean, params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
+    const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
+    let encoded: tf.Tensor4D | undefined;
+    try {
+      encoded = program(params, images);
+      return Float32Array.from(await encoded.data());
+    } finally {
+      tf.dispose([images, encoded] as tf.TensorContainer);
+    }
+  };
+  return {
+    encode: (params, images) => encodeBytes(encodeMean, params, images),
+    encodeMoments: (params, images) => encodeBytes(encodeBoth, params, images),
+    async decode(params, values, shape) {
+      const latents = tf.tensor4d(values, shape);
+      let images: tf.Tensor4D | undefined;
+      try {
+        images = decodeLatents(params, latents);
+        return await tensorToImages(images);
+      } finally {
+        tf.dispose([latents, images] as tf.TensorContainer);
+      }
+    },
+  };
+}
+
+/**
+ * Compiles `decode`: latents [N, h, w, C] in the autoencoder's units to images [N, H, W, 3], about [-1, 1]. The caller
+ * disposes the result.
+ */
+export function createDecoder(config: VaeConfig): (params: Vae, latents: tf.Tensor4D) => tf.Tensor4D {
+  return jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
+}
+
+/** Converts square images from RGB bytes [count, size, size, 3] to a tensor of that shape with values in [-1, 1]. */
+export function imagesToTensor(bytes: Uint8Array, count: number, size: number): tf.Tensor4D {
+  const values = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 127.5 - 1;
+  return tf.tensor4d(values, [count, size, size, 3]);
+}
+
+/** Converts a tensor [N, H, W, 3] of values around [-1, 1] to images, rounding to the nearest byte. */
+export async function tensorToImages(images: tf.Tensor4D): Promise<Pixels[]> {
+  const [count, height, width] = images.shape;
+  const values = await images.data();
+  const length = height * width * 3;
+  return Array.from({ length: count }, (_, index) => ({
+    width,
+    height,
+    data: Uint8Array.from(values.subarray(index * length, (index + 1) * length), (value) =>
+      Math.round(Math.min(Math.max((value + 1) * 127.5, 0), 255)),
+    ),
+  }));
+}
