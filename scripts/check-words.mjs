@@ -1,0 +1,75 @@
+// One word for one thing, and plain English: words that docs/architecture.md (glossary) and CONTRIBUTING.md (style) rule out must
+// not appear in sources, documentation and help. `node scripts/check-words.mjs --all` also lists the folders not yet clean.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+
+/** What is looked for, what to write instead, and where the word is right. */
+const words = [
+  { pattern: /pictures?/i, instead: 'image' },
+  { pattern: /engines?(?!\(|"|-strict)/i, instead: 'backend', except: /^packages\/(runtime|xla)\// },
+  { pattern: /\bmend(s|ed|ing)?\b/i, instead: 'fix' },
+  { pattern: /\banew\b/i, instead: 'again' },
+  { pattern: /\bbeside\b/i, instead: 'next to' },
+  { pattern: /\bmisshapen\b/i, instead: 'of the wrong shape' },
+  { pattern: /\bsurplus\b/i, instead: 'unexpected' },
+  { pattern: /\b(goes|going|go) on\b/i, instead: 'continue, resume' },
+  { pattern: /\bcomes? along\b/i, instead: 'is bundled' },
+  { pattern: /\bof (one's|its|your|their) own\b/i, instead: 'custom, separate' },
+];
+
+/** Folders that still hold such words. Remove a folder from the list once it is clean; add none. */
+const notYetClean = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'apps',
+  'bench',
+  'docs',
+  'packages/ar-head',
+  'packages/backbone',
+  'packages/command-line',
+  'packages/io',
+  'packages/metrics',
+  'packages/nn',
+  'packages/quantizer',
+  'packages/runtime',
+  'packages/test-utils',
+  'packages/tokenbridge',
+  'packages/trainer',
+  'packages/vae',
+  'packages/xla',
+  'scripts',
+];
+
+const showAll = process.argv.includes('--all');
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
+  .split('\n')
+  .filter(
+    (file) =>
+      /\.(ts|mjs|md|yml)$/.test(file) && !/(^|\/)(CHANGELOG|LICENSES?)\.md$|^\.changeset\/|check-words/.test(file),
+  )
+  .filter(
+    (file) =>
+      existsSync(file) && (showAll || !notYetClean.some((path) => file === path || file.startsWith(`${path}/`))),
+  );
+const problems = files.flatMap(problemsOf);
+
+function problemsOf(file) {
+  const { lines } = readFileSync(file, 'utf8').split('\n').reduce(withoutGlossary, { lines: [], skipping: false });
+  return lines.flatMap((line, index) =>
+    words
+      .filter(({ pattern, except }) => pattern.test(line) && !except?.test(file))
+      .map(({ pattern, instead }) => `${file}:${index + 1}: "${pattern.exec(line)[0]}": write ${instead}`),
+  );
+}
+
+/** The glossary names the words that are not to be used: its lines count as empty. */
+function withoutGlossary({ lines, skipping }, line) {
+  const skip = /^#+ /.test(line) ? /^#+ Glossary/.test(line) : skipping;
+  lines.push(skip ? '' : line);
+  return { lines, skipping: skip };
+}
+
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exit(1);
+}
