@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 const allowed = {
   quantizer: [],
   io: [],
+  images: ['io'],
   runtime: [],
   xla: ['runtime'],
   nn: ['runtime', 'io'],
@@ -13,8 +14,8 @@ const allowed = {
   backbone: ['nn', 'io', 'runtime'],
   'ar-head': ['nn', 'io', 'runtime'],
   tokenbridge: ['vae', 'backbone', 'ar-head', 'quantizer', 'nn', 'io', 'runtime'],
-  metrics: ['nn', 'io', 'runtime'],
-  trainer: ['tokenbridge', 'vae', 'backbone', 'ar-head', 'quantizer', 'metrics', 'nn', 'io', 'runtime'],
+  metrics: ['images', 'nn', 'io', 'runtime'],
+  trainer: ['tokenbridge', 'vae', 'backbone', 'ar-head', 'quantizer', 'metrics', 'images', 'nn', 'io', 'runtime'],
 };
 const problems = [];
 

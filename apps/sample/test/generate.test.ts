@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeImage } from '@tb/images';
 import { readNpz } from '@tb/io';
 import { openSampleFolder } from '@tb/metrics';
 import { useBackend } from '@tb/runtime';
 import { testBackends } from '@tb/test-utils';
-import { decodeImage } from '@tb/trainer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from './run-command.js';
 import { writeTinyWeights } from './tiny-weights.js';

@@ -1,11 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeImage } from '@tb/images';
 import { type HostTensor, readSafetensors } from '@tb/io';
 import { disposeTree, randomKey, type Tree, useBackend } from '@tb/runtime';
 import { goldenJson, goldenPath, writeTorchCheckpoint } from '@tb/test-utils';
 import { initTokenBridge, presets, type TokenBridgeConfig } from '@tb/tokenbridge';
-import { decodeImage, readTree } from '@tb/trainer';
+import { readTree } from '@tb/trainer';
 import type * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from './run-command.js';

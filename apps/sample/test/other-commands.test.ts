@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeImage } from '@tb/images';
 import { packCodes } from '@tb/quantizer';
 import { hostRandom, useBackend } from '@tb/runtime';
 import { goldenPath } from '@tb/test-utils';
-import { decodeImage, writeLatentCache } from '@tb/trainer';
+import { writeLatentCache } from '@tb/trainer';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from './run-command.js';

@@ -212,14 +212,13 @@ describe('inceptionScore', () => {
 
 describe('image quality', () => {
   const image = (noise: number) => ({
-    pixels: Array.from({ length: 16 * 16 }, (_, i) => 0.5 + 0.3 * Math.sin(i / 9) + noise * Math.sin(i * 12.9)),
+    data: Array.from({ length: 16 * 16 }, (_, i) => 0.5 + 0.3 * Math.sin(i / 9) + noise * Math.sin(i * 12.9)),
     height: 16,
     width: 16,
-    channels: 1,
   });
 
   it('falls as noise grows', () => {
-    const scores = [0.01, 0.05, 0.2].map((noise) => [psnr(image(0), image(noise)), ssim(image(0), image(noise))]);
+    const scores = [0.01, 0.05, 0.2].map((noise) => [psnr(image(0), image(noise), 1), ssim(image(0), image(noise), 1)]);
     for (let i = 1; i < scores.length; i++) {
       expect(scores[i][0]).toBeLessThan(scores[i - 1][0]);
       expect(scores[i][1]).toBeLessThan(scores[i - 1][1]);
@@ -227,7 +226,7 @@ describe('image quality', () => {
   });
 
   it('refuses images of different or too small size', () => {
-    const small = { pixels: [0, 1], height: 1, width: 2, channels: 1 };
+    const small = { data: [0, 1], height: 1, width: 2 };
     expect(() => psnr(image(0), small)).toThrow(/same size, got 16×16×1 and 2×1×1/);
     expect(() => ssim(small, small)).toThrow(/at least 11×11/);
   });

@@ -1,25 +1,23 @@
-/** Full-reference quality of reconstructions, in float64. H, W = height and width, C = colour channels. */
+/** How close two images are, in float64. H, W = height and width. */
+import type { Pixels } from '@tb/images';
 
-export type PixelImage = {
-  /** [H, W, C] row-major, values from 0 to `range`. */
-  readonly pixels: ArrayLike<number>;
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-};
+/** 8-bit RGB, or any other numbers and any number of colour channels: `data` is [H, W, channels], row-major. */
+export type ComparableImage = Omit<Pixels, 'data'> & { data: ArrayLike<number> };
+
+const channelsOf = ({ width, height, data }: ComparableImage) => data.length / (width * height);
 
 /**
  * Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error).
  *
- * @param range - largest possible value (1, or 255 for bytes)
+ * @param range - largest possible value: 255 for bytes (the default), often 1 for other numbers
  * @returns from 0 for images that differ by the whole range to Infinity for equal ones; NaN if a pixel is
  * @throws RangeError if the images differ in size or hold no pixels, or the range is not positive
  */
-export function psnr(a: PixelImage, b: PixelImage, range = 1): number {
+export function psnr(a: ComparableImage, b: ComparableImage, range = 255): number {
   checkInputs('psnr', a, b, range);
   let sum = 0;
-  for (let i = 0; i < a.pixels.length; i++) sum += (a.pixels[i] - b.pixels[i]) ** 2;
-  return 10 * Math.log10((range * range * a.pixels.length) / sum);
+  for (let i = 0; i < a.data.length; i++) sum += (a.data[i] - b.data[i]) ** 2;
+  return 10 * Math.log10((range * range * a.data.length) / sum);
 }
 
 const RADIUS = 5;
@@ -30,13 +28,14 @@ const WINDOW = gaussianWindow(RADIUS, 1.5);
  * variances, averaged over the positions that the window covers wholly and over the channels. (torchmetrics averages
  * a reflect-padded map instead, which differs by about 0.006.)
  *
- * @param range - largest possible value (1, or 255 for bytes)
+ * @param range - largest possible value: 255 for bytes (the default), often 1 for other numbers
  * @returns a number from −1 to 1; 1 for equal images; NaN if a pixel is
  * @throws RangeError if the images differ in size or are smaller than 11×11, or the range is not positive
  */
-export function ssim(a: PixelImage, b: PixelImage, range = 1): number {
+export function ssim(a: ComparableImage, b: ComparableImage, range = 255): number {
   checkInputs('ssim', a, b, range);
-  const { height, width, channels } = a;
+  const { height, width } = a;
+  const channels = channelsOf(a);
   if (Math.min(height, width) < WINDOW.length) {
     throw new RangeError(`ssim: images must be at least ${WINDOW.length}×${WINDOW.length}, got ${width}×${height}`);
   }
@@ -99,24 +98,24 @@ function gaussianWindow(radius: number, deviation: number): Float64Array {
   return window.map((value) => value / total);
 }
 
-function plane({ pixels, height, width, channels }: PixelImage, channel: number): Float64Array {
-  return Float64Array.from({ length: height * width }, (_, i) => pixels[i * channels + channel]);
+function plane(image: ComparableImage, channel: number): Float64Array {
+  const channels = channelsOf(image);
+  return Float64Array.from({ length: image.height * image.width }, (_, i) => image.data[i * channels + channel]);
 }
 
-function checkInputs(name: string, a: PixelImage, b: PixelImage, range: number): void {
+function checkInputs(name: string, a: ComparableImage, b: ComparableImage, range: number): void {
   if (!(range > 0 && range < Infinity))
     throw new RangeError(`${name}: range must be positive and finite, got ${range}`);
-  if (a.pixels.length === 0) throw new RangeError(`${name}: images must hold pixels, got none`);
+  if (a.data.length === 0) throw new RangeError(`${name}: images must hold pixels, got none`);
   for (const image of [a, b]) {
-    const expected = image.height * image.width * image.channels;
-    if (image.pixels.length !== expected) {
-      throw new RangeError(
-        `${name}: an image of ${image.width}×${image.height} with ${image.channels} channels must have ${expected} values, got ${image.pixels.length}`,
-      );
-    }
+    if (Number.isInteger(channelsOf(image))) continue;
+    const { width, height, data } = image;
+    throw new RangeError(
+      `${name}: an image of ${width}×${height} must have as many values for each channel, got ${data.length} in all`,
+    );
   }
-  if (a.height !== b.height || a.width !== b.width || a.channels !== b.channels) {
-    const size = (image: PixelImage) => `${image.width}×${image.height}×${image.channels}`;
+  if (a.height !== b.height || a.width !== b.width || a.data.length !== b.data.length) {
+    const size = (image: ComparableImage) => `${image.width}×${image.height}×${channelsOf(image)}`;
     throw new RangeError(`${name}: both images must have the same size, got ${size(a)} and ${size(b)}`);
   }
 }

@@ -20,7 +20,7 @@ export {
   gaussianStatistics,
   type StatisticsAccumulator,
 } from './gaussian-statistics.js';
-export { type PixelImage, psnr, ssim } from './image-quality.js';
+export { type ComparableImage, psnr, ssim } from './image-quality.js';
 export { INCEPTION_SIZE, type InceptionFeatures, inceptionFeatures } from './inception/network.js';
 export { type InceptionPreprocessing, prepareForInception } from './inception/preprocess.js';
 export { inceptionShapes } from './inception/shapes.js';

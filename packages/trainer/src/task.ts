@@ -1,7 +1,7 @@
+import type { Pixels } from '@tb/images';
 import type { HostRandom, Key, Tree } from '@tb/runtime';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from './data/batches.js';
-import type { Pixels } from './data/pixels.js';
 
 import type { Parameters } from './optimizer/adamw.js';
 import type { LossFunction } from './train-step.js';

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
+import { decodeImage, encodePng, imageGrid, type Pixels, withPngSettings, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
-import { decodeImage, encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import type { Job } from './jobs.js';
-import { withSettings } from './png-text.js';
 import type { Settings } from './settings.js';
 
 const mostClasses = 100;
@@ -36,5 +35,5 @@ export async function writeGrid(
   const zoom = zoomTo(loaded[0], shownWidth);
   const captions = shown.map(({ name }) => name);
   const grid = imageGrid(loaded, { columns: Math.min(columns, shown.length), captions, zoom });
-  await writeFileAtomic(path, withSettings(await encodePng(grid), settings));
+  await writeFileAtomic(path, withPngSettings(await encodePng(grid), settings));
 }

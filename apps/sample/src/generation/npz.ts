@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
+import { decodeImage } from '@tb/images';
 import { writeFileAtomic, writeNpz } from '@tb/io';
-import { decodeImage } from '@tb/trainer';
 import { version } from '../version.js';
 import type { Job } from './jobs.js';
 import type { Settings } from './settings.js';

@@ -2,10 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
+import { encodePng, type Pixels, readPngSettings, withPngSettings } from '@tb/images';
 import { printable, writeFileAtomic } from '@tb/io';
-import { encodePng, type Pixels } from '@tb/trainer';
 import type { Job } from './jobs.js';
-import { readSettings, withSettings } from './png-text.js';
 import { differences, pictureSettings, type Settings } from './settings.js';
 
 const ownName = /^class-\d+-\d+\.png$/;
@@ -43,7 +42,7 @@ export async function missingJobs(folder: string, jobs: readonly Job[], settings
  * @returns what it says about itself, or undefined when it is damaged or there is none
  */
 async function assertSameSettings(folder: string, file: string | undefined, settings: Settings) {
-  const found = file === undefined ? undefined : readSettings(await readFile(join(folder, file)));
+  const found = file === undefined ? undefined : readPngSettings(await readFile(join(folder, file)));
   const different = found === undefined ? [] : differences(found, settings);
   if (different.length === 0) return found;
   throw new UsageError(
@@ -64,6 +63,6 @@ export async function writePicture(
   settings: Settings,
   backend: string,
 ): Promise<void> {
-  const png = withSettings(await encodePng(picture), pictureSettings(settings, backend, job));
+  const png = withPngSettings(await encodePng(picture), pictureSettings(settings, backend, job));
   await writeFileAtomic(join(folder, job.file), png);
 }

@@ -1,6 +1,7 @@
 import type { LoadedVae } from '@tb/command-line/compute';
+import type { Pixels } from '@tb/images';
 import { generate, storeForSampling } from '@tb/tokenbridge';
-import { createDecoder, type Pixels, tensorToImages } from '@tb/vae';
+import { createDecoder, tensorToImages } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LoadedModel } from '../weights/load-model.js';
 import type { Job } from './jobs.js';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '@tb/command-line';
+import { readPngSettings } from '@tb/images';
 import { openNpz, readNpy } from '@tb/io';
 import { createQuantizer, report, unpackCodes } from '@tb/quantizer';
-import { readSettings } from '../generation/png-text.js';
 import { fixed, percent } from '../text-table.js';
 import { countElements, grouped, type Inspection } from './listing.js';
 import { fileFacts } from './weights.js';
@@ -50,7 +50,7 @@ export async function inspectNumpy(path: string): Promise<Inspection> {
 
 /** How a picture of tb-sample was made. */
 export async function inspectPicture(path: string): Promise<Inspection> {
-  const settings = readSettings(await readFile(path));
+  const settings = readPngSettings(await readFile(path));
   if (settings === undefined)
     throw new UsageError(`${path} does not say how it was made: it is damaged, or no picture of tb-sample`);
   return { kind: 'picture of tb-sample', facts: await fileFacts(path), details: settings };

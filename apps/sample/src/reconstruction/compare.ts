@@ -1,8 +1,7 @@
+import { contentOf, type FittedImage, type Pixels } from '@tb/images';
 import { psnr, ssim } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
-import type { Pixels } from '@tb/trainer';
 import type { Autoencoder, Vae, VaeConfig } from '@tb/vae';
-import { contentOf, type Fitted } from './fit.js';
 
 // h, w, C = height, width and channels of a latent
 
@@ -26,13 +25,13 @@ export function listVariants(ranges: readonly number[], levels: readonly number[
 
 /** Sends one picture through the autoencoder in every way. */
 export async function compareVariants(
-  fitted: Fitted,
+  fitted: FittedImage,
   variants: readonly Variant[],
   autoencoder: Autoencoder,
   params: Vae,
   { latentChannels, latentScale }: VaeConfig,
 ): Promise<Comparison[]> {
-  const latents = await autoencoder.encode(params, fitted.picture.data);
+  const latents = await autoencoder.encode(params, fitted.image.data);
   const normalized = latents.map((value) => value * latentScale);
   const side = Math.sqrt(latents.length / latentChannels);
   const comparisons: Comparison[] = [];
@@ -55,15 +54,14 @@ function outside(normalized: Float32Array, { range }: Variant): number {
   return normalized.reduce((count, value) => count + (Math.abs(value) > range ? 1 : 0), 0) / normalized.length;
 }
 
-function similarity(fitted: Fitted, restored: Pixels): { psnr: number; ssim: number } {
-  return pictureSimilarity(contentOf(fitted.picture, fitted), contentOf(restored, fitted));
+function similarity(fitted: FittedImage, restored: Pixels): { psnr: number; ssim: number } {
+  return pictureSimilarity(contentOf(fitted.image, fitted), contentOf(restored, fitted));
 }
 
 const smallestForSsim = 11;
 
 /** PSNR and SSIM of two pictures of one size. */
 export function pictureSimilarity(a: Pixels, b: Pixels): { psnr: number; ssim: number } {
-  const [x, y] = [a, b].map(({ width, height, data }) => ({ width, height, channels: 3, pixels: data }));
   const isLarge = Math.min(a.width, a.height) >= smallestForSsim;
-  return { psnr: psnr(x, y, 255), ssim: isLarge ? ssim(x, y, 255) : Number.NaN };
+  return { psnr: psnr(a, b), ssim: isLarge ? ssim(a, b) : Number.NaN };
 }

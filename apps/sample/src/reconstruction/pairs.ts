@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
+import { decodeImage, type Pixels } from '@tb/images';
 import { printable } from '@tb/io';
 import { fixed, textTable } from '../text-table.js';
 import { pictureSimilarity } from './compare.js';
-import { readPicture } from './read-picture.js';
 
 export type PairReport = {
   pictures: { name: string; psnr: number; ssim: number }[];
@@ -31,8 +31,8 @@ export async function comparePairs(folder: string, reference: string): Promise<P
     );
   const pictures: PairReport['pictures'] = [];
   for (const name of names) {
-    const a = await readPicture(join(folder, ours.get(name)!));
-    const b = await readPicture(join(reference, theirs.get(name)!));
+    const a = await readImage(join(folder, ours.get(name)!));
+    const b = await readImage(join(reference, theirs.get(name)!));
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,
@@ -54,6 +54,15 @@ export function pairsText({ pictures, mean }: PairReport): string {
     ['picture', 'PSNR dB', 'SSIM'],
     rows.map(({ name, psnr, ssim }) => [name, fixed(psnr, 2), fixed(ssim, 4)]),
   );
+}
+
+/** @throws UsageError that names an image which cannot be read */
+export async function readImage(path: string): Promise<Pixels> {
+  try {
+    return await decodeImage(path);
+  } catch (error) {
+    throw new UsageError(`picture ${path} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 /** Files by their path without its ending. */

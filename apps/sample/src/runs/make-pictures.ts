@@ -1,6 +1,7 @@
 import { listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
-import { createProgressLine, type Pixels } from '@tb/trainer';
+import type { Pixels } from '@tb/images';
+import { createProgressLine } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';

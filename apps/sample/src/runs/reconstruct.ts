@@ -1,13 +1,12 @@
 import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
 import { loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
-import { encodePng, imageGrid, type Pixels, zoomTo } from '@tb/trainer';
 import { createAutoencoder, downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
-import { type Fitted, fitPicture } from '../reconstruction/fit.js';
-import { readPicture } from '../reconstruction/read-picture.js';
+import { readImage } from '../reconstruction/pairs.js';
 import { fixed, percent, textTable } from '../text-table.js';
 import { demoWeights } from '../weights/demo-weights.js';
 
@@ -15,7 +14,7 @@ import { demoWeights } from '../weights/demo-weights.js';
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
   for (const path of paths) assertExists('picture', path);
   await prepareFile('--grid', values.grid, '.png');
-  const pictures = await Promise.all(paths.map(readPicture));
+  const pictures = await Promise.all(paths.map(readImage));
   await startEngine(values);
   const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
   const size = values.imageSize ?? imageSize ?? config.resolution;
@@ -25,9 +24,9 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
 
   const autoencoder = createAutoencoder(config, size);
   const variants = listVariants(values.ranges, values.levels);
-  const results: { fitted: Fitted; comparisons: Comparison[] }[] = [];
+  const results: { fitted: FittedImage; comparisons: Comparison[] }[] = [];
   for (const picture of pictures) {
-    const fitted = await fitPicture(picture, size, values.fit);
+    const fitted = await fitToSquare(picture, size, values.fit);
     results.push({ fitted, comparisons: await compareVariants(fitted, variants, autoencoder, params, config) });
   }
   const names = paths.map((each) => basename(each));
@@ -63,14 +62,14 @@ const shownWidth = 144;
 /** A row per picture and range: original, autoencoder alone, then the levels. */
 function drawGrid(
   names: readonly string[],
-  results: readonly { fitted: Fitted; comparisons: Comparison[] }[],
+  results: readonly { fitted: FittedImage; comparisons: Comparison[] }[],
   { ranges, levels }: ReconstructValues,
 ): Pixels {
   const cells = results.flatMap(({ fitted, comparisons }, place) =>
     ranges.flatMap((range) => {
       const [continuous, ...quantized] = comparisons;
       const ofRange = quantized.filter((each) => each.range === range);
-      return [{ picture: fitted.picture, caption: names[place] }, ...[continuous, ...ofRange].map(captioned)];
+      return [{ picture: fitted.image, caption: names[place] }, ...[continuous, ...ofRange].map(captioned)];
     }),
   );
   return imageGrid(
@@ -78,7 +77,7 @@ function drawGrid(
     {
       columns: levels.length + 2,
       captions: cells.map(({ caption }) => caption),
-      zoom: zoomTo(results[0].fitted.picture, shownWidth),
+      zoom: zoomTo(results[0].fitted.image, shownWidth),
     },
   );
 }

@@ -2,19 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import type { LoadedVae } from '@tb/command-line/compute';
+import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
 import { createProgressLine } from '@tb/metrics';
 import { mapTree } from '@tb/runtime';
 import {
-  centreCrop,
   createModelTask,
   createRunLog,
-  decodeImage,
   disposeState,
   encodedImages,
-  encodePng,
-  imageGrid,
   type LogRecord,
-  type Pixels,
   quantizedLatents,
   type ReportPicture,
   readRecords,

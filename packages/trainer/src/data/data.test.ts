@@ -6,11 +6,9 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { createDataOrder } from './data-order.js';
-import { decodeImage } from './decode-image.js';
 import { createDecodePool, DecodePoolError } from './decode-pool.js';
 import { openImageBatches } from './image-batches.js';
 import { openImageFolder } from './image-folder.js';
-import { imageGrid } from './image-grid.js';
 import type { BadImage } from './image-source.js';
 import { openLatentBatches, readHeldOutLatents } from './latent-batches.js';
 import { openLatentCache } from './latent-cache.js';
@@ -20,61 +18,6 @@ import type { Rectangle } from './read-sample.js';
 
 const photographs = fileURLToPath(new URL('../../../../apps/train/demo/photos', import.meta.url));
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-data-'));
-
-/** Left half red, right half blue; 6 by 4 pixels. */
-const halves = () => {
-  const data = Buffer.alloc(6 * 4 * 3);
-  for (let i = 0; i < 24; i++) data[i * 3 + (i % 6 < 3 ? 0 : 2)] = 255;
-  return sharp(data, { raw: { width: 6, height: 4, channels: 3 } });
-};
-const pixel = ({ data, width }: { data: Uint8Array; width: number }, x: number, y: number) => [
-  ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
-];
-
-describe('decodeImage', () => {
-  it.each([
-    ['PNG', () => halves().png()],
-    ['palette PNG', () => halves().png({ palette: true })],
-    ['16-bit PNG', () => halves().toColourspace('rgb16').png()],
-    ['lossless WebP', () => halves().webp({ lossless: true })],
-    ['JPEG', () => halves().jpeg({ quality: 100, chromaSubsampling: '4:4:4' })],
-    ['CMYK JPEG', () => halves().toColourspace('cmyk').jpeg({ quality: 100, chromaSubsampling: '4:4:4' })],
-  ])('reads %s', async (_, make) => {
-    const picture = await decodeImage(await make().toBuffer());
-    expect([picture.width, picture.height, picture.data.length]).toEqual([6, 4, 72]);
-    const [red, , blueOfRed] = pixel(picture, 0, 1);
-    const [redOfBlue, , blue] = pixel(picture, 5, 1);
-    expect(red - blueOfRed).toBeGreaterThan(100);
-    expect(blue - redOfBlue).toBeGreaterThan(60);
-  });
-
-  it('turns greyscale into three equal channels, in 8 and 16 bits', async () => {
-    const grey = sharp(Buffer.from([0, 100, 200, 255]), { raw: { width: 2, height: 2, channels: 1 } });
-    for (const file of [grey.clone().png(), grey.clone().toColourspace('grey16').png()]) {
-      const { data } = await decodeImage(await file.toBuffer());
-      expect([...data]).toEqual([0, 0, 0, 100, 100, 100, 200, 200, 200, 255, 255, 255]);
-    }
-  });
-
-  it('lays transparency on white', async () => {
-    const clear = sharp({ create: { width: 2, height: 1, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } });
-    expect([...(await decodeImage(await clear.png().toBuffer())).data]).toEqual(new Array(6).fill(255));
-  });
-
-  it('applies EXIF rotation', async () => {
-    const turned = await halves().withMetadata({ orientation: 6 }).png().toBuffer(); // a quarter turn clockwise
-    const picture = await decodeImage(turned);
-    expect([picture.width, picture.height]).toEqual([4, 6]);
-    expect(pixel(picture, 1, 0)).toEqual([255, 0, 0]);
-    expect(pixel(picture, 1, 5)).toEqual([0, 0, 255]);
-  });
-
-  it('refuses damaged files', async () => {
-    const whole = await halves().resize(200, 200).jpeg().toBuffer();
-    await expect(decodeImage(whole.subarray(0, whole.length / 2))).rejects.toThrow(/^[^\n]+$/);
-    await expect(decodeImage(Buffer.from('no image'))).rejects.toThrow();
-  });
-});
 
 describe('createDataOrder', () => {
   it('shows every sample once an epoch, in an order of its own, from any place', () => {
@@ -179,7 +122,8 @@ describe('openPhotographCrops', () => {
   it('says when photographs are missing or too small', async () => {
     const folder = newFolder();
     await expect(openPhotographCrops(folder, { ...common, part: 'training' })).rejects.toThrow('must hold photographs');
-    await halves().png().toFile(join(folder, 'small.png'));
+    const small = sharp({ create: { width: 6, height: 4, channels: 3, background: 'red' } });
+    await small.png().toFile(join(folder, 'small.png'));
     await expect(openPhotographCrops(folder, { ...common, part: 'training' })).rejects.toThrow(
       /must be at least 64 pixels/,
     );
@@ -258,18 +202,5 @@ describe('the latent cache', () => {
     expect(await writeLatentCache(folder, info, { training: other }, 2)).toMatchObject({ training: 3 });
     expect(other.asked).toEqual([0, 1, 2]);
     expect(readdirSync(folder).filter((file) => file.startsWith('latents'))).toHaveLength(2);
-  });
-});
-
-describe('imageGrid', () => {
-  it('places pictures row by row and writes captions', () => {
-    const black = { width: 12, height: 2, data: new Uint8Array(72) };
-    const grid = imageGrid([black, black, black], { columns: 2, zoom: 2 });
-    expect([grid.width, grid.height]).toEqual([54, 14]);
-    expect(pixel(grid, 2, 2)).toEqual([0, 0, 0]);
-    expect(pixel(grid, 30, 10)).toEqual([255, 255, 255]);
-    const dark = (captions?: string[]) =>
-      imageGrid([black], { columns: 1, captions }).data.filter((v) => v === 0).length;
-    expect(dark(['il'])).toBeGreaterThan(dark());
   });
 });

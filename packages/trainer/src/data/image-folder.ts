@@ -1,9 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { imageExtension, imageSize } from '@tb/images';
 import { fileSystemReason, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
-import sharp from 'sharp';
-import { imageExtension } from './decode-image.js';
 import type { ImageSource } from './image-source.js';
 
 export type ImageFolderOptions = {
@@ -83,12 +82,10 @@ export async function listFolder(folder: string) {
 /** A class without one readable image is a mistake that training would only show much later. */
 async function assertReadable(folder: string, paths: readonly string[]): Promise<void> {
   for (const path of paths) {
-    const readable = await sharp(path)
-      .metadata()
-      .then(
-        () => true,
-        () => false,
-      );
+    const readable = await imageSize(path).then(
+      () => true,
+      () => false,
+    );
     if (readable) return;
   }
   const found = paths.length === 0 ? 'no JPEG, PNG or WebP file' : `only unreadable ones (${paths.length})`;

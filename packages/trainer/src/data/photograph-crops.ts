@@ -1,8 +1,7 @@
 import { join, parse } from 'node:path';
+import { imageExtension, imageSize } from '@tb/images';
 import { printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
-import sharp from 'sharp';
-import { imageExtension } from './decode-image.js';
 import { byName, listFolder } from './image-folder.js';
 import type { ImageSource } from './image-source.js';
 import type { Rectangle } from './read-sample.js';
@@ -54,11 +53,9 @@ export async function openPhotographCrops(folder: string, options: PhotographCro
   };
 }
 
-/** Size as it will be decoded: EXIF orientation may exchange the sides. */
 async function measure(path: string): Promise<Photograph> {
   try {
-    const { autoOrient } = await sharp(path).metadata();
-    return { path, width: autoOrient.width, height: autoOrient.height };
+    return { path, ...(await imageSize(path)) };
   } catch (error) {
     throw new Error(`openPhotographCrops: ${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
   }

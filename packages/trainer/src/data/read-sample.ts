@@ -1,8 +1,5 @@
-import { centreCrop } from './centre-crop.js';
-import { decodeImage } from './decode-image.js';
+import { bicubic, centreCrop, cropPixels, decodeImage, mirrorPixels, type Pixels, resample } from '@tb/images';
 import type { SampleRequest } from './image-source.js';
-import { cropPixels, mirrorPixels, type Pixels } from './pixels.js';
-import { bicubic, resample } from './resample.js';
 
 /** A square of a picture, in its pixels. */
 export type Rectangle = { left: number; top: number; side: number };
@@ -22,7 +19,7 @@ export async function readSample({ path, size, crop, mirror }: SampleRequest): P
   if (crop === 'centre') {
     picture = centreCrop(await decodeImage(path), size);
   } else {
-    const square = cropPixels(await photograph(path), crop.left, crop.top, crop.side);
+    const square = cropPixels(await photograph(path), crop.left, crop.top, crop.side, crop.side);
     picture = resample(square, size, size, bicubic);
   }
   return (mirror ? mirrorPixels(picture) : picture).data;

@@ -1,11 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodePng, type Pixels } from '@tb/images';
 import { printable, writeFileAtomic } from '@tb/io';
 import type { Progress } from '../checkpoint/checkpoint.js';
-import { encodePng } from '../data/encode-png.js';
 import type { BadImage } from '../data/image-source.js';
-import type { Pixels } from '../data/pixels.js';
 import { appendRecord, type LogRecord, readRecords, truncateRecords } from './json-lines.js';
 import { type ReportPicture, renderReport } from './report.js';
 import { createStatusLine, type Terminal } from './status-line.js';

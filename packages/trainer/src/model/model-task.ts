@@ -1,3 +1,4 @@
+import { imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { hostRandom, jit, type Tree } from '@tb/runtime';
 import {
   drawTrainingMasks,
@@ -13,9 +14,7 @@ import {
 import { createDecoder, sampleLatent, tensorToImages, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
-import { imageGrid, zoomTo } from '../data/image-grid.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
-import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
 import type { LatentInput } from './latent-input.js';

@@ -1,12 +1,11 @@
+import { imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { psnr } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
 import { type Autoencoder, createAutoencoder, imagesToTensor, initVae, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import { imageGrid, zoomTo } from '../data/image-grid.js';
 import { drawPictureKeys } from '../data/picture-keys.js';
-import type { Pixels } from '../data/pixels.js';
 import type { Parameters } from '../optimizer/adamw.js';
 import type { Task } from '../task.js';
 import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
@@ -110,9 +109,8 @@ async function meanPsnr(
   for (const { images, labels } of batches) {
     const pictures = await reconstruct(params, config, images, labels.length, autoencoder, restore);
     for (const [index, picture] of pictures.entries()) {
-      const pixels = images.subarray(index * size * size * 3, (index + 1) * size * size * 3);
-      const shape = { height: size, width: size, channels: 3 };
-      sum += Math.min(psnr({ ...shape, pixels }, { ...shape, pixels: picture.data }, 255), 100);
+      const data = images.subarray(index * size * size * 3, (index + 1) * size * size * 3);
+      sum += Math.min(psnr({ width: size, height: size, data }, picture), 100);
       count++;
     }
   }

@@ -36,3 +36,13 @@ function repeatChannel(grey: Uint8Array): Uint8Array {
   for (let i = 0; i < grey.length; i++) rgb.fill(grey[i], i * 3, i * 3 + 3);
   return rgb;
 }
+
+/**
+ * Reads the size that `decodeImage` will give, from the file's header alone: EXIF orientation may exchange the sides.
+ *
+ * @throws Error when the file cannot be read or is not an image
+ */
+export async function imageSize(source: string | Uint8Array): Promise<{ width: number; height: number }> {
+  const { autoOrient } = await sharp(source).metadata();
+  return { width: autoOrient.width, height: autoOrient.height };
+}

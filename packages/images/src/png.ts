@@ -1,18 +1,26 @@
-// PNG files carry text in chunks: length, type, data, CRC-32 of type and data (W3C PNG specification, section 5.3).
+// PNG files, and the settings that generated images carry: JSON in a text chunk named "tokenbridge".
+// A chunk is a length, a type, data, and the CRC-32 of type and data (W3C PNG specification, section 5.3).
 import { crc32 } from 'node:zlib';
+import sharp from 'sharp';
+import type { Pixels } from './pixels.js';
 
-/** The keyword under which a picture says how it was made. */
-export const settingsKeyword = 'tokenbridge';
+/** Encodes an image as a PNG file. */
+export async function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {
+  const png = sharp(data, { raw: { width, height, channels: 3 } }).png();
+  return new Uint8Array(await png.toBuffer());
+}
+
+const settingsKeyword = 'tokenbridge';
 
 const signatureLength = 8;
 /** The header chunk comes first and has 13 bytes of data. */
 const afterHeader = signatureLength + 12 + 13;
 
-/** The file with a text chunk behind its header chunk. Signs beyond ASCII become JSON escapes. */
-export function withSettings(png: Uint8Array, settings: Record<string, unknown>): Uint8Array {
+/** Adds settings to a PNG file, in a text chunk after its header chunk. Characters beyond ASCII become JSON escapes. */
+export function withPngSettings(png: Uint8Array, settings: Record<string, unknown>): Uint8Array {
   const json = JSON.stringify(settings).replace(
     /[\u0080-\uffff]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   const chunk = encodeChunk('tEXt', Buffer.from(`${settingsKeyword}\0${json}`, 'latin1'));
   return Buffer.concat([png.subarray(0, afterHeader), chunk, png.subarray(afterHeader)]);
@@ -28,11 +36,11 @@ function encodeChunk(type: string, data: Buffer): Buffer {
 }
 
 /**
- * The settings in a PNG file.
+ * Reads the settings that `withPngSettings` added to a PNG file.
  *
- * @returns undefined when the file is no PNG, is damaged or cut short, or says nothing about itself
+ * @returns undefined when the file is not a complete, undamaged PNG, or has no settings
  */
-export function readSettings(png: Uint8Array): Record<string, unknown> | undefined {
+export function readPngSettings(png: Uint8Array): Record<string, unknown> | undefined {
   const file = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
   let found: Record<string, unknown> | undefined;
   for (let offset = signatureLength; offset + 12 <= file.length; ) {

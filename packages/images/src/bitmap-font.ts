@@ -1,4 +1,4 @@
-// A font of 5 by 9 dots, the last two below the line, so that captions look the same on machines without any fonts.
+// A font of 5 by 9 dots, the last two rows below the baseline, so that captions look the same on every machine.
 import type { Pixels } from './pixels.js';
 
 export const textHeight = 9;
@@ -57,7 +57,7 @@ const glyphs: Record<string, string> = {
   '?': 'eh1240400',
 };
 
-/** Writes one line in black, cut off after `width` pixels. Capitals become small letters, unknown signs `?`. */
+/** Writes one line in black, cut off after `width` pixels. It is drawn in lower case, and unknown characters as `?`. */
 export function drawText(canvas: Pixels, text: string, left: number, top: number, width: number): void {
   const letters = [...text.toLowerCase()].slice(0, Math.floor(width / advance));
   for (const [position, letter] of letters.entries()) {

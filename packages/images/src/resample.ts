@@ -1,5 +1,5 @@
-// Resampling with filters that widen when shrinking (so that nothing aliases), one axis after the other, rounding to
-// 8 bits in between: the arithmetic behind the reference's crops, which were made with Pillow.
+// Pillow's resampling, with which the reference made its crops. One axis is resized after the other, and the result
+// between them is rounded to 8 bits. Filters widen when an image shrinks, so that nothing aliases.
 import type { Pixels } from './pixels.js';
 
 type Filter = { support: number; weight: (distance: number) => number };
@@ -18,10 +18,10 @@ export const bicubic: Filter = {
   },
 };
 
-/** The picture at another size. */
-export function resample(picture: Pixels, width: number, height: number, filter: Filter): Pixels {
-  const narrow = width === picture.width ? picture : resampleRows(picture, width, filter);
-  return height === picture.height ? narrow : resampleColumns(narrow, height, filter);
+/** Resizes an image. */
+export function resample(image: Pixels, width: number, height: number, filter: Filter): Pixels {
+  const narrow = width === image.width ? image : resampleRows(image, width, filter);
+  return height === image.height ? narrow : resampleColumns(narrow, height, filter);
 }
 
 type Taps = { start: Int32Array; weights: Float64Array[] };
