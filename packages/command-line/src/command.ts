@@ -1,25 +1,35 @@
 import { Command, Option as CommanderOption } from 'commander';
-import { flagName, type Option, type Options, type ValuesOf } from './options.js';
-import { parseFlags } from './resolve.js';
+import { defaultsOf, flagName, merge, type Option, type Options, type Overrides, parseFlags } from './options.js';
+
+type Action<Table extends Options> = (flags: Overrides<Table>, positional: string[]) => Promise<void>;
 
 /**
  * A subcommand whose flags are those of a table.
  *
- * @param defaults - shown in the help; `action` fills them in itself
- * @param action - gets the flags that were given, and no others, and the arguments beside them
+ * @param action - gets the flags that were typed, and no others, and the arguments
  */
+export function tableCommand<Table extends Options>(name: string, table: Table, action: Action<Table>): Command;
+/** @deprecated defaults belong into the table */
 export function tableCommand<Table extends Options>(
   name: string,
   table: Table,
-  defaults: ValuesOf<Table>,
-  action: (flags: ValuesOf<Table>, positional: string[]) => Promise<void>,
+  defaults: Overrides<Table>,
+  action: Action<Table>,
+): Command;
+export function tableCommand<Table extends Options>(
+  name: string,
+  table: Table,
+  defaultsOrAction: Overrides<Table> | Action<Table>,
+  lastAction?: Action<Table>,
 ): Command {
+  const action = lastAction ?? (defaultsOrAction as Action<Table>);
+  const defaults = merge<object>(defaultsOf(table), lastAction ? defaultsOrAction : {}) as Record<string, unknown>;
   const command = new Command(name);
-  // The help lists headings in the order of their first options: what is the command's own comes before what it shares.
+  // The help lists headings in the order of their first options: those of this command alone come first.
   const options = Object.entries(table).sort(([, a], [, b]) => Number('group' in a) - Number('group' in b));
   for (const [key, option] of options) {
     const flag = `--${flagName(key)}${option.placeholder ? ` <${option.placeholder}>` : ''}`;
-    const described = new CommanderOption(flag, describe(key, option, (defaults as Record<string, unknown>)[key]));
+    const described = new CommanderOption(flag, describe(key, option, defaults[key]));
     command.addOption(option.group ? described.helpGroup(`${option.group}:`) : described);
     if (!option.placeholder) command.addOption(new CommanderOption(`--no-${flagName(key)}`).hideHelp());
   }
@@ -30,9 +40,8 @@ export function tableCommand<Table extends Options>(
   });
 }
 
-function describe(key: string, { description }: Option<unknown>, value: unknown): string {
-  if (value === undefined || value === false) return description;
-  return value === true
-    ? `${description} (default; --no-${flagName(key)} turns it off)`
-    : `${description} (default: ${value})`;
+function describe(key: string, { description, defaultText }: Option<unknown>, value: unknown): string {
+  if (value === true) return `${description} (default; --no-${flagName(key)} turns it off)`;
+  if (value === undefined && defaultText === undefined) return description;
+  return value === false ? description : `${description} (default: ${defaultText ?? value})`;
 }

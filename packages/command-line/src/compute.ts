@@ -1,3 +1,3 @@
-// What loads the engine and the models: imported by what a command runs, not by what describes it.
+// What loads the backend and the models: imported by what a command runs, not by what describes it.
 export { type LoadedVae, loadVaeFile } from './load-vae.js';
-export { startEngine } from './start-engine.js';
+export { startBackend, startEngine } from './start-backend.js';

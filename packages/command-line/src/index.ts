@@ -1,30 +1,44 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
+export { type BackendValues, backendOptions, type EngineValues, engineOptions } from './backend-options.js';
 export { tableCommand } from './command.js';
-export { type EngineValues, engineOptions } from './engine-options.js';
+export { mergeValues, type Resolved, type ValuesOf, withDefaults } from './former-options.js';
 export { assertExists, findWeights } from './input.js';
 export {
+  changeDefaults,
+  checkValues,
   choice,
+  type DefaultedOption,
+  defaultsOf,
   flagName,
   grouped,
   integer,
   list,
+  merge,
   number,
   numbers,
+  type Option,
   type Options,
+  type Overrides,
+  omit,
+  parseFlags,
+  resolve,
+  suggestion,
   text,
   toggle,
-  type ValuesOf,
+  UsageError,
+  type Values,
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
 export { packageVersion } from './package-version.js';
 export {
-  checkValues,
-  mergeValues,
-  parseFlags,
-  type Resolved,
-  suggestion,
-  UsageError,
-  withDefaults,
-} from './resolve.js';
+  createProgressLine,
+  createStatusLine,
+  formatDuration,
+  formatRate,
+  type ProgressLine,
+  type StatusLine,
+  type Terminal,
+} from './progress-line.js';
 export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';
+export { fixed, percent, textTable } from './text-table.js';

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from './resolve.js';
+import { UsageError } from './options.js';
 
 /** @throws UsageError when there is no file or folder of that name */
 export function assertExists(flag: string, path: string): void {

@@ -1,7 +1,7 @@
 import { readWeightsInfo } from '@tb/trainer';
 import { loadVae, readVaeConfig, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights } from './input.js';
-import { UsageError } from './resolve.js';
+import { UsageError } from './options.js';
 
 export type LoadedVae = {
   params: Vae;

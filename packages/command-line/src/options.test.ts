@@ -1,22 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import {
+  changeDefaults,
   checkValues,
   choice,
   flagName,
   grouped,
   integer,
   list,
-  mergeValues,
+  merge,
   number,
   numbers,
+  omit,
   parseFlags,
+  resolve,
   suggestion,
   tableCommand,
   text,
   toggle,
   UsageError,
-  type ValuesOf,
-  withDefaults,
 } from './index.js';
 
 const table = {
@@ -61,17 +62,22 @@ describe('options', () => {
     expect(() => checkValues(table, { rate: '1' }, 'config')).toThrow('config: rate must be a number of at least 0');
   });
 
-  it('lets later layers win unless they are silent', () => {
-    expect(mergeValues<typeof table>({ rate: 1, name: 'a' }, { rate: undefined, name: 'b' })).toEqual({
-      rate: 1,
-      name: 'b',
-    });
+  it('lets later sources win unless they set nothing', () => {
+    expect(merge<object>({ rate: 1, name: 'a' }, { rate: undefined, name: 'b' })).toEqual({ rate: 1, name: 'b' });
   });
 
-  it('fills in defaults under everything else', () => {
-    const layers: ValuesOf<typeof table>[] = [{ rate: undefined }, { kind: 'gaussian', name: 'a' }];
-    const { rate, kind, name } = withDefaults({ rate: 1, kind: 'linear' }, ...layers);
-    expect([rate.toFixed(1), kind, name]).toEqual(['1.0', 'gaussian', 'a']); // the type knows that there is a rate
+  it('resolves a table to its defaults and what overrides them', () => {
+    const withDefaults = {
+      rate: number('rate', { min: 0, default: 1 }),
+      kind: choice('kind', ['gaussian', 'linear'], { default: 'linear' }),
+      name: text('name'),
+    };
+    const { rate, kind, name } = resolve(withDefaults, { rate: undefined }, { kind: 'gaussian', name: 'a' });
+    expect([rate.toFixed(1), kind, name?.length]).toEqual(['1.0', 'gaussian', 1]); // the type has a rate, and perhaps a name
+    const changed = changeDefaults(omit(withDefaults, 'kind'), { name: 'b' });
+    expect(resolve(changed)).toEqual({ rate: 1, name: 'b' });
+    expect(resolve(changed).name.length).toBe(1);
+    expect(Object.keys(withDefaults)).toEqual(['rate', 'kind', 'name']);
   });
 
   it('suggests what is near and nothing else', () => {
@@ -85,7 +91,8 @@ describe('options', () => {
 describe('tableCommand', () => {
   it('hands over what was typed and nothing else, with its arguments', async () => {
     const given: unknown[] = [];
-    const command = tableCommand('test', table, { rate: 2, flip: true }, async (flags, positional) => {
+    const other = changeDefaults(table, { rate: 2, flip: true });
+    const command = tableCommand('test', other, async (flags, positional) => {
       given.push(flags, positional);
     }).argument('<files...>');
     await command.parseAsync(['a.png', '--no-flip', '--levels', '2,3', 'b.png'], { from: 'user' });
@@ -93,11 +100,17 @@ describe('tableCommand', () => {
     const help = command.helpInformation();
     expect(help).toMatch(/--rate <number> +rate \(default: 2\)/);
     expect(help).toMatch(/--flip +mirror \(default; --no-flip turns it off\)/);
+    expect(help).toMatch(/--image-size <integer> +side, 8 to 4096\n/);
   });
 
   it('lists options under their headings', () => {
-    const own = { ...grouped('Pictures', { size: integer('size') }), name: text('name') };
-    const help = tableCommand('test', own, {}, async () => {}).helpInformation();
-    expect(help).toMatch(/Options:\n +--name <text> .*\n\nPictures:\n +--size <integer>/s);
+    const own = {
+      ...grouped('Pictures', { size: integer('size', { defaultText: 'that of the data' }) }),
+      name: text('name'),
+    };
+    const help = tableCommand('test', own, async () => {}).helpInformation();
+    expect(help).toMatch(
+      /Options:\n +--name <text> .*\n\nPictures:\n +--size <integer> +size \(default: that of the data\)/s,
+    );
   });
 });

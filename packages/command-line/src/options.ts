@@ -1,120 +1,270 @@
-// One table per command says which options it has. The same table reads flags, checks configuration files, and writes
-// the help text, so that they cannot differ.
+// A table states each option of a command once: description, range and default. Flags are read, configuration files are
+// checked, values are resolved and the help is written from the same table.
+import { closest, distance } from 'fastest-levenshtein';
 
-/** How one option is read and checked. */
+/** A mistake in what the user asked for. It is printed as one sentence, without a stack. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** How one option is described, read and checked. */
 export type Option<Value> = {
-  /** What the help says; a sentence without a full stop. */
+  /** Text of the help, without a full stop. */
   description: string;
-  /** Stands for the value in the help; absent for a switch. */
+  /** Name of the value in the help; absent for a switch. */
   placeholder?: string;
-  /** Heading under which the help lists it. */
+  /** Heading of the help under which the option is listed. */
   group?: string;
-  /** Value of a flag given as text. */
+  /** Value that the option has where nothing sets it. */
+  default?: Value;
+  /** For the help, where the default depends on other things than the table. */
+  defaultText?: string;
+  /** Reads the text of a flag. The result may still be wrong: `problem` checks it. */
   parse(text: string): Value;
-  /** What is wrong with a value from a configuration file or from `parse`, if anything. */
+  /** What is wrong with a value that was read from a flag or a file; undefined if nothing is. */
   problem(value: unknown): string | undefined;
 };
 
+export type DefaultedOption<Value> = Option<Value> & { default: Value };
+
+/** The options of a command, by their names in camel case. */
 export type Options = Record<string, Option<unknown>>;
 
-/** The values that belong to a table; an option that was not given is absent. */
-export type ValuesOf<Table extends Options> = {
-  [Name in keyof Table]?: Table[Name] extends Option<infer Value> ? Value : never;
+type ValueOf<Entry> = Entry extends Option<infer Value> ? Value : never;
+type Defaulted<Table> = { [Name in keyof Table]: Table[Name] extends { default: unknown } ? Name : never }[keyof Table];
+
+/** What one source of values sets: flags, a configuration file, a preset. */
+export type Overrides<Table extends Options> = { [Name in keyof Table]?: ValueOf<Table[Name]> };
+
+/** All values of a table; those with a default are always there. */
+export type Values<Table extends Options> = Overrides<Table> & {
+  [Name in Defaulted<Table>]: ValueOf<Table[Name]>;
 };
+
+type Settings<Value> = { default?: Value; defaultText?: string };
+type Made<Value, Given> = Given extends { default: Value } ? DefaultedOption<Value> : Option<Value>;
+type Range = { min?: number; max?: number };
+
+/** A text that is not empty. */
+export function text<const Given extends Settings<string> & { placeholder?: string }>(
+  description: string,
+  settings: Given | string = {} as Given,
+): Made<string, Given> {
+  const { placeholder = 'text', ...rest } = typeof settings === 'string' ? { placeholder: settings } : settings;
+  return {
+    description,
+    placeholder,
+    ...rest,
+    parse: (value: string) => value,
+    problem: (value: unknown) =>
+      typeof value === 'string' && value !== '' ? undefined : 'must be a text that is not empty',
+  } as Made<string, Given>;
+}
+
+export function number<const Given extends Settings<number> & Range>(
+  description: string,
+  settings: Given = {} as Given,
+): Made<number, Given> {
+  return numeric('number', Number.isFinite, description, settings);
+}
+
+/** A whole number, at least 0 unless `min` is another. */
+export function integer<const Given extends Settings<number> & Range>(
+  description: string,
+  settings: Given = {} as Given,
+): Made<number, Given> {
+  return numeric('integer', Number.isSafeInteger, description, { min: 0, ...settings });
+}
+
+function numeric<Given>(
+  kind: 'number' | 'integer',
+  isOfKind: (value: unknown) => boolean,
+  description: string,
+  { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, ...settings }: Settings<number> & Range,
+): Made<number, Given> {
+  const range = rangeText(min, max, ' of', ' from');
+  return {
+    description: description + (min === 0 && max === Number.POSITIVE_INFINITY ? '' : rangeText(min, max, ',', ',')),
+    placeholder: kind,
+    ...settings,
+    parse: (value: string) => (value.trim() === '' ? Number.NaN : Number(value)),
+    problem: (value: unknown) =>
+      isOfKind(value) && (value as number) >= min && (value as number) <= max
+        ? undefined
+        : `must be ${kind === 'integer' ? 'an integer' : 'a number'}${range}`,
+  } as Made<number, Given>;
+}
+
+function rangeText(min: number, max: number, open: string, closed: string): string {
+  if (min > Number.NEGATIVE_INFINITY && max < Number.POSITIVE_INFINITY) return `${closed} ${min} to ${max}`;
+  if (min > Number.NEGATIVE_INFINITY) return `${open} at least ${min}`;
+  return max < Number.POSITIVE_INFINITY ? `${open} at most ${max}` : '';
+}
+
+/** A switch: `--flip` turns it on, `--no-flip` off. */
+export function toggle<const Given extends Settings<boolean>>(
+  description: string,
+  settings: Given = {} as Given,
+): Made<boolean, Given> {
+  return {
+    description,
+    ...settings,
+    parse: (value: string) => value === 'true',
+    problem: (value: unknown) => (typeof value === 'boolean' ? undefined : 'must be true or false'),
+  } as Made<boolean, Given>;
+}
+
+/** One of some names. */
+export function choice<const Name extends string, const Given extends Settings<NoInfer<Name>>>(
+  description: string,
+  names: readonly Name[],
+  settings: Given = {} as Given,
+): Made<Name, Given> {
+  return {
+    description: `${description}: ${names.join(', ')}`,
+    placeholder: 'name',
+    ...settings,
+    parse: (value: string) => value as Name,
+    problem: (value: unknown) => (names.includes(value as Name) ? undefined : `must be one of ${names.join(', ')}`),
+  } as Made<Name, Given>;
+}
+
+/** Texts with commas between them. */
+export function list<const Given extends Settings<readonly string[]> & { placeholder?: string }>(
+  description: string,
+  settings: Given | string = {} as Given,
+): Made<readonly string[], Given> {
+  const { placeholder = 'a,b,…', ...rest } = typeof settings === 'string' ? { placeholder: settings } : settings;
+  return {
+    description,
+    placeholder,
+    ...rest,
+    parse: (value: string) => value.split(',').map((entry) => entry.trim()),
+    problem: (value: unknown) =>
+      Array.isArray(value) && value.length > 0 && value.every((entry) => typeof entry === 'string' && entry !== '')
+        ? undefined
+        : 'must be texts with commas between them',
+  } as Made<readonly string[], Given>;
+}
+
+/** Numbers with commas between them. */
+export function numbers<const Given extends Settings<readonly number[]> & Range & { whole?: boolean }>(
+  description: string,
+  settings: Given = {} as Given,
+): Made<readonly number[], Given> {
+  const { default: ownDefault, defaultText, whole, ...range } = settings;
+  const one = (whole ? integer : number)(description, range);
+  return {
+    description: one.description,
+    placeholder: 'a,b,…',
+    ...(ownDefault && { default: ownDefault }),
+    defaultText,
+    parse: (value: string) => value.split(',').map(one.parse),
+    problem: (value: unknown) => {
+      if (!Array.isArray(value) || value.length === 0) return 'must be numbers with commas between them';
+      const problem = value.map(one.problem).find((entry) => entry !== undefined);
+      return problem && `each ${problem}`;
+    },
+  } as Made<readonly number[], Given>;
+}
 
 /** The options of a table under a heading of their own in the help. */
 export function grouped<Table extends Options>(group: string, table: Table): Table {
   return Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, group }])) as Table;
 }
 
-export function text(description: string, placeholder = 'text'): Option<string> {
-  return {
-    description,
-    placeholder,
-    parse: (value) => value,
-    problem: (value) => (typeof value === 'string' && value !== '' ? undefined : 'must be a text that is not empty'),
-  };
+type Redefaulted<Table extends Options, Defaults> = {
+  [Name in keyof Table]: Name extends keyof Defaults ? DefaultedOption<ValueOf<Table[Name]>> : Table[Name];
+};
+
+/** A table that several commands share, with other defaults. */
+export function changeDefaults<Table extends Options, const Defaults extends Overrides<Table>>(
+  table: Table,
+  defaults: Defaults,
+): Redefaulted<Table, Defaults> {
+  const changed = Object.entries(table).map(([name, option]) => [
+    name,
+    Object.hasOwn(defaults, name) ? { ...option, default: defaults[name] } : option,
+  ]);
+  return Object.fromEntries(changed);
 }
 
-type Range = { min?: number; max?: number };
-
-export function number(
-  description: string,
-  { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY }: Range = {},
-): Option<number> {
-  return {
-    description,
-    placeholder: 'number',
-    parse: (value) => (value.trim() === '' ? Number.NaN : Number(value)),
-    problem: (value) =>
-      Number.isFinite(value) && (value as number) >= min && (value as number) <= max
-        ? undefined
-        : `must be a number${rangeText(min, max)}`,
-  };
+/** An object without some of its entries. */
+export function omit<Entries extends object, const Name extends keyof Entries>(
+  entries: Entries,
+  ...names: readonly Name[]
+): Omit<Entries, Name> {
+  const kept = Object.entries(entries).filter(([name]) => !(names as readonly PropertyKey[]).includes(name));
+  return Object.fromEntries(kept) as Omit<Entries, Name>;
 }
 
-export function integer(description: string, { min = 0, max = Number.MAX_SAFE_INTEGER }: Range = {}): Option<number> {
-  return {
-    description,
-    placeholder: 'integer',
-    parse: (value) => (value.trim() === '' ? Number.NaN : Number(value)),
-    problem: (value) =>
-      Number.isInteger(value) && (value as number) >= min && (value as number) <= max
-        ? undefined
-        : `must be an integer${rangeText(min, max === Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : max)}`,
-  };
+/** The sources in one, the later ones over the earlier ones. An undefined value overrides nothing. */
+export function merge<Source extends object>(...sources: readonly Source[]): Source {
+  const set = sources.flatMap((source) => Object.entries(source).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(set) as Source;
 }
 
-export function toggle(description: string): Option<boolean> {
-  return {
-    description,
-    parse: (value) => value === 'true',
-    problem: (value) => (typeof value === 'boolean' ? undefined : 'must be true or false'),
-  };
+/** What the table itself sets. */
+export function defaultsOf<Table extends Options>(table: Table): Pick<Values<Table>, Defaulted<Table>> {
+  const entries = Object.entries(table).map(([name, option]) => [name, option.default]);
+  return merge(Object.fromEntries(entries));
 }
 
-/** Texts with commas between them. */
-export function list(description: string, placeholder = 'a,b,…'): Option<readonly string[]> {
-  return {
-    description,
-    placeholder,
-    parse: (value) => value.split(',').map((entry) => entry.trim()),
-    problem: (value) =>
-      Array.isArray(value) && value.length > 0 && value.every((entry) => typeof entry === 'string' && entry !== '')
-        ? undefined
-        : 'must be texts with commas between them',
-  };
+/** All values of a table: its defaults, overridden by the sources, the later ones over the earlier ones. */
+export function resolve<Table extends Options>(table: Table, ...sources: readonly Overrides<Table>[]): Values<Table> {
+  return merge<object>(defaultsOf(table), ...sources) as Values<Table>;
 }
 
-/** Numbers with commas between them. */
-export function numbers(description: string, range: Range & { whole?: boolean } = {}): Option<readonly number[]> {
-  const one = range.whole ? integer(description, range) : number(description, range);
-  return {
-    description,
-    placeholder: 'a,b,…',
-    parse: (value) => value.split(',').map(one.parse),
-    problem: (value) => {
-      if (!Array.isArray(value) || value.length === 0) return 'must be numbers with commas between them';
-      const problem = value.map(one.problem).find((each) => each !== undefined);
-      return problem && `each ${problem}`;
-    },
-  };
+/**
+ * Checks values that were read from a file.
+ *
+ * @param source - what the message calls the file
+ * @throws UsageError for an unknown name, with the nearest known one, and for a value of the wrong kind
+ */
+export function checkValues<Table extends Options>(
+  table: Table,
+  values: Record<string, unknown>,
+  source: string,
+): Overrides<Table> {
+  const names = Object.keys(table);
+  for (const [name, value] of Object.entries(values)) {
+    if (!Object.hasOwn(table, name)) {
+      throw new UsageError(
+        `${source}: unknown key ${JSON.stringify(name)}; did you mean ${JSON.stringify(closest(name, names))}?`,
+      );
+    }
+    const problem = table[name].problem(value);
+    if (problem) throw new UsageError(`${source}: ${name} ${problem}, got ${JSON.stringify(value)}`);
+  }
+  return values as Overrides<Table>;
 }
 
-export function choice<const Name extends string>(description: string, names: readonly Name[]): Option<Name> {
-  return {
-    description: `${description}: ${names.join(', ')}`,
-    placeholder: 'name',
-    parse: (value) => value as Name,
-    problem: (value) => (names.includes(value as Name) ? undefined : `must be one of ${names.join(', ')}`),
-  };
+/**
+ * Reads flags.
+ *
+ * @param flags - by the names of their options; a switch is a boolean
+ * @throws UsageError for a value of the wrong kind
+ */
+export function parseFlags<Table extends Options>(
+  table: Table,
+  flags: Record<string, string | boolean>,
+): Overrides<Table> {
+  const entries = Object.entries(flags).map(([name, flag]) => {
+    const value = typeof flag === 'string' ? table[name].parse(flag) : flag;
+    const problem = table[name].problem(value);
+    if (problem) throw new UsageError(`--${flagName(name)} ${problem}, got ${JSON.stringify(flag)}`);
+    return [name, value];
+  });
+  return Object.fromEntries(entries);
 }
 
-function rangeText(min: number, max: number): string {
-  if (min > Number.NEGATIVE_INFINITY && max < Number.POSITIVE_INFINITY) return ` from ${min} to ${max}`;
-  if (min > Number.NEGATIVE_INFINITY) return ` of at least ${min}`;
-  return max < Number.POSITIVE_INFINITY ? ` of at most ${max}` : '';
-}
-
-/** `imageSize` as the command line writes it: `image-size`. */
+/** `imageSize` as a flag: `image-size`. */
 export const flagName = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** `; did you mean "tabby cat"?` if a known name is near enough to be what was meant, else nothing. */
+export function suggestion(name: string, known: readonly string[]): string {
+  if (known.length === 0) return '';
+  const nearest = closest(name.toLowerCase(), known);
+  const isNear = distance(name.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, nearest.length / 2);
+  return isNear ? `; did you mean ${JSON.stringify(nearest)}?` : '';
+}

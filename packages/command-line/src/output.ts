@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolder } from '@tb/io';
-import { UsageError } from './resolve.js';
+import { UsageError } from './options.js';
 
 /** Remove the folders that were made for results, as far as they are empty. */
 const undoes: (() => Promise<void>)[] = [];

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileFormatError } from '@tb/io';
+import { FileFormatError, InputError } from '@tb/io';
 import { captureCommand } from '@tb/test-utils';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -9,7 +9,7 @@ import { prepareFolder, runProgram, tableCommand, text, UsageError } from './ind
 
 /** Runs a program with one command, which throws `error` once it has prepared the folder --name, if there is one. */
 function run(error: Error | undefined, ...args: string[]) {
-  const command = tableCommand('make', { name: text('name') }, {}, async ({ name }) => {
+  const command = tableCommand('make', { name: text('name') }, async ({ name }) => {
     if (name !== undefined) await prepareFolder('--name', name);
     if (error) throw error;
   });
@@ -21,7 +21,8 @@ afterEach(() => vi.unstubAllEnvs());
 describe('runProgram', () => {
   it.each([
     [new UsageError('--name must be short'), 'program: --name must be short\n'],
-    [new Error('openFolder: a must be b'), 'program: a must be b\n'],
+    [new InputError('openFolder', 'a must be b'), 'program: a must be b\n'],
+    [new InputError('open', 'a must be b'), 'program: a must be b\n'],
     [new Error('config a: unknown key'), 'program: config a: unknown key\n'],
     [
       new FileFormatError('a.npz', 7, 'no such thing'),

@@ -1,4 +1,4 @@
-import { FileFormatError, fileSystemReason, outliveReaders, printable } from '@tb/io';
+import { FileFormatError, fileSystemReason, type InputError, outliveReaders, printable } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
 import { removeUnusedFolders } from './output.js';
 
@@ -37,12 +37,17 @@ function sentenceOf(error: Error): string {
       `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`,
     );
   }
+  if (isInputError(error)) return linesOf(error.what);
   const { code, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && path !== undefined) return `${printable(path)} cannot be used: ${fileSystemReason(error)}`;
-  const lines = error.message
-    .replace(/^[a-z]+[A-Z]\w*: /, '')
-    .split('\n')
-    .map(printable);
+  return linesOf(error.message.replace(/^[a-z]+[A-Z]\w*: /, ''));
+}
+
+/** By its form: packages that may not import @tb/io have errors of the same form. */
+const isInputError = (error: Error): error is InputError => typeof (error as Partial<InputError>).what === 'string';
+
+function linesOf(sentence: string): string {
+  const lines = sentence.split('\n').map(printable);
   if (lines.length <= mostLines) return lines.join('\n');
   return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');
 }

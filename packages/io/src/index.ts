@@ -13,6 +13,7 @@ export { FileFormatError } from './file-format-error.js';
 export { fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
+export { InputError } from './input-error.js';
 export { makeFolder } from './make-folder.js';
 export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';
 export { type NpzFile, type NpzWriteOptions, openNpz, readNpz, writeNpz } from './npz.js';

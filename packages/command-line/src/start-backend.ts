@@ -1,10 +1,10 @@
 import { type BackendReport, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import type { EngineValues } from './engine-options.js';
-import { UsageError } from './resolve.js';
+import type { BackendValues } from './backend-options.js';
+import { UsageError } from './options.js';
 
-/** Loads the backend, and says which one runs and why. */
-export async function startEngine({ backend = 'auto', device }: EngineValues): Promise<BackendReport> {
+/** Loads the backend, and prints which one runs and why. */
+export async function startBackend({ backend = 'auto', device }: Partial<BackendValues>): Promise<BackendReport> {
   tf.enableProdMode(); // keeps tfjs from advertising its Node packages
   try {
     const report = await useBackend(backend, { device });
@@ -17,3 +17,6 @@ export async function startEngine({ backend = 'auto', device }: EngineValues): P
 }
 
 const firstLine = (text: string) => text.split('\n')[0];
+
+/** The former name. */
+export const startEngine = startBackend;
