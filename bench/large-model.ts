@@ -90,7 +90,7 @@ export function drawParameters(seed: number, config: TokenBridgeConfig): TokenBr
 /** Shapes by name: the tree's leaves are arrays of numbers, which `flattenTree` would walk into. */
 function flattenShapes(tree: unknown): Record<string, number[]> {
   const flat: Record<string, number[]> = {};
-  for (const [name, size] of Object.entries(flattenTree(tree as never) as Record<string, number>)) {
+  for (const [name, size] of Object.entries(flattenTree<number>(tree as never))) {
     const cut = name.lastIndexOf('.');
     const leaf = name.slice(0, cut);
     flat[leaf] ??= [];

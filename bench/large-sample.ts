@@ -8,7 +8,7 @@
  * `--profile folder` also records one more batch, kernel by kernel, for TensorBoard's profile plugin.
  */
 import { sampleChannels } from '@tb/ar-head';
-import { disposeTree, foldIn, jit, type Key, normal, randomKey, type Tree } from '@tb/runtime';
+import { disposeTree, foldIn, jit, type Key, normal, randomKey } from '@tb/runtime';
 import { channelHeadConfig, generate, storeForSampling, type TokenBridge } from '@tb/tokenbridge';
 import { compiledPrograms, profile } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
@@ -28,7 +28,7 @@ function drawParametersForSampling(): TokenBridge {
   const drawn = drawParameters(1, config);
   if (precision === 'fp32') return drawn;
   const stored = storeForSampling(drawn);
-  disposeTree(drawn as unknown as Tree<tf.Tensor>);
+  disposeTree(drawn);
   return stored;
 }
 
@@ -104,6 +104,6 @@ const add = (found: Record<string, unknown>) => {
 const calls = Number(values['token-calls']);
 if (calls > 0) add(await measureToken(calls));
 for (const batch of values.batches.split(',').map(Number)) add(await measureImages(batch, Number(values.repeats)));
-disposeTree(params as unknown as Tree<tf.Tensor>);
+disposeTree(params);
 report(describe(measured), values.out);
 process.exit(0);

@@ -88,16 +88,18 @@ class HostTensor {
 
 /** A batch as a data pipeline hands it over. */
 async function toHost(batch: LossInputs): Promise<Tree<HostTensor>> {
-  const tree = batch as unknown as Tree<tf.Tensor>;
   const values = new Map<tf.Tensor, tf.TypedArray>();
-  for (const tensor of treeLeaves(tree)) values.set(tensor, await tensor.data());
-  const host = mapTree(tree, (tensor) => new HostTensor(values.get(tensor)!, tensor.shape, tensor.dtype));
-  disposeTree(tree);
+  for (const tensor of treeLeaves(batch)) values.set(tensor, await tensor.data());
+  const host = mapTree(
+    (tensor: tf.Tensor) => new HostTensor(values.get(tensor)!, tensor.shape, tensor.dtype),
+    batch as Tree<tf.Tensor>,
+  );
+  disposeTree(batch);
   return host;
 }
 
 const toTensors = (batch: Tree<HostTensor>): Tree<tf.Tensor> =>
-  mapTree(batch, ({ values, shape, dtype }) => tf.tensor(values, shape, dtype));
+  mapTree(({ values, shape, dtype }: HostTensor) => tf.tensor(values, shape, dtype), batch);
 
 /** Time and memory of training steps. */
 export async function measureSpeed(each: Case, steps: number) {

@@ -68,6 +68,6 @@ export function startSampling(images: number, numIter: number, config: TokenBrid
       const { tokens, latents } = await generate({ params, config, labels, seeds, numIter, cfg: 2 });
       disposeTree([tokens, latents]);
     },
-    end: () => disposeTree(params as unknown as Tree<tf.Tensor>),
+    end: () => disposeTree(params),
   };
 }

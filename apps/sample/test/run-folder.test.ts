@@ -64,7 +64,7 @@ describe('runs of tb-train', () => {
     expect(raw).toMatchObject({ config, set: 'raw' });
     const [a, b] = [average, raw].map(({ params }) => params.class_emb.weight.dataSync());
     expect(a).not.toEqual(b);
-    for (const { params } of [average, raw]) disposeTree(params as unknown as Tree<tf.Tensor>);
+    for (const { params } of [average, raw]) disposeTree(params);
     expect(tf.memory().numTensors).toBe(before);
 
     const newer = join(run, 'checkpoints', 'step-00000010');
@@ -85,7 +85,7 @@ describe('runs of tb-train', () => {
     const { classNames, vaeSha256 } = about;
     for (const named of [folder, join(folder, 'ema.safetensors')]) {
       const { params, ...loaded } = await loadModel(named, undefined);
-      disposeTree(params as unknown as Tree<tf.Tensor>);
+      disposeTree(params);
       expect(loaded).toMatchObject({ config: own, classNames, vaeSha256, vaeCandidates: [vae] });
     }
     const { stdout } = await runCommand('inspect', folder, '--no-tensors');

@@ -1,11 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileSha256 } from '@tb/io';
-import { disposeTree, randomKey, type Tree } from '@tb/runtime';
+import { disposeTree, randomKey } from '@tb/runtime';
 import { initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { describeWeights } from '@tb/trainer';
 import { demo, initVae, saveVae, type VaeConfig } from '@tb/vae';
-import type * as tf from '@tensorflow/tfjs-core';
 
 /** 16 × 16 pictures as 4 × 4 × 4 latents. */
 export const tinyVae: VaeConfig = {
@@ -47,8 +46,8 @@ export async function writeTinyWeights(folder: string): Promise<{ model: string;
   const model = join(folder, 'model.safetensors');
   const metadata = describeWeights({ imageSize: 16, classNames, vaeSha256: await fileSha256(vae) });
   await saveTokenBridge(model, { params, config: tinyModel }, { metadata });
-  disposeTree(vaeParams as unknown as Tree<tf.Tensor>);
-  disposeTree(params as unknown as Tree<tf.Tensor>);
+  disposeTree(vaeParams);
+  disposeTree(params);
   key.dispose();
   return { model, vae };
 }

@@ -1,5 +1,5 @@
-import { countParameters, flattenShapes, flattenTree } from '@tb/nn';
-import { mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
+import { countParameters, flattenShapes } from '@tb/nn';
+import { flattenTree, mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -36,10 +36,10 @@ const variants: [string, ChannelHeadConfig][] = [
 
 /** Random everywhere, zero modulations included: nothing may hide behind an identity. */
 function randomHead(config: ChannelHeadConfig, seed = 5): ChannelHead {
-  const params = initChannelHead(randomKey(seed), config) as unknown as Tree<tf.Tensor>;
+  const params = initChannelHead(randomKey(seed), config);
   const keys = splitKey(randomKey(seed), countLeaves(params));
   let next = 0;
-  return mapTree(params, ({ shape }) => tf.sub(uniform(keys[next++], shape), 0.5)) as unknown as ChannelHead;
+  return mapTree(({ shape }) => tf.sub(uniform(keys[next++], shape), 0.5), params);
 }
 const countLeaves = (tree: Tree<tf.Tensor>) => Object.keys(flattenTree(tree)).length;
 
@@ -50,7 +50,7 @@ const flat = (tensor: tf.Tensor) => [...tensor.dataSync()];
 describe.each(variants)('a head %s', (_, config) => {
   it('has the parameters that its shapes tell', () => {
     const shapes = flattenShapes(channelHeadShapes(config));
-    const params = initChannelHead(randomKey(0), config) as unknown as Tree<tf.Tensor>;
+    const params = initChannelHead(randomKey(0), config);
     expect(Object.entries(flattenTree(params)).map(([name, { shape }]) => [name, shape])).toEqual(
       Object.entries(shapes),
     );

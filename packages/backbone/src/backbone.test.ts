@@ -1,5 +1,5 @@
-import { flattenShapes, flattenTree } from '@tb/nn';
-import { hostRandom, mapTree, randomKey, splitKey, type Tree, uniform, useBackend } from '@tb/runtime';
+import { flattenShapes } from '@tb/nn';
+import { flattenTree, hostRandom, mapTree, randomKey, splitKey, uniform, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -38,15 +38,15 @@ const orders = (images: number, seed = 7) => {
 
 /** Random everywhere: norms at identity would hide mistakes. */
 function randomBackbone(): Backbone {
-  const params = initBackbone(randomKey(0), config) as unknown as Tree<tf.Tensor>;
+  const params = initBackbone(randomKey(0), config);
   const keys = splitKey(randomKey(1), Object.keys(flattenTree(params)).length);
   let next = 0;
-  return mapTree(params, ({ shape }) => tf.sub(uniform(keys[next++], shape), 0.5)) as unknown as Backbone;
+  return mapTree(({ shape }) => tf.sub(uniform(keys[next++], shape), 0.5), params);
 }
 
 describe('applyBackbone', () => {
   it('has the parameters that its shapes tell', () => {
-    const params = initBackbone(randomKey(0), config) as unknown as Tree<tf.Tensor>;
+    const params = initBackbone(randomKey(0), config);
     const shapes = Object.entries(flattenTree(params)).map(([name, { shape }]) => [name, shape]);
     expect(shapes).toEqual(Object.entries(flattenShapes(backboneShapes(config))));
   });

@@ -5,14 +5,13 @@ import {
   applyLayerNorm,
   applyMlp,
   countParameters,
-  flattenTree,
   initAttention,
   initLayerNorm,
   initMlp,
   type LayerNorm,
   type Mlp,
 } from '@tb/nn';
-import { normal, randomKey, splitKey, useBackend } from '@tb/runtime';
+import { flattenTree, normal, randomKey, splitKey, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 type Block = { norm1: LayerNorm; attn: Attention; norm2: LayerNorm; mlp: Mlp };

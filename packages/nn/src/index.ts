@@ -1,11 +1,3 @@
-export {
-  disposeTree,
-  flattenTree,
-  mapTree,
-  type Tree,
-  treeLeaves,
-  unflattenTree,
-} from '@tb/runtime';
 export { gelu, silu } from './activations.js';
 export { assertLastAxis, assertRate, assertShape } from './assert.js';
 export {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { flattenTree, type Tree, treeLeaves, unflattenTree } from '@tb/runtime';
 import { expectClose } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
-import { flattenTree, type Tree, treeLeaves, unflattenTree } from '../src/index.js';
 
 type Values = { shape: number[]; data: number[] };
 type Case = {

@@ -16,9 +16,7 @@ export function checkpoint<Args extends unknown[]>(fn: (...args: Args) => tf.Ten
     const tensors = leaves.filter((leaf) => leaf instanceof tf.Tensor);
     const run = (...inputs: tf.Tensor[]) => {
       let next = 0;
-      return fn(
-        ...(mapTree(args as Tree<unknown>, (leaf) => (leaf instanceof tf.Tensor ? inputs[next++] : leaf)) as Args),
-      );
+      return fn(...(mapTree((leaf: unknown) => (leaf instanceof tf.Tensor ? inputs[next++] : leaf), args) as Args));
     };
     // biome-ignore lint/suspicious/noExplicitAny: customGrad's types know only functions of a fixed number of tensors.
     const withGradient = tf.customGrad((...inputsAndSave: any[]) => {

@@ -29,4 +29,14 @@ export {
 export { registerRandomKernels } from './random-kernels.js';
 export { allReduceMean, deviceCount, replicate } from './replicas.js';
 export { storeBfloat16, storeFloat32 } from './storage.js';
-export { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';
+export {
+  disposeTree,
+  flattenTree,
+  type MappedTree,
+  mapTree,
+  mapTreeWithNames,
+  type Tree,
+  tidyTree,
+  treeLeaves,
+  unflattenTree,
+} from './tree.js';

@@ -88,12 +88,12 @@ export const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) =
     const result = tf.tidy(() => {
       const output = fn(...args) as Tree<unknown>;
       // An argument passed through, or a tensor given twice, becomes a tensor of its own: ownership as on every backend.
-      return mapTree(output, (leaf) => {
+      return mapTree((leaf: unknown) => {
         if (!(leaf instanceof tf.Tensor)) return leaf;
         if (owned.has(leaf)) return tf.clone(leaf);
         owned.add(leaf);
         return leaf;
-      }) as tf.TensorContainer;
+      }, output) as tf.TensorContainer;
     });
     disposeTree(donated);
     return result;
@@ -106,7 +106,7 @@ export const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) =
 export const tidyEngine: JitEngine = {
   compile: runTidily,
   deviceCount: () => 1,
-  toDevice: (tree) => mapTree(tree as Tree<tf.Tensor>, (tensor) => tf.clone(tensor)) as typeof tree,
+  toDevice: (tree) => mapTree((tensor) => tf.clone(tensor), tree),
 };
 
 /**

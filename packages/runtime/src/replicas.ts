@@ -25,5 +25,5 @@ export function replicate<T extends Tree<tf.Tensor>>(tree: T, replicas: number):
  */
 export function allReduceMean<T extends Tree<tf.Tensor>>(tree: T): T {
   if (!tf.getKernel('AllReduceMean', tf.getBackend())) return tree;
-  return mapTree(tree as Tree<tf.Tensor>, (x) => tf.engine().runKernel('AllReduceMean', { x }) as tf.Tensor) as T;
+  return mapTree((x) => tf.engine().runKernel('AllReduceMean', { x }) as tf.Tensor, tree);
 }

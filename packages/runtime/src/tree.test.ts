@@ -1,16 +1,74 @@
+import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { disposeTree, flattenTree, mapTree, type Tree, treeLeaves, unflattenTree } from './tree.js';
+import { useBackend } from './backend.js';
+import {
+  disposeTree,
+  flattenTree,
+  mapTree,
+  mapTreeWithNames,
+  type Tree,
+  tidyTree,
+  treeLeaves,
+  unflattenTree,
+} from './tree.js';
 
 const tree = { stem: 1, blocks: [{ attn: { weight: 2 } }, { attn: { weight: 3 } }] };
 
 test('names are the way to a leaf, joined with dots', () => {
   expect({ ...flattenTree(tree) }).toEqual({ stem: 1, 'blocks.0.attn.weight': 2, 'blocks.1.attn.weight': 3 });
-  expect(mapTree(tree, (leaf, name) => `${name}=${leaf}`)).toEqual({
+  expect(mapTreeWithNames((leaf: number, name) => `${name}=${leaf}`, tree)).toEqual({
     stem: 'stem=1',
     blocks: [{ attn: { weight: 'blocks.0.attn.weight=2' } }, { attn: { weight: 'blocks.1.attn.weight=3' } }],
   });
   expect(treeLeaves(tree)).toEqual([1, 2, 3]);
+});
+
+test('maps several trees at once and keeps empty arrays', () => {
+  const trees = [
+    { a: 1, layers: [] as number[], b: [2] },
+    { b: [20], a: 10 },
+  ] as const;
+  expect(mapTree((left: number, right) => left + right, trees[0] as Tree<number>, trees[1])).toEqual({
+    a: 11,
+    layers: [],
+    b: [22],
+  });
+});
+
+test('trees with different leaves are refused by the name of the leaf', () => {
+  const add = (other: Tree<number>) => () =>
+    mapTree((left: number, right) => left + right, { a: 1, b: [2] } as Tree<number>, other);
+  expect(add({ a: 1 })).toThrow('mapTree: trees must have the same leaves, one lacks b.0');
+  expect(add({ a: 1, b: [2, 3] })).toThrow('one has b.1, the first one does not');
+  expect(add({ a: 1, b: [2], c: { d: 4 } })).toThrow('one has c.d, the first one does not');
+  expect(add({ a: 1, b: 2 })).toThrow('one has a leaf at b, the first one does not');
+  expect(add({ a: { c: 1 }, b: [2] })).toThrow('one lacks a');
+});
+
+test('a map of tensors keeps the type of the tree', async () => {
+  await useBackend('cpu');
+  type Layers = { weight: tf.Tensor2D; norms?: { scale: tf.Tensor1D }[] };
+  const layers: Layers = tidyTree(() => ({ weight: tf.ones<tf.Rank.R2>([2, 3]) }));
+  const doubled: Layers = mapTree((x) => tf.mul(x, 2), layers);
+  const shapes: { weight: number[] } = mapTree((x: tf.Tensor) => x.shape, { weight: layers.weight });
+  expect([doubled.weight.dataSync()[0], shapes.weight]).toEqual([2, [2, 3]]);
+  disposeTree([layers, doubled]);
+});
+
+test('tidyTree disposes what is not returned, and all if it throws', async () => {
+  await useBackend('cpu');
+  const before = tf.memory().numTensors;
+  const kept = tidyTree(() => ({ sum: tf.add(tf.scalar(1), tf.scalar(2)) }));
+  expect(tf.memory().numTensors).toBe(before + 1);
+  disposeTree(kept);
+  expect(() =>
+    tidyTree(() => {
+      tf.scalar(1);
+      throw new Error('stop');
+    }),
+  ).toThrow('stop');
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 test('a tree of one leaf has the empty name', () => {

@@ -1,28 +1,102 @@
+import * as tf from '@tensorflow/tfjs-core';
+
 /**
- * Parameter trees: nested plain objects and arrays whose leaves are tensors (or anything that is neither a plain
- * object nor an array). Joined with dots, the way to a leaf is its name in an official checkpoint:
+ * A tree: nested plain objects and arrays. Whatever is neither a plain object nor an array is a leaf, most often a tensor.
+ *
+ * The names on the way to a leaf, joined with dots, are the leaf's name in an official checkpoint:
  * `{ blocks: [{ attn: { weight } }] }` ↔ `blocks.0.attn.weight`.
  */
-export type Tree<T> = T | readonly Tree<T>[] | { readonly [name: string]: Tree<T> };
+export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [name: string]: Tree<Leaf> };
+
+/** The type of the tree `T` after each `Leaf` in it became an `Out`. */
+export type MappedTree<T, Leaf, Out> = [Tree<Leaf>] extends [T] // any tree at all; without this the type has no end
+  ? Tree<Out>
+  : T extends Leaf
+    ? Out
+    : T extends object
+      ? { [Name in keyof T]: MappedTree<T[Name], Leaf, Out> }
+      : T;
 
 type Disposable = { dispose(): void };
 
-/** Applies `fn` to every leaf, with its dotted name, and keeps the tree's form. */
-export function mapTree<T, U>(tree: Tree<T>, fn: (leaf: T, name: string) => U, name = ''): Tree<U> {
-  const inner = (key: string) => (name === '' ? key : `${name}.${key}`);
-  if (Array.isArray(tree)) return tree.map((child, index) => mapTree(child, fn, inner(`${index}`)));
-  if (!isRecord(tree)) return fn(tree as T, name);
-  const mapped: Record<string, Tree<U>> = {};
-  for (const key of Object.keys(tree)) define(mapped, key, mapTree(tree[key] as Tree<T>, fn, inner(key)));
+/**
+ * Applies `fn` to each leaf, and to the leaves at the same place in the other trees. The result has the form of the first
+ * tree, empty arrays and objects included.
+ *
+ * A function from tensors to tensors keeps the tree's type; its results must keep the leaves' ranks.
+ *
+ * @throws Error naming the leaf if the trees do not have the same leaves
+ */
+export function mapTree<T extends Tree<tf.Tensor>>(
+  fn: (leaf: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
+  tree: T,
+  ...others: NoInfer<T>[]
+): T;
+export function mapTree<Leaf, Out, T extends Tree<Leaf>>(
+  fn: (leaf: Leaf, ...others: NoInfer<Leaf>[]) => Out,
+  tree: T,
+  ...others: NoInfer<T>[]
+): MappedTree<T, Leaf, Out>;
+export function mapTree<Leaf, Out>(fn: (...leaves: Leaf[]) => Out, ...trees: Tree<Leaf>[]): Tree<Out> {
+  return mapNodes((_, ...leaves) => fn(...(leaves as Leaf[])), '', trees) as Tree<Out>;
+}
+
+/** As `mapTree` of one tree, with the leaf's dotted name as the second argument of `fn`. */
+export function mapTreeWithNames<T extends Tree<tf.Tensor>>(
+  fn: (leaf: tf.Tensor, name: string) => tf.Tensor,
+  tree: T,
+): T;
+export function mapTreeWithNames<Leaf, Out, T extends Tree<Leaf>>(
+  fn: (leaf: Leaf, name: string) => Out,
+  tree: T,
+): MappedTree<T, Leaf, Out>;
+export function mapTreeWithNames<Leaf, Out, T extends Tree<Leaf>>(
+  fn: (leaf: Leaf, name: string) => Out,
+  tree: T,
+): unknown {
+  return mapNodes((name, leaf) => fn(leaf as Leaf, name), '', [tree]);
+}
+
+function mapNodes(fn: (name: string, ...leaves: unknown[]) => unknown, name: string, trees: unknown[]): unknown {
+  const [tree, ...others] = trees;
+  if (!isNode(tree)) {
+    for (const other of others) if (other === undefined || isNode(other)) throw unequalTrees(`lacks ${name}`);
+    return fn(name, ...trees);
+  }
+  for (const other of others) assertNoFurtherLeaves(name, tree, other);
+  const mapChild = (key: string) =>
+    mapNodes(
+      fn,
+      childName(name, key),
+      trees.map((node) => childOf(node, key)),
+    );
+  if (Array.isArray(tree)) return tree.map((_, index) => mapChild(`${index}`));
+  const mapped: Record<string, unknown> = {};
+  for (const key of Object.keys(tree)) define(mapped, key, mapChild(key));
   return mapped;
 }
 
+function assertNoFurtherLeaves(name: string, tree: object, other: unknown): void {
+  if (other !== undefined && !isNode(other)) throw unequalTrees(`has a leaf at ${name}, the first one does not`);
+  for (const key of Object.keys(other ?? {})) {
+    if (Object.hasOwn(tree, key)) continue;
+    const [leaf] = Object.keys(flattenTree<unknown>(childOf(other, key) as Tree<unknown>));
+    if (leaf !== undefined) throw unequalTrees(`has ${childName(childName(name, key), leaf)}, the first one does not`);
+  }
+}
+
+function unequalTrees(difference: string): Error {
+  return new Error(`mapTree: trees must have the same leaves, one ${difference}`);
+}
+
 /** The leaves by dotted name, in the tree's order. The record has no prototype: any name is safe in it. */
-export function flattenTree<T>(tree: Tree<T>): Record<string, T> {
-  const flat: Record<string, T> = Object.create(null);
-  mapTree(tree, (leaf, name) => {
+export function flattenTree(tree: Tree<tf.Tensor>): Record<string, tf.Tensor>;
+export function flattenTree<Leaf>(tree: Tree<Leaf>): Record<string, Leaf>;
+export function flattenTree<Leaf>(tree: Tree<Leaf>): Record<string, Leaf> {
+  const flat: Record<string, Leaf> = Object.create(null);
+  mapTreeWithNames((leaf: Leaf, name) => {
     flat[name] = leaf;
-  });
+  }, tree);
   return flat;
 }
 
@@ -32,25 +106,32 @@ export function flattenTree<T>(tree: Tree<T>): Record<string, T> {
  *
  * @throws Error when one name is both a leaf and a node (`a` and `a.b`)
  */
-export function unflattenTree<T>(record: Readonly<Record<string, T>>): Tree<T> {
+export function unflattenTree<Leaf>(record: Readonly<Record<string, Leaf>>): Tree<Leaf> {
   if ('' in record && Object.keys(record).length === 1) return record[''];
-  const root: Node<T> = new Map();
+  const root: BranchOf<Leaf> = new Map();
   for (const name of Object.keys(record)) insert(root, name, record[name]);
-  return fromNode(root);
+  return treeOfBranch(root);
 }
 
 /** All leaves in the tree's order. */
-export function treeLeaves<T>(tree: Tree<T>): T[] {
-  const leaves: T[] = [];
+export function treeLeaves(tree: Tree<tf.Tensor>): tf.Tensor[];
+export function treeLeaves<Leaf>(tree: Tree<Leaf>): Leaf[];
+export function treeLeaves<Leaf>(tree: Tree<Leaf>): Leaf[] {
+  const leaves: Leaf[] = [];
   collectLeaves(tree, leaves);
   return leaves;
 }
 
-// Every call of a compiled function looks for its tensors, so this takes no names along.
-function collectLeaves<T>(tree: Tree<T>, leaves: T[]): void {
+// Every call of a compiled function looks for its tensors, so no names are made here.
+function collectLeaves<Leaf>(tree: Tree<Leaf>, leaves: Leaf[]): void {
   if (Array.isArray(tree)) for (const child of tree) collectLeaves(child, leaves);
-  else if (isRecord(tree)) for (const name of Object.keys(tree)) collectLeaves(tree[name] as Tree<T>, leaves);
-  else leaves.push(tree as T);
+  else if (isNode(tree)) for (const name of Object.keys(tree)) collectLeaves(tree[name] as Tree<Leaf>, leaves);
+  else leaves.push(tree as Leaf);
+}
+
+/** `tf.tidy` for any tree: disposes the tensors that `make` made and does not return, or all of them if it throws. */
+export function tidyTree<T extends object>(make: () => T): T {
+  return tf.tidy(() => make() as unknown as tf.TensorContainer) as unknown as T;
 }
 
 /** Disposes every tensor of a tree. */
@@ -58,36 +139,45 @@ export function disposeTree(tree: Tree<Disposable>): void {
   for (const leaf of treeLeaves(tree)) leaf.dispose();
 }
 
-type Node<T> = Map<string, Node<T> | { leaf: T }>;
+type BranchOf<Leaf> = Map<string, BranchOf<Leaf> | { leaf: Leaf }>;
 
-function insert<T>(root: Node<T>, name: string, leaf: T): void {
+function insert<Leaf>(root: BranchOf<Leaf>, name: string, leaf: Leaf): void {
   const path = name.split('.');
   const last = path.pop()!;
-  let node = root;
+  let branch = root;
   for (const key of path) {
-    const next = node.get(key) ?? new Map();
+    const next = branch.get(key) ?? new Map();
     if (!(next instanceof Map)) throw new Error(`unflattenTree: ${name} lies below ${key}, which is a leaf itself`);
-    node.set(key, next);
-    node = next;
+    branch.set(key, next);
+    branch = next;
   }
-  if (node.has(last)) throw new Error(`unflattenTree: ${name} must be a leaf, got leaves below it too`);
-  node.set(last, { leaf });
+  if (branch.has(last)) throw new Error(`unflattenTree: ${name} must be a leaf, got leaves below it too`);
+  branch.set(last, { leaf });
 }
 
-function fromNode<T>(node: Node<T> | { leaf: T }): Tree<T> {
-  if (!(node instanceof Map)) return node.leaf;
+function treeOfBranch<Leaf>(branch: BranchOf<Leaf> | { leaf: Leaf }): Tree<Leaf> {
+  if (!(branch instanceof Map)) return branch.leaf;
   const isList =
-    node.size > 0 && [...node.keys()].every((key) => /^(0|[1-9]\d*)$/.test(key) && Number(key) < node.size);
-  if (isList) return Array.from({ length: node.size }, (_, index) => fromNode(node.get(`${index}`)!));
-  const record: Record<string, Tree<T>> = {};
-  for (const [key, child] of node) define(record, key, fromNode(child));
+    branch.size > 0 && [...branch.keys()].every((key) => /^(0|[1-9]\d*)$/.test(key) && Number(key) < branch.size);
+  if (isList) return Array.from({ length: branch.size }, (_, index) => treeOfBranch(branch.get(`${index}`)!));
+  const record: Record<string, Tree<Leaf>> = {};
+  for (const [key, child] of branch) define(record, key, treeOfBranch(child));
   return record;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an inner node of a tree: an array or a plain object. */
+export function isNode(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+}
+
+function childOf(node: unknown, key: string): unknown {
+  return isNode(node) && Object.hasOwn(node, key) ? node[key] : undefined;
+}
+
+function childName(name: string, key: string): string {
+  return name === '' || key === '' ? name + key : `${name}.${key}`;
 }
 
 /** Assignment that a key named `__proto__` cannot turn into a change of prototype. */

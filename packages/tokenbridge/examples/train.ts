@@ -1,14 +1,7 @@
 // A few steps of plain gradient descent on random latents, to show how the loss is differentiated.
 
-import { flattenTree, hostRandom, mapTree, normal, randomKey, splitKey, type Tree, useBackend } from '@tb/runtime';
-import {
-  drawTrainingMasks,
-  initTokenBridge,
-  loss,
-  presets,
-  type TokenBridge,
-  type TokenBridgeConfig,
-} from '@tb/tokenbridge';
+import { hostRandom, mapTree, normal, randomKey, splitKey, treeLeaves, useBackend } from '@tb/runtime';
+import { drawTrainingMasks, initTokenBridge, loss, presets, type TokenBridgeConfig } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 
 await useBackend('wasm');
@@ -22,7 +15,7 @@ const config: TokenBridgeConfig = {
   },
   head: { ...presets.tiny.head, width: 32, depth: 1 },
 };
-let params = initTokenBridge(randomKey(1), config) as unknown as Tree<tf.Tensor>;
+let params = initTokenBridge(randomKey(1), config);
 
 const random = hostRandom(1);
 const latents = normal(randomKey(2), [4, 4, 4, 16]) as tf.Tensor4D;
@@ -31,10 +24,10 @@ for (const dropoutKey of splitKey(randomKey(3), 3)) {
   const masks = drawTrainingMasks(random, config, 4); // positions and labels to hide
   const { value, grads } = tf.valueAndGrads((...leaves) => {
     let next = 0;
-    const tree = mapTree(params, () => leaves[next++]) as unknown as TokenBridge;
-    return loss(tree, config, { latents, labels, masks }, { dropoutKey });
-  })(Object.values(flattenTree(params)));
+    const differentiated = mapTree(() => leaves[next++], params);
+    return loss(differentiated, config, { latents, labels, masks }, { dropoutKey });
+  })(treeLeaves(params));
   console.log('nats per channel', value.dataSync()[0].toFixed(3));
   let next = 0;
-  params = mapTree(params, (leaf) => tf.sub(leaf, tf.mul(0.02, grads[next++])));
+  params = mapTree((leaf) => tf.sub(leaf, tf.mul(0.02, grads[next++])), params);
 }

@@ -1,5 +1,5 @@
 import type { HostTensor } from '@tb/io';
-import { flattenTree, mapTree, type Tree, useBackend } from '@tb/runtime';
+import { flattenTree, mapTree, useBackend } from '@tb/runtime';
 import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -112,11 +112,11 @@ async function expectedGradients(name: string): Promise<Record<string, HostTenso
 }
 
 function gradientsOf(inputs: LossInputs, rematerialize: boolean): Record<string, tf.Tensor> {
-  const flat = flattenTree(model.params as unknown as Tree<tf.Tensor>);
+  const flat = flattenTree(model.params);
   const names = Object.keys(flat);
   const { grads } = tf.valueAndGrads((...leaves: tf.Tensor[]) => {
     let next = 0;
-    const params = mapTree(model.params as unknown as Tree<tf.Tensor>, () => leaves[next++]) as unknown as TokenBridge;
+    const params = mapTree(() => leaves[next++], model.params);
     return loss(params, model.config, inputs, { rematerialize });
   })(Object.values(flat));
   return Object.fromEntries(names.map((name, index) => [name, grads[index]]));

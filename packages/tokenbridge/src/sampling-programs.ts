@@ -1,6 +1,15 @@
 import { type FirstPosition, sampleChannels } from '@tb/ar-head';
 import { applyBackbone, gatherPositions, selectPositions } from '@tb/backbone';
-import { flattenTree, foldIn, type JitOptions, jit, type Key, mapTree, storeBfloat16, type Tree } from '@tb/runtime';
+import {
+  flattenTree,
+  foldIn,
+  type JitOptions,
+  jit,
+  type Key,
+  mapTreeWithNames,
+  storeBfloat16,
+  tidyTree,
+} from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { backboneConfig, channelHeadConfig, positionCount, type TokenBridgeConfig } from './config.js';
 import type { TokenBridge } from './parameters.js';
@@ -175,15 +184,14 @@ export function isStoredForSampling(params: TokenBridge): boolean {
  * @returns parameters for `generate`, which the caller disposes; the given ones stay as they are
  */
 export function storeForSampling(params: TokenBridge): TokenBridge {
-  const tree = params as unknown as Tree<tf.Tensor>;
   const layers = new Set(
-    Object.entries(flattenTree(tree))
+    Object.entries(flattenTree(params))
       .filter(([name, leaf]) => leaf.rank === 2 && name.endsWith('.weight') && !EMBEDDINGS.test(name))
       .map(([name]) => name.replace(/weight$/, '')),
   );
   const store = (leaf: tf.Tensor, name: string) =>
     layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf);
-  const own = tf.tidy(() => mapTree(tree, store) as tf.TensorContainer) as unknown as TokenBridge;
+  const own = tidyTree(() => mapTreeWithNames(store, params));
   stored.add(own);
   return own;
 }

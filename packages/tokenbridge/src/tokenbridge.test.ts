@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '@tb/io';
-import { countParameters, flattenShapes, flattenTree } from '@tb/nn';
-import { disposeTree, hostRandom, jit, normal, randomKey, type Tree, useBackend } from '@tb/runtime';
+import { countParameters, flattenShapes } from '@tb/nn';
+import { disposeTree, flattenTree, hostRandom, jit, normal, randomKey, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -87,7 +87,7 @@ describe('loss', () => {
 
   it('falls when followed downhill, within jit', () => {
     const inputs = batch(config, 4);
-    const flat = flattenTree(params as unknown as Tree<tf.Tensor>);
+    const flat = flattenTree(params);
     const step = jit((bias: tf.Tensor, given: LossInputs) => {
       const { value, grad } = tf.valueAndGrad((x) => {
         const channelHeads = params.channel_heads.map((head, index) => (index === 0 ? { ...head, bias: x } : head));
@@ -133,7 +133,7 @@ describe('loss', () => {
       const fresh = initTokenBridge(randomKey(1), own);
       const start = loss(fresh, own, batch(own, 2)).dataSync()[0];
       expect(start).toBeGreaterThan(0.8 * groupSize * Math.log(4));
-      disposeTree(fresh as unknown as Tree<tf.Tensor>);
+      disposeTree(fresh);
     }
   });
 

@@ -1,10 +1,8 @@
 // Training on any number of devices, and on batches that no device holds at once.
-import { allReduceMean, jit, storeFloat32, type Tree } from '@tb/runtime';
+import { allReduceMean, jit, mapTree, storeFloat32, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { splitBatch } from './data/split-batch.js';
 import type { Parameters } from './optimizer/adamw.js';
-import { mapTrees } from './optimizer/map-trees.js';
-import { tidyTree } from './tidy-tree.js';
 import {
   type LossFunction,
   lossAndGradients,
@@ -90,7 +88,7 @@ function onePass(loss: LossFunction, options: Options) {
  */
 function accumulatingPasses(loss: LossFunction, options: Options) {
   const { devices: replicas, microBatches, precision } = options;
-  const start = jit((params: Parameters) => mapTrees([params], ([value]) => tf.zerosLike(value)), { replicas });
+  const start = jit((params: Parameters) => mapTree((value) => tf.zerosLike(value), params), { replicas });
   const accumulateGradients = (
     sum: Parameters,
     params: Parameters,
@@ -100,7 +98,7 @@ function accumulatingPasses(loss: LossFunction, options: Options) {
     part: tf.Scalar,
   ) => {
     const found = lossAndGradients(loss, { params, frozen, batch }, inputs, part);
-    const added = mapTrees([sum, found.gradients], ([before, gradient]) => tf.add(before, storeFloat32(gradient)));
+    const added = mapTree((before, gradient) => tf.add(before, storeFloat32(gradient)), sum, found.gradients);
     return { sum: added, scalars: { loss: found.loss, ...found.metrics } };
   };
   const applyGradients = (
@@ -109,7 +107,7 @@ function accumulatingPasses(loss: LossFunction, options: Options) {
     scalars: StepMetrics[],
     { learningRate }: StepInputs,
   ): StepResult => {
-    const gradients = mapTrees([sum], ([value]) => tf.div(value, microBatches));
+    const gradients = mapTree((value) => tf.div(value, microBatches), sum);
     const { loss: mean, ...metrics } = meanOf(scalars);
     return updateState(state, allReduceMean({ loss: mean, metrics, gradients }), learningRate, options);
   };
@@ -130,5 +128,6 @@ function accumulatingPasses(loss: LossFunction, options: Options) {
 }
 
 function meanOf(records: StepMetrics[]): StepMetrics {
-  return mapTrees(records, (values) => tf.div(tf.addN(values), values.length)) as StepMetrics;
+  const [first, ...others] = records;
+  return mapTree((...values) => tf.div(tf.addN(values), values.length), first, ...others);
 }

@@ -1,10 +1,8 @@
-import { foldIn, type JitOptions, jit, type Key, type Tree } from '@tb/runtime';
+import { foldIn, type JitOptions, jit, type Key, mapTree, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AdamWOptions, type AdamWState, applyAdamW, initAdamW, type Parameters } from './optimizer/adamw.js';
 import { updateEma } from './optimizer/ema.js';
 import { clipByGlobalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
-import { mapTrees } from './optimizer/map-trees.js';
-import { tidyTree } from './tidy-tree.js';
 
 /** All that training changes. */
 export type TrainState = {
@@ -17,7 +15,7 @@ export type TrainState = {
 /** The state before the first step; takes over `params`, unless it throws. */
 export function initTrainState(params: Parameters): TrainState {
   return tidyTree(() => {
-    const ema = mapTrees([params], ([value]) => tf.mul(value, 1)); // memory of its own: the step donates both
+    const ema = mapTree((value) => tf.mul(value, 1), params); // memory of its own: the step donates both
     return { params, ema, optimizer: initAdamW(params) };
   });
 }
@@ -88,6 +86,6 @@ export function updateState(
   const next = applyAdamW(state.params, gradients, state.optimizer, learningRate, adamw);
   const updated = { params: next.params, ema: updateEma(state.ema, next.params, emaRate), optimizer: next.state };
   const finite = tf.isFinite(tf.add(loss, norm));
-  const chosen = mapTrees([updated, state], ([after, before]) => tf.where(finite, after, before));
-  return { state: chosen as unknown as TrainState, metrics: { loss, gradientNorm: norm, ...metrics } };
+  const chosen = mapTree((after, before) => tf.where(finite, after, before), updated, state);
+  return { state: chosen, metrics: { loss, gradientNorm: norm, ...metrics } };
 }

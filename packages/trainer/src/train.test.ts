@@ -17,8 +17,7 @@ const lossesOf = (out: string) =>
   readRecords(join(out, 'log.jsonl'))
     .filter(({ event }) => event === 'step')
     .map(({ step, loss }) => `${step} ${loss}`);
-const weightsOf = ({ state }: TrainResult) =>
-  mapTree<tf.Tensor, number[]>({ ...state } as never, (leaf) => [...leaf.dataSync()]);
+const weightsOf = ({ state }: TrainResult) => mapTree((leaf: tf.Tensor) => [...leaf.dataSync()], state);
 
 describe('train', () => {
   beforeAll(() => useBackend('cpu'));

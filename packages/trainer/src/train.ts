@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { disposeTree, hostRandom, type Key, randomKey, replicate, type Tree } from '@tb/runtime';
+import { disposeTree, hostRandom, type Key, randomKey, replicate, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadLatestCheckpoint, type ParameterShapes, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
@@ -10,7 +10,6 @@ import type { Parameters } from './optimizer/adamw.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
 import { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 import type { Task } from './task.js';
-import { tidyTree } from './tidy-tree.js';
 import { initTrainState, type StepMetrics, type TrainState, type TrainStepOptions } from './train-step.js';
 
 export type TrainOptions = TrainStepOptions & {

@@ -1,5 +1,5 @@
-import { applyConv2d, countParameters, flattenShapes, flattenTree } from '@tb/nn';
-import { disposeTree, useBackend } from '@tb/runtime';
+import { applyConv2d, countParameters, flattenShapes } from '@tb/nn';
+import { disposeTree, flattenTree, useBackend } from '@tb/runtime';
 import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
-import { countParameters, flattenTree, treeLeaves, unflattenTree } from '@tb/nn';
-import { disposeTree, randomKey, uniform, useBackend } from '@tb/runtime';
+import { countParameters } from '@tb/nn';
+import { disposeTree, flattenTree, randomKey, treeLeaves, unflattenTree, uniform, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -13,7 +13,7 @@ import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
 import { type Placed, placeOn } from './placement.js';
-import { type CompiledProgram, compileFunction, type TracedFunction } from './trace.js';
+import { type CompiledProgram, compileFunction, type Output, type TracedFunction } from './trace.js';
 
 /** What a program that `jit` compiled costs. */
 export type ProgramReport = {
@@ -155,11 +155,10 @@ function protectShared(backend: XlaBackend, program: CompiledProgram, calls: Cal
 }
 
 function resultTree(backend: XlaBackend, { outputs }: CompiledProgram, buffers: DeviceBuffer[]): unknown {
-  return mapTree(outputs, (output) => {
-    // An object with a prototype of its own is a leaf of the tree.
+  return mapTree((output: Output) => {
     if (!('result' in output.slot)) return output.slot.value;
     const { result, dtype, shape } = output.slot;
     const dataId = backend.hold(makeLeaf(buffers[result].spec, { buffer: buffers[result] }), dtype);
     return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype });
-  });
+  }, outputs);
 }

@@ -27,16 +27,16 @@ export function placeOn(executor: Executor, node: Node, device: number): Placed 
 /** The tree with its values on a device; see `JitEngine` of @tb/runtime. */
 export function toDevice<T extends Tree<tf.Tensor>>(tree: T, device: number): T {
   const backend = tf.backend() as XlaBackend;
-  const nodes = treeLeaves<tf.Tensor>(tree).map((tensor) => backend.nodeOf(tensor));
+  const nodes = treeLeaves(tree).map((tensor) => backend.nodeOf(tensor));
   backend.lazy.compute(nodes); // all at once
   let next = 0;
-  return mapTree(tree as Tree<tf.Tensor>, (tensor) => {
+  return mapTree((tensor) => {
     const node = nodes[next++];
     if ((node.buffer?.device ?? 0) === device) return tf.clone(tensor);
     const leaf = makeLeaf(node.type, { buffer: copyTo(backend.executor, node, device) });
     const { shape, dtype } = tensor;
     return tf.engine().makeTensorFromTensorInfo({ dataId: backend.hold(leaf, dtype), shape, dtype });
-  }) as T;
+  }, tree);
 }
 
 function copyTo(executor: Executor, { host, buffer, type }: Node, device: number): DeviceBuffer {

@@ -1,5 +1,5 @@
 /** From a function to a compiled program. */
-import { mapTree, type Tree } from '@tb/runtime';
+import { mapTreeWithNames, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
 import { matchDonations, type Place } from './donation.js';
@@ -114,19 +114,22 @@ function runTraced(
   let outputs: Tree<Output> = [];
   tf.tidy(() => {
     const places = new Map(tensors.map(({ path }, index) => [path, index]));
-    const symbolic = mapTree(args as Tree<unknown>, (leaf, path) => {
+    const symbolic = mapTreeWithNames((leaf: unknown, path) => {
       if (!(leaf instanceof tf.Tensor)) return leaf;
       const index = places.get(path)!;
       const { dtype } = tensors[index];
       const dataId = backend.hold(parameters[index], dtype);
       return tf.engine().makeTensorFromTensorInfo({ dataId, shape: leaf.shape, dtype });
-    }) as unknown[];
-    outputs = mapTree(fn(...symbolic) as Tree<unknown>, (leaf, path): Output => {
-      if (!(leaf instanceof tf.Tensor)) return new Output({ value: leaf });
-      const node = inTrace(trace, backend.nodeOf(leaf));
-      results.push({ node, path });
-      return new Output({ result: results.length - 1, dtype: leaf.dtype, shape: leaf.shape });
-    });
+    }, args) as unknown[];
+    outputs = mapTreeWithNames(
+      (leaf: unknown, path) => {
+        if (!(leaf instanceof tf.Tensor)) return new Output({ value: leaf });
+        const node = inTrace(trace, backend.nodeOf(leaf));
+        results.push({ node, path });
+        return new Output({ result: results.length - 1, dtype: leaf.dtype, shape: leaf.shape });
+      },
+      fn(...symbolic),
+    );
   });
   return { results, outputs };
 }

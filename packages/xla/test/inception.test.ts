@@ -3,7 +3,7 @@
  * `@tb/metrics` on this backend are those that the other backends give.
  */
 import { type InceptionWeights, inceptionFeatures, inceptionWeights, prepareForInception } from '@tb/metrics';
-import { disposeTree, jit, type Tree } from '@tb/runtime';
+import { disposeTree, jit } from '@tb/runtime';
 import { expectClose, formulaWeights, goldenJson, goldenTensors, toNumbers } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,6 +34,6 @@ describe.skipIf(!hasTestDevice())('Inception-v3', () => {
     }
     const logits = toNumbers(expected['images_small.torch_fidelity.logits_unbiased']);
     expectClose(await features.logitsUnbiased.data(), logits, 1e-4, 'logits');
-    disposeTree([weights, features, bytes, images] as unknown as Tree<tf.Tensor>);
+    disposeTree([weights, features, bytes, images]);
   });
 });

@@ -118,7 +118,7 @@ async function trainALittle({ vae, model, photographs }: DemoWeights, out: strin
     openBatches: batchesOf(training, values, log.badImage),
     heldOut: [],
     classNames: model.classNames,
-    initial: async () => mapTree(model.params as never, (leaf: tf.Tensor) => tf.mul(leaf, 1)) as never,
+    initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params),
   });
   const { state } = await train(
     task,

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileSha256, writeSafetensors } from '@tb/io';
-import { countParameters, flattenTree, type Tree } from '@tb/nn';
-import { disposeTree, hostRandom, randomKey, useBackend } from '@tb/runtime';
+import { countParameters } from '@tb/nn';
+import { disposeTree, flattenTree, hostRandom, randomKey, useBackend } from '@tb/runtime';
 import { expectClose } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ describe('small features', () => {
         [2, 16],
         [2, 3],
       ]);
-      const leaves = Object.values(flattenTree(params as unknown as Tree<tf.Tensor>));
+      const leaves = Object.values(flattenTree(params));
       const loss = () => tf.sum(tf.square(applySmallFeatures(params, config, images).logits)) as tf.Scalar;
       const { grads } = tf.engine().gradients(loss, leaves);
       for (const gradient of grads) expect(tf.max(tf.abs(gradient)).dataSync()[0]).toBeGreaterThan(0);
@@ -71,7 +71,7 @@ describe('small features', () => {
     const direct = applySmallFeatures(params, config, images);
     expectClose(features, direct.features.dataSync(), 1e-5);
     tf.dispose([images, direct.features, direct.logits]);
-    disposeTree(loaded.params as unknown as Tree<tf.Tensor>);
+    disposeTree(loaded.params);
     expect(tf.memory().numTensors).toBe(before);
   });
 

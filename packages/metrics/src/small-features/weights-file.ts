@@ -1,6 +1,6 @@
 import { fileSha256, type HostTensor, readSafetensors, writeSafetensors } from '@tb/io';
-import { flattenTree, loadParameters, type Tree } from '@tb/nn';
-import type * as tf from '@tensorflow/tfjs-core';
+import { loadParameters } from '@tb/nn';
+import { flattenTree } from '@tb/runtime';
 import { type SmallFeatureConfig, type SmallFeatures, smallFeatureShapes } from './network.js';
 
 /** A trained network with what its file says about it. */
@@ -29,7 +29,7 @@ export async function saveSmallFeatures(
       `saveSmallFeatures: classNames must be one per class (${config.classes}), got ${classNames.length}`,
     );
   }
-  const flat = Object.entries(flattenTree(params as unknown as Tree<tf.Tensor>));
+  const flat = Object.entries(flattenTree(params));
   const tensors = await Promise.all(
     flat.map(async ([name, tensor]): Promise<[string, HostTensor]> => {
       const data = Float32Array.from(await tensor.data());

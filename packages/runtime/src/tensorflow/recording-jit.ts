@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ArgumentTensor, createArgumentReader } from '../arguments.js';
 import { donatedTensors, type JitEngine, runTidily, tidyEngine } from '../jit.js';
-import { disposeTree, mapTree, type Tree, treeLeaves } from '../tree.js';
+import { disposeTree, mapTree, mapTreeWithNames, type Tree, treeLeaves } from '../tree.js';
 import type { NodeBackend } from './node-backend.js';
 import { createProgram, type RecordedProgram } from './recorded-program.js';
 import { isRecording, record, shared } from './recording.js';
@@ -64,14 +64,14 @@ function recordCall(
   const backend = tf.backend() as NodeBackend;
   const inputs = withOwnHandles(backend, leaves);
   const byPath = new Map(leaves.map(({ path }, index) => [path, inputs[index]]));
-  const ownArgs = mapTree(args as Tree<unknown>, (leaf, path) => byPath.get(path) ?? leaf) as unknown[];
+  const ownArgs = mapTreeWithNames((leaf: unknown, path) => byPath.get(path) ?? leaf, args) as unknown[];
   try {
     const { result, recording, results } = record(backend, inputs, () => fn(...ownArgs), tensorsIn);
     let index = 0;
-    const tree = mapTree(result as Tree<unknown>, (leaf) => {
+    const tree = mapTree((leaf: unknown) => {
       if (!(leaf instanceof tf.Tensor)) return new Result({ value: leaf });
       return new Result({ index: index++, shape: leaf.shape, dtype: leaf.dtype });
-    });
+    }, result);
     return { result, program: { program: createProgram(backend.binding, recording, results), results: tree } };
   } finally {
     disposeTree(inputs);
@@ -90,11 +90,11 @@ function withOwnHandles(backend: NodeBackend, leaves: ArgumentTensor[]): tf.Tens
 function replay({ program, results }: Program, leaves: ArgumentTensor[]): unknown {
   const backend = tf.backend() as NodeBackend;
   const handles = program.run(backend.getInputTensorIds(leaves.map(({ tensor }) => tensor)));
-  return mapTree(results, ({ slot }) => {
+  return mapTree(({ slot }: Result) => {
     if (!('index' in slot)) return slot.value;
     const { index, shape, dtype } = slot;
     return backend.createOutputTensor({ id: handles[index], shape, dtype: backend.getDTypeInteger(dtype) });
-  });
+  }, results);
 }
 
 function tensorsIn(tree: unknown): tf.Tensor[] {

@@ -1,4 +1,4 @@
-import { mapTree, type Tree, treeLeaves } from '@tb/runtime';
+import { mapTreeWithNames, type Tree, treeLeaves } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs-core';
 export function splitBatch(batch: Tree<tf.Tensor>, count: number): Tree<tf.Tensor>[] {
   const values = new Map(treeLeaves(batch).map((tensor) => [tensor, tensor.dataSync()]));
   return Array.from({ length: count }, (_, part) =>
-    mapTree(batch, (tensor, name) => {
+    mapTreeWithNames((tensor, name) => {
       const [pictures = 1, ...rest] = tensor.shape;
       if (pictures % count !== 0) {
         throw new Error(`splitBatch: ${name} [${tensor.shape}] must have a multiple of ${count} rows, one part each`);
@@ -18,6 +18,6 @@ export function splitBatch(batch: Tree<tf.Tensor>, count: number): Tree<tf.Tenso
       const length = tensor.size / count;
       const rows = values.get(tensor)!.subarray(part * length, (part + 1) * length);
       return tf.tensor(rows, [pictures / count, ...rest], tensor.dtype);
-    }),
+    }, batch),
   );
 }

@@ -1,7 +1,6 @@
 // AdamW (Loshchilov and Hutter 2019) over parameter trees, with the reference's choice of what decays.
-import type { Tree } from '@tb/runtime';
+import { mapTree, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { mapTrees } from './map-trees.js';
 
 export type Parameters = Tree<tf.Tensor>;
 
@@ -26,8 +25,8 @@ export const defaultAdamW: AdamWOptions = { betas: [0.9, 0.95], epsilon: 1e-8, w
 /** Zero moments in the shape of `params`. */
 export function initAdamW(params: Parameters): AdamWState {
   return {
-    firstMoment: mapTrees([params], ([value]) => tf.zerosLike(value)),
-    secondMoment: mapTrees([params], ([value]) => tf.zerosLike(value)),
+    firstMoment: mapTree((value) => tf.zerosLike(value), params),
+    secondMoment: mapTree((value) => tf.zerosLike(value), params),
     step: tf.scalar(0),
   };
 }
@@ -58,18 +57,22 @@ export function applyAdamW(
   const rootCorrection = tf.sqrt(biasCorrection(beta2, step));
   const keep = tf.sub(1, tf.mul(learningRate, weightDecay));
 
-  const firstMoment = mapTrees([state.firstMoment, gradients], ([moment, gradient]) =>
-    tf.add(tf.mul(moment, beta1), tf.mul(gradient, 1 - beta1)),
+  const firstMoment = mapTree(
+    (moment, gradient) => tf.add(tf.mul(moment, beta1), tf.mul(gradient, 1 - beta1)),
+    state.firstMoment,
+    gradients,
   );
-  const secondMoment = mapTrees([state.secondMoment, gradients], ([moment, gradient]) =>
-    tf.add(tf.mul(moment, beta2), tf.mul(tf.square(gradient), 1 - beta2)),
+  const secondMoment = mapTree(
+    (moment, gradient) => tf.add(tf.mul(moment, beta2), tf.mul(tf.square(gradient), 1 - beta2)),
+    state.secondMoment,
+    gradients,
   );
-  const updated = mapTrees([params, firstMoment, secondMoment], ([value, first, second]) => {
+  const update = (value: tf.Tensor, first: tf.Tensor, second: tf.Tensor) => {
     const denominator = tf.add(tf.div(tf.sqrt(second), rootCorrection), epsilon);
     const decayed = weightDecay !== 0 && isDecayed(value) ? tf.mul(value, keep) : value;
     return tf.sub(decayed, tf.mul(stepSize, tf.div(first, denominator)));
-  });
-  return { params: updated, state: { firstMoment, secondMoment, step } };
+  };
+  return { params: mapTree(update, params, firstMoment, secondMoment), state: { firstMoment, secondMoment, step } };
 }
 
 /** 1 - beta^step. expm1 keeps the digits that `1 - pow(0.999, 1)` would lose in float32. */

@@ -1,6 +1,5 @@
-import { flattenTree, type Tree, unflattenTree } from '@tb/runtime';
+import { flattenTree, mapTree, type Tree, treeLeaves } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { mapTrees } from './map-trees.js';
 
 /** A scalar to minimize, and scalars worth showing beside it. */
 export type LossResult = { loss: tf.Scalar; metrics?: Record<string, tf.Scalar> };
@@ -13,8 +12,7 @@ export function valueAndGradients(
   lossOf: (params: Tree<tf.Tensor>) => LossResult,
   params: Tree<tf.Tensor>,
 ): { loss: tf.Scalar; metrics: Record<string, tf.Scalar>; gradients: Tree<tf.Tensor> } {
-  const flat = flattenTree(params);
-  const leaves = Object.values(flat);
+  const leaves = treeLeaves(params);
   const kept: Record<string, tf.Scalar> = {};
   const forward = () => {
     const { loss, metrics = {} } = lossOf(params);
@@ -30,8 +28,9 @@ export function valueAndGradients(
       return [name, copy as tf.Scalar];
     }),
   );
-  const gradients = Object.keys(flat).map((name, index) => [name, grads[index] ?? tf.zerosLike(leaves[index])]);
-  return { loss: value as tf.Scalar, metrics, gradients: unflattenTree(Object.fromEntries(gradients)) };
+  let next = 0;
+  const gradients = mapTree((leaf) => grads[next++] ?? tf.zerosLike(leaf), params);
+  return { loss: value as tf.Scalar, metrics, gradients };
 }
 
 /** Square root of the sum of squares of all elements of all leaves; added in the order of names, so that a tree read from a file has the same norm to the last bit. */
@@ -56,5 +55,5 @@ export function clipByGlobalNorm(
   const norm = globalNorm(gradients);
   if (maxNorm === Number.POSITIVE_INFINITY) return { gradients, norm };
   const coefficient = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
-  return { gradients: mapTrees([gradients], ([gradient]) => tf.mul(gradient, coefficient)), norm };
+  return { gradients: mapTree((gradient) => tf.mul(gradient, coefficient), gradients), norm };
 }

@@ -27,10 +27,7 @@ describe('the autoencoder in training', () => {
     const { loss, metrics, gradients } = tf.tidy(
       () => valueAndGradients((tree) => vaeLoss(tree as Vae, config, images, key), params as never) as never,
     ) as ReturnType<typeof valueAndGradients>;
-    const { absolute, squared, gradient, kl } = mapTree<tf.Scalar, number>(
-      metrics,
-      (value) => value.dataSync()[0],
-    ) as Record<string, number>;
+    const { absolute, squared, gradient, kl } = mapTree((value: tf.Tensor) => value.dataSync()[0], metrics);
     expect(loss.dataSync()[0]).toBeCloseTo(absolute + squared + 0.5 * gradient + 1e-4 * kl, 5);
     for (const leaf of treeLeaves<tf.Tensor>(gradients)) expect(Number.isFinite(tf.sum(leaf).dataSync()[0])).toBe(true);
     const moved = treeLeaves<tf.Tensor>(gradients).filter((leaf) => tf.max(tf.abs(leaf)).dataSync()[0] > 0);
