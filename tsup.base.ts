@@ -1,27 +1,37 @@
-import { defineConfig, type Options } from 'tsup';
+import { build, defineConfig, type Options } from 'tsup';
+import { withoutNode } from './scripts/without-node.js';
 
 /** tsup sets `baseUrl`, which TypeScript 6 takes only under protest. */
 const declarations = { compilerOptions: { ignoreDeprecations: '6.0' } };
 
-/** Build of a published library package: ESM and type declarations, dependencies left outside. */
-export const library = (options: Options) =>
+const shared: Options = { format: ['esm'], target: 'node20', sourcemap: true, removeNodeProtocol: false };
+
+/**
+ * Build of a published library package: ESM and type declarations, dependencies left outside.
+ *
+ * @param browser - entries to build once more for browsers, without Node's modules, into `dist/browser`; the manifest offers
+ *   them under the condition `browser`
+ */
+export const library = ({ browser, ...options }: Options & { browser?: Options['entry'] }) =>
   defineConfig({
-    format: ['esm'],
-    target: 'node20',
+    ...shared,
     dts: declarations,
-    sourcemap: true,
     clean: true,
-    removeNodeProtocol: false, // the field "browser" of package.json names Node's modules as the sources do
+    onSuccess: browser && (() => buildForBrowsers({ ...options, entry: browser })),
     ...options,
+  });
+
+const buildForBrowsers = (options: Options) =>
+  build({
+    ...shared,
+    ...options,
+    config: false,
+    outDir: 'dist/browser',
+    platform: 'browser',
+    target: 'es2022',
+    esbuildPlugins: [withoutNode()],
   });
 
 /** Build of a command-line application: ESM with a shebang line, no declarations. */
 export const application = (options: Options) =>
-  defineConfig({
-    format: ['esm'],
-    target: 'node20',
-    sourcemap: true,
-    clean: true,
-    banner: { js: '#!/usr/bin/env node' },
-    ...options,
-  });
+  defineConfig({ ...shared, clean: true, banner: { js: '#!/usr/bin/env node' }, ...options });

@@ -6,12 +6,13 @@ import { pathToFileURL } from 'node:url';
  * Imports a package that this one does not depend on: from here, or else from the folder of the running program,
  * because strict package managers show an application's packages only to the application.
  *
- * @throws Error with the command that installs the package when it is nowhere
+ * @throws Error with the command that installs the package when it is nowhere, and in browsers, where a page imports it itself
  */
 export async function importOptional<Module>(name: string): Promise<Module> {
+  if (typeof process === 'undefined') throw new Error(`${name} is not part of this page, or needs Node.js`);
   const path = resolveOptional(name);
   if (!path) throw new Error(`${name} is not installed: npm install ${name}`);
-  return import(/* @vite-ignore */ pathToFileURL(path).href);
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ pathToFileURL(path).href);
 }
 
 /** Where a package's entry file lies, or undefined. */

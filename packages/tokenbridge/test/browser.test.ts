@@ -6,6 +6,7 @@ import { createContext, runInContext } from 'node:vm';
 import { randomKey, useBackend } from '@tb/runtime';
 import { build } from 'tsup';
 import { afterAll, expect, it } from 'vitest';
+import { withoutNode } from '../../../scripts/without-node.js';
 import { generate, initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } from '../src/index.js';
 
 const small = { width: 16, depth: 1, heads: 2 };
@@ -29,6 +30,7 @@ const bundle = (program: string) =>
     platform: 'browser',
     noExternal: [/./],
     removeNodeProtocol: false,
+    esbuildPlugins: [withoutNode()],
     esbuildOptions: (options) => {
       options.conditions = ['@tb/source'];
     },
