@@ -1,3 +1,6 @@
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
 const reasons: Record<string, string> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
@@ -8,13 +11,60 @@ const reasons: Record<string, string> = {
   EEXIST: 'a file has that name',
   ENOTDIR: 'a file has the name of one of its folders',
   EISDIR: 'a folder has that name',
+  ENOTEMPTY: 'the folder is not empty',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links lead in a circle',
   EMFILE: 'too many files are open',
+  ENFILE: 'too many files are open',
+  EBUSY: 'it is in use',
+  ETXTBSY: 'it is in use',
+  EFBIG: 'it is too large for the file system',
+  EIO: 'the disk reports an error',
+  ESTALE: 'the network folder was lost',
+  ENXIO: 'its device does not exist',
+  ENODEV: 'its device does not exist',
+  EXDEV: 'it is on another file system',
+  ENOMEM: 'the memory is exhausted',
 };
 
-/** Why the file system refused, in words for the middle of a sentence; the error's own message where there are none. */
-export function fileSystemReason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return reasons[code ?? ''] ?? message;
+const noRoomForFiles = 'the file system has no room for more files (its inodes are used up)';
+
+/**
+ * Why the file system refused, in words for the middle of a sentence; the error's own message where there are none.
+ *
+ * @param path - the file or folder that was to be used (default: the one that the error names)
+ */
+export function fileSystemReason(error: unknown, path = (error as NodeJS.ErrnoException).path): string {
+  const { code = '', message, syscall } = error as NodeJS.ErrnoException;
+  if (path !== undefined && ((code === 'ENOENT' && syscall === 'mkdir') || code === 'ENOSPC'))
+    return reasonOfFolder(path) ?? reasons[code]!;
+  return reasons[code] ?? message;
+}
+
+/**
+ * The error to throw when a file or folder cannot be used: one sentence with its path and the system's reason, and the
+ * system's `code`.
+ *
+ * @param cannot - what was tried: `read`, `written`, `removed`
+ */
+export function fileSystemError(path: string, cannot: string, cause: unknown): NodeJS.ErrnoException {
+  const { code } = cause as NodeJS.ErrnoException;
+  const message = `${path} cannot be ${cannot}: ${fileSystemReason(cause, path)}`;
+  return Object.assign(new Error(message, { cause }), { code, path });
+}
+
+/**
+ * Why nothing can be made below a path: Node reports ENOENT for every folder that it could not make together with its
+ * parents, and ENOSPC does not tell a full disk from one without inodes.
+ */
+function reasonOfFolder(path: string): string | undefined {
+  let folder = resolve(path);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    const { files, ffree } = statfsSync(folder);
+    return files > 0 && ffree === 0 ? noRoomForFiles : undefined;
+  } catch (error) {
+    return reasons[(error as NodeJS.ErrnoException).code ?? ''];
+  }
 }

@@ -38,7 +38,7 @@ async function run({ read, files, mostBytes }: Campaign): Promise<Outcome> {
     if (!(result instanceof Error)) outcome.accepted++;
     else if (result instanceof FileFormatError) {
       outcome.refused++;
-      if (result.file !== '(memory)' || !Number.isSafeInteger(result.offset) || result.offset < 0) throw result;
+      if (result.file !== '(memory)' || !Number.isSafeInteger(result.offset) || result.offset! < 0) throw result;
       if (result.reason.length === 0) throw result;
     } else throw result;
   });
