@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { runInNewContext } from 'node:vm';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { packCodes, unpackCodes } from './index.js';
 
 it('returns every code, at ⌈log2 levels⌉ bits each', () => {
@@ -19,26 +22,78 @@ it('writes the documented bytes', () => {
   const bytes = packCodes([1, 2, 3, 63], { levels: 64, shape: [2, 2] });
   // 1 | 2 << 6 | 3 << 12 | 63 << 18, lowest byte first
   expect([...bytes.subarray(24)]).toEqual([0x81, 0x30, 0xfc]);
-  expect([...bytes.subarray(0, 12)]).toEqual([0x54, 0x42, 0x51, 0x43, 1, 6, 2, 0, 64, 0, 0, 0]);
-  expect(unpackCodes(bytes).shape).toEqual([2, 2]);
-  // The check value of CRC-32 for the text "123456789".
-  const digits = packCodes(new TextEncoder().encode('123456789'), { levels: 256 });
-  expect(new DataView(digits.buffer).getUint32(12, true)).toBe(0xcbf43926);
+  expect([...bytes.subarray(0, 12)]).toEqual([0x54, 0x42, 0x51, 0x43, 2, 6, 2, 0, 64, 0, 0, 0]);
+  expect(unpackCodes(bytes)).toMatchObject({ shape: [2, 2], version: 2 });
+  const covered = Uint8Array.of(...bytes.subarray(0, 12), ...bytes.subarray(16));
+  expect(new DataView(bytes.buffer).getUint32(12, true)).toBe(crc32(covered));
 });
 
-it('notices every damaged, missing and surplus byte', () => {
+it('leaves no byte of the file unchecked', () => {
+  const files = [
+    packCodes([5, 0, 41, 62, 7], { levels: 63, shape: [5] }),
+    packCodes([1, 2, 3, 4, 5, 6], { levels: 300, shape: [2, 3] }),
+    packCodes([], { levels: 2, shape: [0, 7] }),
+  ];
+  for (const original of files)
+    for (let position = 0; position < original.length; position++)
+      for (let value = 0; value < 256; value++) {
+        if (value === original[position]) continue;
+        const bytes = Object.assign(original.slice(), { [position]: value });
+        expect(() => unpackCodes(bytes, { allowUncheckedHeader: true })).toThrow(RangeError);
+      }
+  const swapped = files[1].slice(); // sizes of the shape, and levels of the same width
+  swapped.set([3, 0, 0, 0, 2], 16);
+  expect(() => unpackCodes(swapped)).toThrow('at byte 12: the checksum does not match');
+});
+
+describe('version 1, whose checksum covers the payload alone', () => {
+  const read = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url));
+
+  it.each([
+    ['version-1.tbqc', '64 levels and shape [2,3]'],
+    ['version-1-other-levels.tbqc', '48 levels and shape [2,3]'],
+    ['version-1-mutant.tbqc', '511 levels and shape [2,10]'],
+  ])('%s is refused, and the message states what the file claims', (name, claim) => {
+    expect(() => unpackCodes(read(name))).toThrow(RangeError);
+    expect(() => unpackCodes(read(name))).toThrow(claim);
+  });
+
+  it('is read when it is asked for', () => {
+    const unpacked = unpackCodes(read('version-1.tbqc'), { allowUncheckedHeader: true });
+    expect(unpacked).toMatchObject({ levels: 64, version: 1 });
+    const { codes, levels, shape } = unpacked;
+    expect(unpackCodes(packCodes(codes, { levels, shape }))).toEqual({ ...unpacked, version: 2 });
+  });
+
+  it('is refused if the payload is damaged, or the version alone was changed', () => {
+    const bytes = new Uint8Array(read('version-1.tbqc'));
+    const edited = (position: number, value: number) => Object.assign(bytes.slice(), { [position]: value });
+    const options = { allowUncheckedHeader: true };
+    expect(() => unpackCodes(edited(bytes.length - 1, 0xff), options)).toThrow('the checksum does not match');
+    expect(() => unpackCodes(edited(4, 2), options)).toThrow('the checksum does not match');
+    const current = Object.assign(packCodes([1, 2], { levels: 64 }), { 4: 1 });
+    expect(() => unpackCodes(current, options)).toThrow('the checksum does not match');
+  });
+});
+
+it('reads bytes of every kind and realm', () => {
+  const bytes = packCodes([1, 2, 3], { levels: 300 });
+  const foreign = runInNewContext('Uint8Array.from(bytes)', { bytes });
+  const clamped = Uint8ClampedArray.from(bytes);
+  const signed = new Int8Array(bytes.buffer);
+  for (const each of [foreign, clamped, signed, Buffer.from(bytes)])
+    expect([...unpackCodes(each as Uint8Array).codes]).toEqual([1, 2, 3]);
+  for (const each of [new Uint16Array(30), new DataView(bytes.buffer), 'TBQC', null])
+    expect(() => unpackCodes(each as unknown as Uint8Array)).toThrow(/bytes must be a Uint8Array, got /);
+});
+
+it('notices every damaged, missing and additional byte', () => {
   const original = packCodes([5, 0, 41, 62, 7], { levels: 63, shape: [5] });
   fc.assert(
     fc.property(fc.nat(original.length - 1), fc.integer({ min: 1, max: 255 }), (position, change) => {
       const bytes = original.slice();
       bytes[position] ^= change;
-      try {
-        // Only the number of levels may change to another of the same width.
-        expect(unpackCodes(bytes).codes).toEqual(unpackCodes(original).codes);
-        expect(position).toBe(8);
-      } catch (error) {
-        expect(error).toBeInstanceOf(RangeError);
-      }
+      expect(() => unpackCodes(bytes)).toThrow(RangeError);
     }),
     { numRuns: 2000 },
   );
@@ -56,6 +111,6 @@ it('names what is wrong', () => {
   expect(() => unpackCodes(bytes.buffer as unknown as Uint8Array)).toThrow('must be a Uint8Array, got an ArrayBuffer');
   const edited = (offset: number, value: number) => Object.assign(bytes.slice(), { [offset]: value });
   expect(() => unpackCodes(edited(0, 0))).toThrow('at byte 0');
-  expect(() => unpackCodes(edited(4, 2))).toThrow('version must be 1, got 2');
+  expect(() => unpackCodes(edited(4, 3))).toThrow('version must be 1 or 2, got 3');
   expect(() => unpackCodes(edited(19, 255))).toThrow('must have'); // a shape of 4 G codes is not allocated
 });

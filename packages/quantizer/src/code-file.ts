@@ -2,20 +2,23 @@
 //
 //   offset  size
 //   0       4      "TBQC"
-//   4       1      format version, 1
+//   4       1      format version, 2
 //   5       1      bits per code
 //   6       1      rank R of the shape, 1 to 8
 //   7       1      0
 //   8       4      levels
-//   12      4      CRC-32 of the payload (ISO 3309, as in gzip)
+//   12      4      CRC-32 of the file without these four bytes (ISO 3309, as in gzip)
 //   16      4·R    shape
 //   16+4R   …      payload: codes from the lowest bit of each byte upwards; unused bits of the last byte are 0
+//
+// In version 1 the checksum covers the payload alone, so that damaged levels or a damaged shape cannot be noticed.
 
-import { assertArray, kindOf } from './array-argument.js';
+import { assertArray, byteView, kindOf } from './array-argument.js';
 
 const MAGIC = [0x54, 0x42, 0x51, 0x43];
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 16;
+const CHECKSUM_OFFSET = 12;
 const LARGEST_RANK = 8;
 const LARGEST_SIZE = 2 ** 32 - 1;
 
@@ -31,6 +34,8 @@ export type UnpackedCodes = {
   codes: Uint8Array | Uint16Array;
   levels: number;
   shape: number[];
+  /** Format version of the file. In version 1 no checksum covers `levels` and `shape`. */
+  version: 1 | 2;
 };
 
 /**
@@ -52,10 +57,18 @@ export function packCodes(codes: ArrayLike<number>, options: PackOptions): Uint8
   bytes.set([...MAGIC, VERSION, bits, shape.length, 0]);
   const view = new DataView(bytes.buffer);
   view.setUint32(8, levels, true);
-  view.setUint32(12, crc32(bytes.subarray(start)), true);
   for (const [i, size] of shape.entries()) view.setUint32(HEADER_BYTES + 4 * i, size, true);
+  view.setUint32(CHECKSUM_OFFSET, checksumOf(bytes), true);
   return bytes;
 }
+
+export type UnpackOptions = {
+  /**
+   * Read files of version 1 too, whose levels and shape no checksum covers (default: false). What such a file states is
+   * returned as it is; `packCodes` writes it again as version 2.
+   */
+  allowUncheckedHeader?: boolean;
+};
 
 /**
  * Reads what `packCodes` wrote.
@@ -63,10 +76,15 @@ export function packCodes(codes: ArrayLike<number>, options: PackOptions): Uint8
  * @throws RangeError naming offset and reason if the bytes are anything else: wrong magic or version, truncated,
  *   trailing or damaged data, a code that is not less than `levels`. Nothing is allocated before the size is checked.
  */
-export function unpackCodes(bytes: Uint8Array): UnpackedCodes {
-  const { levels, bits, shape, start, checksum } = readHeader(bytes);
+export function unpackCodes(input: Uint8Array, { allowUncheckedHeader = false }: UnpackOptions = {}): UnpackedCodes {
+  const bytes = byteView(input);
+  if (bytes === undefined) throw new TypeError(`unpackCodes: bytes must be a Uint8Array, got ${kindOf(input)}`);
+  const { version, levels, bits, shape, start, checksum } = readHeader(bytes);
   const payload = bytes.subarray(start);
-  if (crc32(payload) !== checksum) throw invalid(12, 'checksum must match the payload, which is damaged');
+  if (checksum !== (version === 1 ? crc32(payload) : checksumOf(bytes)))
+    throw invalid(CHECKSUM_OFFSET, 'the checksum does not match: the file is damaged');
+  if (version === 1 && !allowUncheckedHeader)
+    throw invalid(4, `${uncheckedHeader(levels, shape)}; allowUncheckedHeader reads it all the same`);
   const count = product(shape);
   const codes = levels <= 256 ? new Uint8Array(count) : new Uint16Array(count);
   const mask = 2 ** bits - 1;
@@ -85,15 +103,17 @@ export function unpackCodes(bytes: Uint8Array): UnpackedCodes {
     available -= bits;
   }
   if (buffer !== 0) throw invalid(bytes.length - 1, 'unused bits of the last byte must be 0');
-  return { codes, levels, shape };
+  return { codes, levels, shape, version };
 }
 
+const uncheckedHeader = (levels: number, shape: readonly number[]) =>
+  `version 1 has no checksum of its header, which states ${levels} levels and shape [${shape}]`;
+
 function readHeader(bytes: Uint8Array) {
-  if (!ArrayBuffer.isView(bytes) || bytes.BYTES_PER_ELEMENT !== 1)
-    throw new TypeError(`unpackCodes: bytes must be a Uint8Array, got ${kindOf(bytes)}`);
   if (bytes.length < HEADER_BYTES) throw invalid(0, `header must have ${HEADER_BYTES} bytes, got ${bytes.length}`);
   if (!MAGIC.every((byte, i) => bytes[i] === byte)) throw invalid(0, 'file must begin with "TBQC"');
-  if (bytes[4] !== VERSION) throw invalid(4, `version must be ${VERSION}, got ${bytes[4]}`);
+  const version = bytes[4];
+  if (version !== 1 && version !== VERSION) throw invalid(4, `version must be 1 or ${VERSION}, got ${version}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const levels = view.getUint32(8, true);
   const bits = bytes[5];
@@ -107,7 +127,7 @@ function readHeader(bytes: Uint8Array) {
   const expected = start + Math.ceil((product(shape) * bits) / 8);
   if (bytes.length !== expected)
     throw invalid(start, `file must have ${expected} bytes for shape [${shape}], got ${bytes.length}`);
-  return { levels, bits, shape, start, checksum: view.getUint32(12, true) };
+  return { version, levels, bits, shape, start, checksum: view.getUint32(CHECKSUM_OFFSET, true) } as const;
 }
 
 function writePayload(payload: Uint8Array, codes: ArrayLike<number>, bits: number, levels: number): void {
@@ -143,8 +163,14 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return remainder;
 });
 
-function crc32(bytes: Uint8Array): number {
-  let remainder = 0xffffffff;
+/** CRC-32 of a file of version 2: of everything but the checksum. */
+function checksumOf(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(CHECKSUM_OFFSET + 4), crc32(bytes.subarray(0, CHECKSUM_OFFSET)));
+}
+
+/** @param before - the checksum of the bytes before these */
+function crc32(bytes: Uint8Array, before = 0): number {
+  let remainder = ~before;
   for (const byte of bytes) remainder = (remainder >>> 8) ^ crcTable[(remainder ^ byte) & 0xff];
   return ~remainder >>> 0;
 }

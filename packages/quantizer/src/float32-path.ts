@@ -1,5 +1,6 @@
 // How a Float32Array is quantized: the fastest of three ways that all give the same indices.
 
+import { typedArrayName } from './array-argument.js';
 import { createLookupTable, lookUp } from './lookup-table.js';
 import { createSimdKernel } from './simd-kernel.js';
 import { countAtMost } from './thresholds.js';
@@ -23,7 +24,9 @@ export function float32Paths(thresholds: readonly Float32Array[]): Float32Paths 
 
 function simdPath(table: NonNullable<ReturnType<typeof createLookupTable>>): Float32Path | undefined {
   const kernel = createSimdKernel(table);
-  return kernel && ((x, indices) => (indices instanceof Uint8Array ? kernel(x, indices) : lookUp(table, x, indices)));
+  const isBytes = (indices: Uint8Array | Uint16Array): indices is Uint8Array =>
+    typedArrayName(indices) === 'Uint8Array';
+  return kernel && ((x, indices) => (isBytes(indices) ? kernel(x, indices) : lookUp(table, x, indices)));
 }
 
 function search(thresholds: readonly Float32Array[], x: Float32Array, indices: Uint8Array | Uint16Array): boolean {

@@ -13,7 +13,7 @@ export {
   lowFrequencyShares,
   type Shape4D,
 } from './channel-order.js';
-export { type PackOptions, packCodes, type UnpackedCodes, unpackCodes } from './code-file.js';
+export { type PackOptions, packCodes, type UnpackedCodes, type UnpackOptions, unpackCodes } from './code-file.js';
 export type { Spacing, Tails } from './codebook.js';
 export { erf, erfc, normalQuantile } from './normal-distribution.js';
 export type { QuantizerJSON, QuantizerOptions } from './options.js';

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { referenceAssignment } from './assignment.js';
@@ -148,6 +149,100 @@ describe('quantize', () => {
     expect(() => quantizer.quantize(new Float32Array(4), new Uint8Array(5))).toThrow('length 4');
     expect(() => quantizer.dequantize([0, 64])).toThrow('got 64 at position 1');
     expect(() => createQuantizer({ levels: 257 }).quantize([1], new Uint8Array(1))).toThrow('Uint16Array');
+  });
+});
+
+describe('arrays of other realms and subclasses', () => {
+  const quantizer = createQuantizer();
+  /** Float32 numbers around every midpoint between codewords, where float32 and float64 arithmetic differ. */
+  const latents = Float32Array.from({ length: 63 * 81 }, (_, i) => {
+    const level = Math.floor(i / 81);
+    const around = Float32Array.of((quantizer.values[level] + quantizer.values[level + 1]) / 2);
+    new Int32Array(around.buffer)[0] += (i % 81) - 40;
+    return around[0];
+  });
+  const make = (expression: string, values: object = {}) => runInNewContext(expression, { ...values });
+  class Latents extends Float32Array {
+    override get [Symbol.toStringTag](): 'Float32Array' {
+      return 'Latents' as 'Float32Array';
+    }
+    static get [Symbol.species](): Float32ArrayConstructor {
+      throw new Error('a subclass need not be constructible from a buffer');
+    }
+  }
+
+  it('get the indices of the released code', () => {
+    const expected = quantizer.quantize(latents);
+    expect([...quantizer.quantize(Float64Array.from(latents))]).not.toEqual([...expected]);
+    const shared = new Float32Array(new SharedArrayBuffer(latents.byteLength));
+    shared.set(latents);
+    const others = {
+      realm: make('Float32Array.from(latents)', { latents }),
+      offset: make('new Float32Array([0, ...latents]).subarray(1)', { latents: [...latents] }),
+      subclass: new Latents(latents.buffer),
+      clone: structuredClone(latents),
+      shared,
+    };
+    for (const [name, other] of Object.entries(others)) expect(quantizer.quantize(other), name).toEqual(expected);
+    const perChannel = createQuantizer({ min: [-5, -5.5], max: 5 });
+    const even = latents.subarray(0, latents.length & ~1);
+    expect(perChannel.quantize(make('Float32Array.from(even)', { even }))).toEqual(perChannel.quantize(even));
+  });
+
+  const Float16 = (globalThis as { Float16Array?: { from(values: ArrayLike<number>): ArrayLike<number> } })
+    .Float16Array;
+  it.runIf(Float16)('of float16 too', () => {
+    const half = Float16!.from(latents);
+    expect(quantizer.quantize(half)).toEqual(quantizer.quantize(Float32Array.from(half)));
+  });
+
+  it.each([
+    [1024, 'Uint8Array'],
+    [257, 'Uint8ClampedArray'],
+    [1024, 'Int8Array'],
+    [129, 'Int8Array'],
+    [65536, 'Int16Array'],
+    [2, 'BigInt64Array'],
+    [64, 'BigUint64Array'],
+  ])('are refused as outputs that cannot hold %i levels: %s', (levels, name) => {
+    const fine = createQuantizer({ levels });
+    const x = Float32Array.of(-5, 0, 1, 5);
+    for (const out of [make(`new ${name}(4)`), make(`new (class Own extends ${name} {})(4)`)]) {
+      expect(() => fine.quantize(x, out)).toThrow(RangeError);
+      expect(() => fine.quantize([...x], out)).toThrow(`out must hold the indices 0 to ${levels - 1}`);
+    }
+  });
+
+  it.each([
+    [256, 'Uint8Array'],
+    [256, 'Uint8ClampedArray'],
+    [128, 'Int8Array'],
+    [1024, 'Uint16Array'],
+    [1024, 'Int16Array'],
+    [1024, 'Int32Array'],
+    [1024, 'Float32Array'],
+  ])('receive %i levels where they can hold them: %s', (levels, name) => {
+    const fine = createQuantizer({ levels });
+    const x = Float32Array.from({ length: 40 }, (_, i) => i / 4 - 5);
+    const out = make(`new ${name}(40)`);
+    expect(fine.quantize(x, out)).toBe(out);
+    expect([...out]).toEqual([...fine.quantize(x)]);
+  });
+
+  it('receive codewords in float64 or float32, and never rounded', () => {
+    const indices = [0, 7, 31, 63];
+    const wide = make('new Float64Array(4)');
+    expect([...quantizer.dequantize(indices, wide)]).toEqual(indices.map((index) => quantizer.values[index]));
+    const single = make('new Float32Array(4)');
+    expect([...quantizer.dequantize(make('Uint8Array.from(indices)', { indices }), single)]).toEqual([
+      ...quantizer.dequantize(indices),
+    ]);
+    for (const out of [new Int8Array(4), make('new Uint16Array(4)'), new BigInt64Array(4)])
+      expect(() => quantizer.dequantize(indices, out as unknown as Float32Array)).toThrow(RangeError);
+    const noArray = new DataView(new ArrayBuffer(4)) as unknown as Float32Array;
+    expect(() => quantizer.dequantize(indices, noArray)).toThrow(TypeError);
+    expect(() => quantizer.quantize(latents, noArray as never)).toThrow('out must be a typed array');
+    expect(() => quantizer.quantize({ length: -1 })).toThrow(TypeError);
   });
 });
 

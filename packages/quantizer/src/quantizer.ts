@@ -1,4 +1,11 @@
-import { assertArray, kindOf } from './array-argument.js';
+import {
+  assertArray,
+  assertHoldsIndices,
+  assertHoldsValues,
+  float32View,
+  kindOf,
+  typedArrayName,
+} from './array-argument.js';
 import {
   type Assignment,
   exactAssignment,
@@ -52,23 +59,25 @@ export type Quantizer = {
 
   /**
    * Index of the nearest reconstruction value (Eq. 4), the lower on ties; with linear spacing, of the bin. ±Infinity get
-   * the end codewords. A Float32Array gets exactly the released code's float32 arithmetic (gaussian spacing, clamped
-   * tails), any other input float64 arithmetic; the two differ only within rounding of the midpoint between codewords.
+   * the end codewords. A Float32Array (and a Float16Array) gets exactly the released code's float32 arithmetic (gaussian
+   * spacing, clamped tails), any other input float64 arithmetic; the two differ only within rounding of the midpoint between
+   * codewords. Arrays of other realms and subclasses count as what they are.
    *
    * @param x - latents, channels last
    * @param out - receives the indices; by default a new Uint8Array, or Uint16Array above 256 levels
-   * @throws RangeError if a value is NaN (its position and channel are named; `out` is then partly written) or the
-   *   length does not fit the channels or `out`; TypeError if x is no array, or not of numbers
+   * @throws RangeError if a value is NaN (its position and channel are named; `out` is then partly written), the length
+   *   does not fit the channels or `out`, or `out` is too narrow for the indices; TypeError if x or `out` is not an array,
+   *   or x not of numbers
    */
-  quantize(x: Float32Array | Float64Array | readonly number[], out?: Indices): Indices;
+  quantize(x: ArrayLike<number>, out?: Indices): Indices;
 
   /**
    * Reconstruction values of indices (Eq. 5).
    *
    * @param out - by default a new Float32Array, with the values the released code computes; a Float64Array receives
    *   `values`
-   * @throws RangeError if an index is not an integer in [0, levels), or a length does not fit; TypeError if `indices` is
-   *   no array
+   * @throws RangeError if an index is not an integer in [0, levels), a length does not fit, or `out` would round the
+   *   values; TypeError if `indices` or `out` is not an array
    */
   dequantize(indices: IndexArray, out?: Float32Array): Float32Array;
   dequantize(indices: IndexArray, out: Float64Array): Float64Array;
@@ -117,18 +126,19 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
     quantize(x, given) {
       checkInput('quantize', 'x', x, channels);
       const out = given ?? (levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length));
-      checkOutput('quantize', 'x', x, out);
-      if (out instanceof Uint8Array && levels > 256)
-        throw new RangeError(`quantize: out must be a Uint16Array for ${levels} levels, got a Uint8Array`);
-      const anyBad = x instanceof Float32Array ? quantizeFloat32()(x, out) : assignEach(assignments, x, out);
+      assertHoldsIndices('quantize', out, levels);
+      checkLength('quantize', 'x', x, out);
+      const floats = float32View(x);
+      const anyBad = floats ? quantizeFloat32()(floats, out) : assignEach(assignments, x, out);
       if (anyBad) throwAtFirstBad(x, channels);
       return out;
     },
     dequantize(indices: IndexArray, given?: Float32Array | Float64Array) {
       checkInput('dequantize', 'indices', indices, channels);
       const out = given ?? new Float32Array(indices.length);
-      checkOutput('dequantize', 'indices', indices, out);
-      readValues(out instanceof Float64Array ? values : float32.values, indices, levels, out);
+      assertHoldsValues('dequantize', out);
+      checkLength('dequantize', 'indices', indices, out);
+      readValues(typedArrayName(out) === 'Float64Array' ? values : float32.values, indices, levels, out);
       // biome-ignore lint/suspicious/noExplicitAny: `out` decides the type, as the overloads say.
       return out as any;
     },
@@ -236,7 +246,7 @@ function checkInput(name: string, argument: string, input: unknown, channels: nu
     );
 }
 
-function checkOutput(name: string, argument: string, input: ArrayLike<number>, out: ArrayLike<number>): void {
+function checkLength(name: string, argument: string, input: ArrayLike<number>, out: ArrayLike<number>): void {
   if (out.length !== input.length)
     throw new RangeError(`${name}: out must have the length ${input.length} of ${argument}, got ${out.length}`);
 }

@@ -2,19 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { UsageError } from '@tb/command-line';
 import { readPngSettings } from '@tb/images';
 import { openNpz, readNpy } from '@tb/io';
-import { createQuantizer, report, unpackCodes } from '@tb/quantizer';
+import { createQuantizer, report, type UnpackedCodes, unpackCodes } from '@tb/quantizer';
 import { fixed, percent } from '../text-table.js';
 import { countElements, grouped, type Inspection } from './listing.js';
 import { fileFacts } from './weights.js';
 
 /** Indices as @tb/quantizer packs them. */
 export async function inspectCodes(path: string): Promise<Inspection> {
-  const { codes, levels, shape } = unpackCodes(await readFile(path));
+  const { codes, levels, shape, version } = await readCodes(path);
   const channels = shape.at(-1) ?? 1;
   const { channels: reports, mean } = report(codes, { quantizer: createQuantizer({ levels }), channels });
   return {
     kind: 'code file of @tb/quantizer',
-    facts: { ...(await fileFacts(path)), codes: grouped(codes.length), shape: shape.join(' × '), levels },
+    facts: {
+      ...(await fileFacts(path)),
+      codes: grouped(codes.length),
+      shape: shape.join(' × '),
+      levels,
+      ...(version === 1 && { 'not checked': 'levels and shape: format version 1 has no checksum of them' }),
+    },
     tables: [
       {
         title: `use of the levels, of at most ${fixed(Math.log2(levels), 2)} bits`,
@@ -27,6 +33,15 @@ export async function inspectCodes(path: string): Promise<Inspection> {
       },
     ],
   };
+}
+
+async function readCodes(path: string): Promise<UnpackedCodes> {
+  const bytes = await readFile(path);
+  try {
+    return unpackCodes(bytes, { allowUncheckedHeader: true });
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message.replace(/^unpackCodes: /, '')}`);
+  }
 }
 
 export async function inspectNumpy(path: string): Promise<Inspection> {
