@@ -2,7 +2,7 @@
 export { type BackendValues, backendOptions, type EngineValues, engineOptions } from './backend-options.js';
 export { tableCommand } from './command.js';
 export { mergeValues, type Resolved, type ValuesOf, withDefaults } from './former-options.js';
-export { assertExists, findWeights } from './input.js';
+export { assertExists } from './input.js';
 export {
   changeDefaults,
   checkValues,

@@ -1,7 +1,3 @@
-export { type Progress, readLatestProgress } from './checkpoint/checkpoint.js';
-export { type HostTensors, readTree, treeFromHost } from './checkpoint/host-trees.js';
-export { findDamage, writeManifest } from './checkpoint/manifest.js';
-export { describeWeights, readWeightsInfo, type WeightsInfo } from './checkpoint/weights-file.js';
 export type { BatchSource } from './data/batches.js';
 export { createDataOrder, type DataOrder } from './data/data-order.js';
 export { createDecodePool, type DecodePool, DecodePoolError } from './data/decode-pool.js';
@@ -34,6 +30,20 @@ export { updateEma } from './optimizer/ema.js';
 export { clipByGlobalNorm, globalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
 export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
 export { createParallelTrainStep, type Parallelism } from './parallel-step.js';
+export { type SavedCheckpoint, type SaveOptions, saveCheckpoint } from './run-folder/checkpoint-writer.js';
+export {
+  classNamesOf,
+  type LoadedModel,
+  type LoadedVae,
+  type LoadModelOptions,
+  loadModel,
+  loadVaeFile,
+} from './run-folder/load-weights.js';
+export { findDamage, writeManifest } from './run-folder/manifest.js';
+export { type Checkpoint, findWeights, openRun, type RunFolder, type WeightSet } from './run-folder/open-run.js';
+export type { Progress } from './run-folder/progress.js';
+export { type LoadedState, loadNewestState } from './run-folder/training-state.js';
+export { describeWeights, readWeightsInfo, type WeightsInfo } from './run-folder/weights-info.js';
 export type { Task } from './task.js';
 export { disposeState, type TrainOptions, type TrainResult, train } from './train.js';
 export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';

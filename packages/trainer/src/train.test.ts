@@ -99,7 +99,7 @@ describe('train', () => {
     await expect(always).rejects.toThrow(NonFiniteLossError);
   });
 
-  it('falls back to the checkpoint before a damaged one, and refuses when none is whole', async () => {
+  it('falls back to the checkpoint before a damaged one, and refuses when none is intact', async () => {
     const out = newFolder();
     disposeState((await train(toyTask(), toyOptions(out), logOf(out))).state);
     const damage = (step: string) => {
@@ -115,9 +115,7 @@ describe('train', () => {
     damage('step-00000020');
     damage('step-00000016');
     const refused = train(toyTask(), toyOptions(out, { resume: true }), logOf(out));
-    await expect(refused).rejects.toThrow(
-      /no checkpoint in .* is whole: .*optimizer.safetensors does not have the SHA-256/,
-    );
+    await expect(refused).rejects.toThrow(/no checkpoint is intact: .*optimizer.safetensors does not have the SHA-256/);
   });
 
   it('refuses to resume parameters of other shapes', async () => {

@@ -1,14 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { makeFolder } from '@tb/io';
 import { disposeTree, hostRandom, type Key, randomKey, replicate, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadLatestCheckpoint, type ParameterShapes, type Progress, saveCheckpoint } from './checkpoint/checkpoint.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { NonFiniteLossError } from './non-finite-loss-error.js';
 import type { Parameters } from './optimizer/adamw.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
 import { createParallelTrainStep, type Parallelism } from './parallel-step.js';
+import { saveCheckpoint } from './run-folder/checkpoint-writer.js';
+import { checkpointsOf } from './run-folder/layout.js';
+import type { Progress } from './run-folder/progress.js';
+import { loadNewestState, type ParameterShapes } from './run-folder/training-state.js';
 import type { Task } from './task.js';
 import { initTrainState, type StepMetrics, type TrainState, type TrainStepOptions } from './train-step.js';
 
@@ -63,17 +65,17 @@ export async function train<Batch>(
 ): Promise<TrainResult> {
   const parallelism = options.parallelism ?? { devices: 1, microBatches: 1 };
   const trainStep = createParallelTrainStep(task.loss, { ...options, ...parallelism });
-  let run = options.resume ? await restore(options) : await start(task, options);
+  let run = options.resume ? await restore(options, log) : await start(task, options);
   for (;;) {
     try {
-      await mkdir(join(options.out, 'checkpoints'), { recursive: true }); // not before the start has succeeded
+      await makeFolder(checkpointsOf(options.out)); // not before the start has succeeded
       await log.begin(run.progress, options.steps);
       return await trainFrom(run, { task, options, log, signal, trainStep });
     } catch (error) {
       for (const state of run.states) disposeState(state);
       if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
       const retries = run.progress.retries + 1;
-      run = (await tryRestore(options)) ?? (await start(task, options));
+      run = (await tryRestore(options, log)) ?? (await start(task, options));
       run.progress.retries = retries;
       log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
     }
@@ -120,15 +122,17 @@ async function initParameters<Batch>(task: Task<Batch>, seed: number): Promise<P
   }
 }
 
-async function tryRestore(options: TrainOptions): Promise<Run | undefined> {
-  const found = await loadLatestCheckpoint(join(options.out, 'checkpoints'), options.shapes);
-  return found && { states: place(found.state, options), progress: { ...found.progress, config: options.config } };
+async function tryRestore(options: TrainOptions, log: RunLog): Promise<Run | undefined> {
+  const found = await loadNewestState(options.out, options.shapes);
+  if (!found) return undefined;
+  for (const damage of found.damaged) log.say(`passed over a damaged checkpoint: ${damage}`);
+  return { states: place(found.state, options), progress: { ...found.progress, config: options.config } };
 }
 
-async function restore(options: TrainOptions): Promise<Run> {
-  const run = await tryRestore(options);
+async function restore(options: TrainOptions, log: RunLog): Promise<Run> {
+  const run = await tryRestore(options, log);
   if (run) return run;
-  throw new Error(`there is no checkpoint to resume from in ${join(options.out, 'checkpoints')}`);
+  throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
 }
 
 /** From where the run stands to its end, a stop signal, or a loss that is not finite. */
@@ -156,7 +160,7 @@ async function runSteps<Batch>(
   losses: LossQueue<Batch>,
   context: Context<Batch>,
 ): Promise<void> {
-  const { task, options, signal } = context;
+  const { task, options, log, signal } = context;
   const { progress } = run;
   const frozen = tidyTree(() => replicate(task.frozen, run.states.length));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
@@ -164,7 +168,7 @@ async function runSteps<Batch>(
   let saved = options.resume && progress.step > 0 ? progress.step : -1;
   const save = async () => {
     await losses.settle();
-    if (saved !== progress.step) await saveProgress(run, options);
+    if (saved !== progress.step) await saveProgress(run, options, log);
     saved = progress.step;
   };
   try {
@@ -208,9 +212,10 @@ const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
-async function saveProgress({ states, progress }: Run, options: TrainOptions): Promise<void> {
+async function saveProgress({ states, progress }: Run, options: TrainOptions, log: RunLog): Promise<void> {
   const { out, keepCheckpoints: keep, metadata } = options;
-  await saveCheckpoint(join(out, 'checkpoints'), states[0], progress, { keep, metadata });
+  const { leftovers } = await saveCheckpoint(out, states[0], progress, { keep, metadata });
+  for (const leftover of leftovers) log.say(leftover);
 }
 
 /** Validation, pictures and the report, where they are due. */

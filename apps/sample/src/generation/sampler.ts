@@ -1,9 +1,8 @@
-import type { LoadedVae } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
 import { generate, storeForSampling } from '@tb/tokenbridge';
+import type { LoadedModel, LoadedVae } from '@tb/trainer';
 import { createDecoder, tensorToImages } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LoadedModel } from '../weights/load-model.js';
 import type { Job } from './jobs.js';
 import type { Settings } from './settings.js';
 

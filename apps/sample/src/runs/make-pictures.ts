@@ -1,7 +1,7 @@
 import { listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
-import { createProgressLine } from '@tb/trainer';
+import { createProgressLine, type LoadedModel, type WeightSet } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';
@@ -10,7 +10,7 @@ import { writeEvaluatorFile } from '../generation/npz.js';
 import { missingJobs, writePicture } from '../generation/picture-folder.js';
 import { createSampler, type Sampler } from '../generation/sampler.js';
 import type { Settings } from '../generation/settings.js';
-import { type LoadedModel, loadModel, loadVaeFor, pictureSize, type WeightSet } from '../weights/load-model.js';
+import { imageSizeOf, loadNamedModel, loadVaeFor } from '../weights/load-model.js';
 import { samplingDefaults } from '../weights/sampling-defaults.js';
 
 /** `tb-sample generate`, with every option filled in that has a default. */
@@ -18,7 +18,7 @@ export async function makePictures(values: GenerateValues): Promise<void> {
   const set = weightSet(values);
   await prepareOutputs(values);
   const engine = await startEngine(values);
-  const model = await loadModel(values.model, set, values.modelConfig);
+  const model = await loadNamedModel(values.model, set, values.modelConfig);
   const vae = await loadVaeFor(model, values.vae, values.anyVae);
   const settings = settingsOf(values, model, vae);
   const { classes } = model.config;
@@ -41,7 +41,7 @@ export async function makePictures(values: GenerateValues): Promise<void> {
     if (values.out !== undefined) console.error(`the same command goes on with the pictures in ${values.out}`);
     return;
   }
-  await writeOverviews(values, jobs, pictures, pictureSize(model, vae), settings);
+  await writeOverviews(values, jobs, pictures, imageSizeOf(model, vae), settings);
 }
 
 function weightSet({ ema, raw }: GenerateValues): WeightSet | undefined {

@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { assertExists, prepareFile, UsageError } from '@tb/command-line';
-import { loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { startEngine } from '@tb/command-line/compute';
 import { encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
+import { loadVaeFile } from '@tb/trainer';
 import { createAutoencoder, downsamplingFactor } from '@tb/vae';
 import type { ReconstructValues } from '../commands/reconstruct.js';
 import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';

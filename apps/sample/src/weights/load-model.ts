@@ -1,48 +1,19 @@
 import { existsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { assertExists, UsageError } from '@tb/command-line';
-import { type LoadedVae, loadVaeFile } from '@tb/command-line/compute';
+import { UsageError } from '@tb/command-line';
 import { fileSha256 } from '@tb/io';
-import {
-  ConfigNeededError,
-  type LoadOptions,
-  loadTokenBridge,
-  type TokenBridge,
-  type TokenBridgeConfig,
-} from '@tb/tokenbridge';
-import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
+import { ConfigNeededError } from '@tb/tokenbridge';
+import { type LoadedModel, type LoadedVae, loadModel, loadVaeFile, type WeightSet } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { demoWeights } from './demo-weights.js';
 import { readModelConfig } from './model-config.js';
-import { configOfCheckpoint, findCheckpoint, isCheckpoint, optionsOfRun, readProgress } from './run-folder.js';
-
-/** Which of two sets of weights: the moving average, or the weights as training left them. */
-export type WeightSet = 'ema' | 'raw';
-
-export type LoadedModel = {
-  params: TokenBridge;
-  config: TokenBridgeConfig;
-  /** The file that was read. */
-  path: string;
-  sha256: string;
-  /** Absent for files with one set of weights. */
-  set?: WeightSet;
-  classNames?: string[];
-  /** SHA-256 of the autoencoder it was trained with, where the weights tell. */
-  vaeSha256?: string;
-  /** Autoencoders near it, for when --vae does not say. */
-  vaeCandidates: string[];
-};
 
 /**
- * Loads what --model names: a run or a checkpoint of tb-train, a `.safetensors` file, or an official `.pth`. Without a name,
- * the weights of the demo.
+ * Loads what `--model` names, or the weights of the demo.
  *
- * @param set - default: the average
- * @param configPath - configuration for a file that brings none and whose shapes do not tell it
- * @throws UsageError when it is missing or does not have the set; the loader's error when weights do not fit
+ * @param configPath - what `--model-config` names
+ * @throws UsageError when nothing is named and there are no weights of the demo; what `loadModel` throws
  */
-export async function loadModel(
+export async function loadNamedModel(
   named: string | undefined,
   set: WeightSet | undefined,
   configPath?: string,
@@ -50,69 +21,18 @@ export async function loadModel(
   const path = named ?? demoWeights('model.safetensors');
   if (path === undefined)
     throw new UsageError('--model must name weights: a run of tb-train, a .safetensors file or an official .pth');
-  assertExists('--model', path);
-  if (!statSync(path).isDirectory()) return loadFile(path, set, configPath);
-  if (configPath !== undefined)
+  if (configPath !== undefined && existsSync(path) && statSync(path).isDirectory())
     throw new UsageError(
-      `--model-config does nothing for a run of tb-train such as ${path}, which brings its configuration`,
+      `--model-config does nothing for a run of tb-train such as ${path}, which has its configuration`,
     );
-  const finished = finishedWeights(path);
-  if (set !== 'raw' && !isCheckpoint(path) && existsSync(finished)) return loadFile(finished, undefined);
-  return loadCheckpoint(path, set ?? 'ema');
-}
-
-/** The averaged weights that a run ends with. */
-const finishedWeights = (run: string) => join(run, 'model.safetensors');
-
-async function loadFile(path: string, set: WeightSet | undefined, configPath?: string): Promise<LoadedModel> {
-  const hasTwoSets = !path.endsWith('.safetensors');
-  if (!hasTwoSets && set !== undefined)
-    throw new UsageError(`--${set} chooses between the two sets of weights of a checkpoint, and ${path} holds one`);
-  const { sha256, vaeConfig, classNames, vaeSha256 } = await readWeightsInfo(path);
-  if (vaeConfig) throw new UsageError(`--model ${path} holds an autoencoder, not a TokenBridge model`);
-  const chosen = hasTwoSets ? (set ?? 'ema') : undefined;
-  const given = configPath === undefined ? undefined : await readModelConfig(configPath);
-  const { params, config } = await loadWeights(path, { ema: chosen === 'ema', config: given });
-  const folder = dirname(path);
-  const vaeCandidates = await listVaeCandidates(isCheckpoint(folder) ? runOf(folder) : folder);
-  return { params, config, path, sha256, set: chosen, classNames, vaeSha256, vaeCandidates };
-}
-
-async function loadWeights(path: string, options: LoadOptions) {
+  const config = configPath === undefined ? undefined : await readModelConfig(configPath);
   try {
-    return await loadTokenBridge(path, options);
+    return await loadModel(path, { set, config });
   } catch (error) {
     if (error instanceof ConfigNeededError)
       throw new UsageError(`--model ${path} needs --model-config with its configuration: ${error.reason}`);
     throw error;
   }
-}
-
-async function loadCheckpoint(folder: string, set: WeightSet): Promise<LoadedModel> {
-  const checkpoint = await findCheckpoint(folder);
-  const path = join(checkpoint, set === 'ema' ? 'ema.safetensors' : 'model.safetensors');
-  const progress = await readProgress(checkpoint);
-  const { sha256, ...own } = await readWeightsInfo(path);
-  const config = own.modelConfig ?? (await configOfCheckpoint(path, progress));
-  const { params } = await loadTokenBridge(path, { config });
-  const run = runOf(checkpoint);
-  const { classNames, vaeSha256 } = own.classNames ? own : await infoOfFinishedRun(run);
-  return { params, config, path, sha256, set, classNames, vaeSha256, vaeCandidates: await listVaeCandidates(run) };
-}
-
-const runOf = (checkpoint: string) => join(checkpoint, '..', '..');
-
-/** Checkpoints of earlier versions say little; the weights that their run ended with say the rest. */
-async function infoOfFinishedRun(run: string): Promise<WeightsInfo> {
-  return existsSync(finishedWeights(run)) ? readWeightsInfo(finishedWeights(run)) : {};
-}
-
-/** Where the autoencoder of a run may be: where its options say, beside it, or in a run of the usual name. */
-async function listVaeCandidates(run: string): Promise<string[]> {
-  const { vae } = await optionsOfRun(run);
-  const named = typeof vae === 'string' ? [vae, join(vae, 'vae.safetensors')] : [];
-  const usual = [join(run, 'vae.safetensors'), join(run, '..', 'vae', 'vae.safetensors')];
-  return [...named, ...usual].filter((path) => existsSync(path) && statSync(path).isFile());
 }
 
 /**
@@ -142,8 +62,8 @@ async function likeliestVae({ vaeCandidates, vaeSha256 }: LoadedModel): Promise<
   return vaeCandidates[0];
 }
 
-/** Height and width in pixels of a model's pictures. */
-export function pictureSize({ config }: LoadedModel, vae: LoadedVae): { height: number; width: number } {
+/** Height and width in pixels of a model's images. */
+export function imageSizeOf({ config }: LoadedModel, vae: LoadedVae): { height: number; width: number } {
   const factor = downsamplingFactor(vae.config);
   return { height: config.latent.height * factor, width: config.latent.width * factor };
 }

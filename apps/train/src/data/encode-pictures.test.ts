@@ -1,5 +1,4 @@
-import type { LoadedVae } from '@tb/command-line/compute';
-import { type DecodePool, DecodePoolError, type ImageSource } from '@tb/trainer';
+import { type DecodePool, DecodePoolError, type ImageSource, type LoadedVae } from '@tb/trainer';
 import { vaePresets } from '@tb/vae';
 import { expect, it, vi } from 'vitest';
 import { encodePictures } from './encode-pictures.js';

@@ -1,7 +1,13 @@
 import { UsageError } from '@tb/command-line';
-import type { LoadedVae } from '@tb/command-line/compute';
 import { printable } from '@tb/io';
-import { type CacheSample, createProgressLine, type DecodePool, DecodePoolError, type ImageSource } from '@tb/trainer';
+import {
+  type CacheSample,
+  createProgressLine,
+  type DecodePool,
+  DecodePoolError,
+  type ImageSource,
+  type LoadedVae,
+} from '@tb/trainer';
 import { type Autoencoder, createAutoencoder } from '@tb/vae';
 
 export type EncodeOptions = {

@@ -1,5 +1,5 @@
-import { findWeights, UsageError } from '@tb/command-line';
-import { readWeightsInfo } from '@tb/trainer';
+import { UsageError } from '@tb/command-line';
+import { findWeights, readWeightsInfo } from '@tb/trainer';
 
 /**
  * The file that --initial names, a run's or its own.

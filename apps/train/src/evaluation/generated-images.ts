@@ -1,8 +1,7 @@
-import type { LoadedVae } from '@tb/command-line/compute';
 import { generate } from '@tb/tokenbridge';
+import type { LoadedModel, LoadedVae } from '@tb/trainer';
 import { createDecoder, tensorToImages } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LoadedModel } from '../data/load-model.js';
 
 // N = images, S = side in pixels
 

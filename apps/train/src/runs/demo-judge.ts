@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type ClassAgreement, type EvaluationReport, type SmallFeatureFile, smallFeatureExtractor } from '@tb/metrics';
-import type { ImageSource, ReportTable } from '@tb/trainer';
+import { classNamesOf, type ImageSource, type ReportTable } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { openData } from '../data/open-data.js';
 import { joinPictures, type LabelledPictures } from '../evaluation/generated-images.js';
@@ -32,7 +32,7 @@ export async function judgeGenerated(
     console.error(`  skipped: ${reason}`);
     return undefined;
   }
-  const { classNames } = weights.model;
+  const classNames = classNamesOf(weights.model);
   const judge = await loadJudge(file, classNames, file);
   const missing = judged - shown.labels.length;
   const pictures =

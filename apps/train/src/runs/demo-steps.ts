@@ -1,15 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
-import type { LoadedVae } from '@tb/command-line/compute';
 import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
 import { createProgressLine } from '@tb/metrics';
 import { mapTree } from '@tb/runtime';
 import {
+  classNamesOf,
   createModelTask,
   createRunLog,
   disposeState,
   encodedImages,
+  type LoadedModel,
+  type LoadedVae,
   type LogRecord,
   quantizedLatents,
   type ReportPicture,
@@ -19,7 +21,6 @@ import {
 } from '@tb/trainer';
 import { createAutoencoder } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LoadedModel } from '../data/load-model.js';
 import { batchesOf, openData } from '../data/open-data.js';
 import { generateImages, type LabelledPictures } from '../evaluation/generated-images.js';
 import type { DemoValues } from '../options/tables.js';
@@ -75,7 +76,7 @@ export async function generatePictures(
     firstSeed: seed! * seedStride,
     numIter: numIter!,
     cfg: cfg!,
-    batch: model.classNames.length,
+    batch: model.config.classes,
     onProgress: (done, total) => line.show('  generated', done, total),
   });
 }
@@ -117,7 +118,7 @@ async function trainALittle({ vae, model, photographs }: DemoWeights, out: strin
     latentScale: vae.config.latentScale,
     openBatches: batchesOf(training, values, log.badImage),
     heldOut: [],
-    classNames: model.classNames,
+    classNames: classNamesOf(model),
     initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params),
   });
   const { state } = await train(

@@ -1,5 +1,5 @@
 import { assertExists, prepareFile, UsageError, withDefaults } from '@tb/command-line';
-import { loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { startEngine } from '@tb/command-line/compute';
 import { printable, writeFileAtomic } from '@tb/io';
 import {
   type ClassAgreement,
@@ -10,8 +10,8 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
+import { classNamesOf, loadModel, loadVaeFile } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
-import { loadModelFile } from '../data/load-model.js';
 import { openData } from '../data/open-data.js';
 import { generateImages } from '../evaluation/generated-images.js';
 import { judgePictures, loadJudge } from '../evaluation/judge.js';
@@ -51,7 +51,7 @@ export async function evaluateModel(flags: EvalValues): Promise<void> {
     heldOut: held && (await judgePictures(judge, held)),
   };
   console.log(reportText(report));
-  if (agreement) console.log(agreementText(model.classNames, agreement.generated, agreement.heldOut));
+  if (agreement) console.log(agreementText(classNamesOf(model), agreement.generated, agreement.heldOut));
   await writeFileAtomic(json, `${JSON.stringify({ ...report, agreement }, null, 2)}\n`);
   console.log(`report: ${json}`);
 }
@@ -61,8 +61,10 @@ async function openInputs(values: EvalValues) {
   if (values.features !== undefined) assertExists('--features', values.features);
   await startEngine(values);
   const vae = await loadVaeFile(values.vae);
-  const model = await loadModelFile(values.model);
-  const judge = values.features ? await loadJudge(values.features, model.classNames, '--features') : undefined;
+  if (values.model === undefined)
+    throw new UsageError('--model must name the weights of a model; tb-train model makes them');
+  const model = await loadModel(values.model);
+  const judge = values.features ? await loadJudge(values.features, classNamesOf(model), '--features') : undefined;
   const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
   const { imageSize = model.config.latent.height * downsamplingFactor(vae.config) } = values;
   const data = await openData({ ...values, imageSize, flip: false });

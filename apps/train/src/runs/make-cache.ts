@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenForStop, prepareFolder, UsageError, withDefaults } from '@tb/command-line';
-import { type LoadedVae, loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { startEngine } from '@tb/command-line/compute';
 import {
   type CachePart,
   createDecodePool,
   type ImageSource,
   type LatentCacheInfo,
+  type LoadedVae,
+  loadVaeFile,
   writeLatentCache,
 } from '@tb/trainer';
 import { encodePictures } from '../data/encode-pictures.js';

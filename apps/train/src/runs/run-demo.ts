@@ -1,10 +1,9 @@
 import { relative, resolve } from 'node:path';
 import { assertExists, prepareFolder } from '@tb/command-line';
-import { loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { startEngine } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { type ReportPicture, renderReport } from '@tb/trainer';
+import { classNamesOf, loadModel, loadVaeFile, type ReportPicture, renderReport } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadModelFile } from '../data/load-model.js';
 import type { DemoValues } from '../options/tables.js';
 import { judgeGenerated } from './demo-judge.js';
 import { type DemoWeights, drawGenerated, drawReconstructions, fineTune, generatePictures } from './demo-steps.js';
@@ -19,7 +18,7 @@ export async function runDemo(values: DemoValues): Promise<void> {
   await startEngine(values);
   const weights: DemoWeights = {
     vae: await loadVaeFile(`${folder}/vae.safetensors`),
-    model: await loadModelFile(`${folder}/model.safetensors`),
+    model: await loadModel(`${folder}/model.safetensors`),
     photographs: packageFolder('demo/photos'),
   };
 
@@ -31,7 +30,7 @@ export async function runDemo(values: DemoValues): Promise<void> {
   };
   console.error('\n1. Photographs through the autoencoder, as they are and with 64 and 8 levels a channel');
   await show('reconstructions.png', await drawReconstructions(weights));
-  const { classNames } = weights.model;
+  const classNames = classNamesOf(weights.model);
   console.error(`\n2. One new picture of each of the ${classNames.length} classes`);
   const generated = await generatePictures(weights, values, 0, classNames.length);
   await show('generated.png', await drawGenerated(generated, classNames));

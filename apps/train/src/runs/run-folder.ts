@@ -1,5 +1,3 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   checkValues,
   mergeValues,
@@ -9,7 +7,7 @@ import {
   UsageError,
   type ValuesOf,
 } from '@tb/command-line';
-import { readLatestProgress } from '@tb/trainer';
+import { openRun } from '@tb/trainer';
 import { readConfig } from '../options/read-config.js';
 
 /**
@@ -63,13 +61,12 @@ async function storedValues<Table extends Options>(
   table: Table,
   out: string,
 ): Promise<ValuesOf<Table>> {
-  const progress = await readLatestProgress(join(out, 'checkpoints'));
-  if (!progress)
+  const checkpoint = await openRun(out).newestCheckpoint();
+  if (!checkpoint)
     throw new UsageError(
-      `--resume: there is no whole checkpoint in ${join(out, 'checkpoints')}; name the run's folder ` +
-        'with --out, or leave --resume out to start anew',
+      `--resume: ${out} holds no checkpoint; name the run's folder with --out, or leave --resume out to start a new run`,
     );
-  const { command: startedBy = command, ...values } = progress.config;
+  const { command: startedBy = command, ...values } = checkpoint.progress.config;
   if (startedBy !== command)
     throw new UsageError(`--out ${out} holds a run of tb-train ${startedBy}, which tb-train ${command} cannot resume`);
   return checkValues(table, values, `the checkpoint in ${out}`);
@@ -83,8 +80,7 @@ export function storedConfig<Values extends object>(command: string, values: Val
 /** Makes the folder of a run, or says why it cannot be used. */
 export async function prepareRunFolder(out: string, resume: boolean): Promise<void> {
   await prepareFolder('--out', out);
-  const checkpoints = await readdir(join(out, 'checkpoints')).catch(() => []);
-  if (!resume && checkpoints.some((name) => name.startsWith('step-'))) {
+  if (!resume && (await openRun(out).hasCheckpoints())) {
     throw new UsageError(`--out ${out} holds a run already: continue it with --resume, or choose another folder`);
   }
 }

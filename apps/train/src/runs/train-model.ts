@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
-import { loadVaeFile, startEngine } from '@tb/command-line/compute';
+import { startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import {
   loadTokenBridge,
@@ -19,6 +19,7 @@ import {
   type ImageBatch,
   type LatentBatch,
   type LatentCache,
+  loadVaeFile,
   type ModelTaskOptions,
   openLatentBatches,
   openLatentCache,

@@ -3,7 +3,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromFloat32, type HostTensor, openSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
-import { writeManifest } from '../checkpoint/manifest.js';
+import { writeManifest } from '../run-folder/manifest.js';
 import {
   cacheFormat,
   indexFile,

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openSafetensors, type SafetensorsFile } from '@tb/io';
-import { findDamage } from '../checkpoint/manifest.js';
+import { findDamage } from '../run-folder/manifest.js';
 
 // n = samples of a shard, h, w, C = height, width and channels of a latent
 
@@ -58,8 +58,7 @@ export const momentsLength = ([height, width, channels]: LatentCacheInfo['latent
  */
 export async function openLatentCache(folder: string): Promise<LatentCache> {
   const damage = await findDamage(folder, cacheFormat);
-  if (damage !== undefined)
-    throw new Error(`latent cache ${folder} cannot be used: ${damage}; make it with tb-train cache`);
+  if (damage !== undefined) throw new Error(`the latent cache cannot be used: ${damage}; make it with tb-train cache`);
   const index = JSON.parse(await readFile(join(folder, indexFile), 'utf8')) as LatentCacheIndex;
   const openFiles: SafetensorsFile[] = [];
   const open = async (shards: readonly LatentShard[]) => {

@@ -1,0 +1,96 @@
+// Models and autoencoders as options of the command lines name them: a run, a checkpoint, or a file of weights.
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { InputError } from '@tb/io';
+import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { loadVae, readVaeConfig, type Vae, type VaeConfig } from '@tb/vae';
+import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
+import { readWeightsInfo } from './weights-info.js';
+
+export type LoadedModel = {
+  params: TokenBridge;
+  config: TokenBridgeConfig;
+  /** The file that was read. */
+  path: string;
+  sha256: string;
+  /** Absent for a file that holds one set of weights. */
+  set?: WeightSet;
+  /** Step of the checkpoint that was read; absent for other files. */
+  step?: number;
+  /** In the order of their labels, where the file has them. */
+  classNames?: string[];
+  /** Side in pixels of the images that it was trained on, where the file states it. */
+  imageSize?: number;
+  /** SHA-256 of the autoencoder that it was trained with, where the file states it. */
+  vaeSha256?: string;
+  /** Autoencoders near it, the likeliest first. */
+  vaeCandidates: string[];
+};
+
+export type LoadModelOptions = {
+  /** Which of two sets of weights (default: the average). A file of one set takes no choice. */
+  set?: WeightSet;
+  /** For an official checkpoint whose shapes do not determine it. */
+  config?: TokenBridgeConfig;
+};
+
+/**
+ * Loads the model that `--model` names: a run of tb-train, one of its checkpoints, a `.safetensors` file, or an official
+ * `.pth`. The caller owns its tensors.
+ *
+ * @throws InputError when it is missing, is not a model, or does not have the set; what `loadTokenBridge` throws when weights
+ *   do not fit
+ */
+export async function loadModel(path: string, { set, config }: LoadModelOptions = {}): Promise<LoadedModel> {
+  if (!existsSync(path)) throw refuse(`--model ${path} does not exist`);
+  const isFolder = statSync(path).isDirectory();
+  const weights = isFolder ? await openRun(path).weights(set ?? 'ema') : fileWeights(path, set);
+  const { vaeConfig, modelConfig, classNames, imageSize, vaeSha256, sha256 } = await readWeightsInfo(weights.path);
+  if (vaeConfig) throw refuse(`--model ${weights.path} holds an autoencoder, not a TokenBridge model`);
+  if (isFolder && !modelConfig) throw refuse(`--model ${path} is not a run of tb-train model`);
+  const isOfficial = !weights.path.endsWith('.safetensors');
+  const loaded = await loadTokenBridge(weights.path, { ema: isOfficial && weights.set === 'ema', config });
+  const vaeCandidates = await openRun(dirname(weights.path)).vaeCandidates();
+  return { ...loaded, ...weights, sha256, classNames, imageSize, vaeSha256, vaeCandidates };
+}
+
+const refuse = (what: string) => new InputError('loadModel', what);
+
+/** Names of the classes in the order of their labels; their numbers where the weights have no names. */
+export function classNamesOf({ classNames, config }: LoadedModel): string[] {
+  return classNames ?? Array.from({ length: config.classes }, (_, label) => String(label));
+}
+
+/** Official checkpoints hold both sets of weights, `.safetensors` files one. */
+function fileWeights(path: string, set: WeightSet | undefined): Omit<RunWeights, 'set'> & { set?: WeightSet } {
+  if (!path.endsWith('.safetensors')) return { path, set: set ?? 'ema' };
+  if (set === undefined) return { path };
+  throw refuse(`--${set} chooses between the two sets of weights of a checkpoint, and ${path} holds one`);
+}
+
+export type LoadedVae = {
+  params: Vae;
+  config: VaeConfig;
+  /** The file that was read. */
+  path: string;
+  sha256: string;
+  /** Side in pixels of the images that it was trained on, where the file states it. */
+  imageSize?: number;
+};
+
+/**
+ * Loads the autoencoder that `--vae` names: a run of tb-train, or a file. A file of tb-train has its configuration; that of
+ * other files follows from the shapes of their weights. The caller owns its tensors.
+ *
+ * @throws InputError when nothing is named, it is missing, or it holds something else; what `loadVae` throws when weights do
+ *   not fit
+ */
+export async function loadVaeFile(named: string | undefined): Promise<LoadedVae> {
+  const refuse = (what: string) => new InputError('loadVaeFile', what);
+  if (named === undefined) throw refuse('--vae must name the weights of an autoencoder; tb-train vae makes them');
+  const path = findWeights('--vae', named, 'vae');
+  const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
+  if (modelConfig) throw refuse(`--vae ${path} holds a TokenBridge model, not an autoencoder`);
+  const config = vaeConfig ?? (await readVaeConfig(path));
+  return { params: await loadVae(path, config), config, path, sha256, imageSize };
+}
