@@ -1,19 +1,21 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolder } from '@tb/io';
+import { lockFolder, makeFolder } from '@tb/io';
 import { UsageError } from './options.js';
 
-/** Remove the folders that were made for results, as far as they are empty. */
+/** Give the folders back that were locked, and remove those that were made and are empty. */
 const undoes: (() => Promise<void>)[] = [];
 
 /**
- * Makes a folder, or finds it, and checks that files can be written there. `runProgram` removes it again if it stays empty.
+ * Makes a folder, or finds it, checks that files can be written there, and takes it for this process. `runProgram` gives it
+ * back, and removes it if it stayed empty.
  *
  * @param flag - the option that names it, for the message
- * @throws UsageError when it cannot be used
+ * @throws UsageError when it cannot be used; FolderInUseError when another process works there
  */
 export async function prepareFolder(flag: string, folder: string): Promise<void> {
   await prepare(folder, `${flag} ${folder}`);
+  undoes.push(await lockFolder(folder, `${flag} ${folder}`));
 }
 
 /**
@@ -38,7 +40,7 @@ async function prepare(folder: string, named: string): Promise<void> {
   }
 }
 
-/** Removes the prepared folders in which nothing was written. */
-export async function removeUnusedFolders(): Promise<void> {
+/** Gives the prepared folders back, and removes those in which nothing was written. */
+export async function leaveFolders(): Promise<void> {
   for (const undo of undoes.splice(0).reverse()) await undo();
 }

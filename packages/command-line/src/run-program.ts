@@ -1,10 +1,10 @@
 import { FileFormatError, fileSystemReason, type InputError, outliveReaders, printable } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
-import { removeUnusedFolders } from './output.js';
+import { leaveFolders } from './output.js';
 
 /**
  * Runs the program. A failure becomes one sentence on stderr and exit code 1; with TB_DEBUG set, its stack. Folders
- * that were made for results and stayed empty are removed.
+ * that were made for results are given back, and removed if they stayed empty.
  *
  * @param args - default: those of the process
  */
@@ -23,7 +23,7 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     else
       console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
   } finally {
-    await removeUnusedFolders();
+    await leaveFolders();
   }
 }
 

@@ -12,6 +12,7 @@ export { outliveReaders } from './closed-pipe.js';
 export { FileFormatError } from './file-format-error.js';
 export { fileSystemError, fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
+export { FolderInUseError, lockFolder } from './folder-lock.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
 export { InputError } from './input-error.js';
 export { type JsonShape, jsonShape, parseJson, readJson } from './json-file.js';

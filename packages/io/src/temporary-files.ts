@@ -1,8 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { isAlive, thisProcess } from './process-identity.js';
 
 // A file that is being written is called `.NAME.PLACE-PID-START-RANDOM.tmp` (hexadecimal numbers) until it is complete. A
 // killed process leaves it behind. PLACE identifies the system in which PID means something; START tells the process from a
@@ -10,8 +9,8 @@ import { basename, dirname, join } from 'node:path';
 
 /** A name in the same folder for the time of writing `path`. */
 export function temporaryPath(path: string): string {
-  const { place, pid, start } = thisProcess();
-  const owner = `${place}-${pid.toString(16)}-${start.toString(16)}`;
+  const { pid, start } = thisProcess();
+  const owner = `${thisPlace()}-${pid.toString(16)}-${start.toString(16)}`;
   return join(dirname(path), `.${shortened(basename(path))}.${owner}-${randomBytes(4).toString('hex')}.tmp`);
 }
 
@@ -80,10 +79,10 @@ async function search(folder: string): Promise<Unsigned> {
   return unsigned;
 }
 
-async function isLeft(file: string, owner: ProcessIdentity): Promise<boolean> {
+async function isLeft(file: string, owner: { place: string; pid: number; start: number }): Promise<boolean> {
   const changed = await timeOfChange(file);
   if (changed === undefined) return false;
-  if (owner.place === thisProcess().place) return !isAlive(owner);
+  if (owner.place === thisPlace()) return !isAlive(owner);
   return Date.now() - changed > LONGEST_PAUSE;
 }
 
@@ -103,47 +102,8 @@ function shortened(name: string): string {
     .replace(/\uFFFD+$/, '')}~${hash}`;
 }
 
-type ProcessIdentity = { place: string; pid: number; start: number };
-
-let identity: ProcessIdentity | undefined;
-
-function thisProcess(): ProcessIdentity {
-  if (identity?.pid !== process.pid)
-    identity = { place: placeOf(), pid: process.pid, start: statusOf(process.pid)?.start ?? 0 };
-  return identity;
-}
-
 /** Eight digits for the computer, its start, and the container: within one place, a PID names one living process. */
-function placeOf(): string {
-  const parts = [hostname(), tryRead(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'))];
-  parts.push(tryRead(() => readlinkSync('/proc/self/ns/pid')));
-  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 8);
-}
-
-function tryRead(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return '';
-  }
-}
-
-function isAlive({ pid, start }: ProcessIdentity): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  const status = statusOf(pid);
-  return status === undefined || (status.start === start && !status.ended);
-}
-
-/** When a process of Linux started, in ticks since the computer did, and whether only its parent still remembers it. */
-function statusOf(pid: number): { start: number; ended: boolean } | undefined {
-  const text = tryRead(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const start = Number(fields[19]);
-  return text !== '' && Number.isSafeInteger(start)
-    ? { start, ended: fields[0] === 'Z' || fields[0] === 'X' }
-    : undefined;
+function thisPlace(): string {
+  const { host, boot, pidNamespace } = thisProcess();
+  return createHash('sha256').update([host, boot, pidNamespace].join('\0')).digest('hex').slice(0, 8);
 }
