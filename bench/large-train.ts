@@ -11,9 +11,9 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Key, randomKey, type Tree } from '@tb/runtime';
+import { disposeTree, type Key, randomKey } from '@tb/runtime';
 import { type LossInputs, loss, type TokenBridge } from '@tb/tokenbridge';
-import { createTrainStep, defaultAdamW, disposeState, initTrainState, type TrainState } from '@tb/trainer';
+import { createTrainStep, defaultAdamW, initTrainState } from '@tb/trainer';
 import { compiledPrograms, profile } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import {
@@ -42,31 +42,29 @@ const { values, config, precision } = await open({
 const LEARNING_RATE = 1e-4;
 const WARM_UP_STEPS = 3;
 
-const lossOfBatch = (params: Tree<tf.Tensor>, _frozen: Tree<tf.Tensor>, batch: Tree<tf.Tensor>, dropoutKey: Key) => ({
-  loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs, { dropoutKey }),
+const lossOfBatch = (params: TokenBridge, _: object, batch: LossInputs, dropoutKey: Key) => ({
+  loss: loss(params, config, batch, { dropoutKey }),
 });
 const newStep = (kind: Precision) =>
   createTrainStep(lossOfBatch, { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999, precision: kind });
 
 /** A run of training steps on the same few batches. */
 function startRun(trainStep: ReturnType<typeof newStep>, batches: readonly LossInputs[]) {
-  let state: TrainState = initTrainState(drawParameters(1, config) as unknown as Tree<tf.Tensor>);
+  let states = [initTrainState(drawParameters(1, config))];
   const runKey = randomKey(2);
   let number = 0;
   return {
     /** Enqueues one step; the loss is the caller's. */
     step(): tf.Scalar {
       const inputs = { learningRate: tf.scalar(LEARNING_RATE), step: tf.scalar(number, 'int32'), runKey };
-      const batch = batches[number % batches.length] as unknown as Tree<tf.Tensor>;
-      const result = trainStep(state, [], batch, inputs);
-      state = result.state;
+      const result = trainStep(states, [{}], batches[number % batches.length], inputs);
+      states = result.states;
       number++;
       tf.dispose([inputs.learningRate, inputs.step, result.metrics.gradientNorm]);
       return result.metrics.loss;
     },
     end() {
-      disposeState(state);
-      tf.dispose([runKey, batches as unknown as tf.TensorContainer]);
+      disposeTree([states, runKey, batches]);
     },
   };
 }

@@ -1,14 +1,16 @@
 /** What measurements of training on several devices are made of. */
-import { disposeTree, flattenTree, type Key, mapTree, randomKey, replicate, type Tree, treeLeaves } from '@tb/runtime';
-import { type LossInputs, loss, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import {
-  createParallelTrainStep,
-  defaultAdamW,
-  disposeState,
-  initTrainState,
-  type Parallelism,
-  type TrainState,
-} from '@tb/trainer';
+  disposeTree,
+  flattenTree,
+  type Key,
+  type MappedTree,
+  mapTree,
+  randomKey,
+  replicate,
+  treeLeaves,
+} from '@tb/runtime';
+import { type LossInputs, loss, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { createTrainStep, defaultAdamW, initTrainState, type Parallelism } from '@tb/trainer';
 import { compiledPrograms } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { drawBatch, drawParameters, gibibytes, type Precision, rounded, seconds, settle } from './large-model.js';
@@ -35,18 +37,17 @@ export function parseCases(text: string): Parallelism[] {
 
 /** Steps on the same few batches, each uploaded anew as in training. */
 export async function startRun({ config, precision, dropout, batch, devices, microBatches }: Case) {
-  const lossOf = (params: Tree<tf.Tensor>, _: Tree<tf.Tensor>, inputs: Tree<tf.Tensor>, key: Key) => ({
-    loss: loss(params as unknown as TokenBridge, config, inputs as unknown as LossInputs, {
-      dropoutKey: dropout ? key : undefined,
-    }),
+  const lossOf = (params: TokenBridge, _: object, inputs: LossInputs, key: Key) => ({
+    loss: loss(params, config, inputs, { dropoutKey: dropout ? key : undefined }),
   });
-  const options = { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999, precision, devices, microBatches };
-  const trainStep = createParallelTrainStep(lossOf, options);
+  const parallelism = { devices, microBatches };
+  const options = { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999, precision, parallelism };
+  const trainStep = createTrainStep(lossOf, options);
   const batches = [await toHost(drawBatch(3, config, batch)), await toHost(drawBatch(4, config, batch))];
-  const initial = initTrainState(drawParameters(1, config) as unknown as Tree<tf.Tensor>);
-  let states: TrainState[] = replicate(initial, devices);
-  disposeState(initial);
-  const frozen = states.map(() => []);
+  const initial = initTrainState(drawParameters(1, config));
+  let states = replicate(initial, devices);
+  disposeTree(initial);
+  const constants = states.map(() => ({}));
   const runKey = randomKey(2);
   let number = 0;
   return {
@@ -54,7 +55,7 @@ export async function startRun({ config, precision, dropout, batch, devices, mic
     step(): tf.Scalar {
       const inputs = { learningRate: tf.scalar(LEARNING_RATE), step: tf.scalar(number, 'int32'), runKey };
       const tensors = toTensors(batches[number % batches.length]);
-      const result = trainStep(states, frozen, tensors, inputs);
+      const result = trainStep(states, constants, tensors, inputs);
       states = result.states;
       number++;
       disposeTree([tensors, inputs.learningRate, inputs.step, result.metrics.gradientNorm]);
@@ -63,14 +64,13 @@ export async function startRun({ config, precision, dropout, batch, devices, mic
     /** Largest difference between the devices' copies of one parameter. */
     async spread(): Promise<number> {
       const [name] = Object.keys(flattenTree(states[0].params)).filter((each) => each.endsWith('.weight'));
-      const copies = states.map(({ params }) => flattenTree<tf.Tensor>(params)[name].data<'float32'>());
+      const copies = states.map(({ params }) => flattenTree(params)[name].data<'float32'>());
       const [first, ...others] = await Promise.all(copies);
       const gaps = others.map((own) => own.reduce((most, value, i) => Math.max(most, Math.abs(value - first[i])), 0));
       return Math.max(0, ...gaps);
     },
     end() {
-      for (const state of states) disposeState(state);
-      runKey.dispose();
+      disposeTree([states, runKey]);
     },
   };
 }
@@ -86,20 +86,19 @@ class HostTensor {
   ) {}
 }
 
+type HostBatch = MappedTree<LossInputs, tf.Tensor, HostTensor>;
+
 /** A batch as a data pipeline hands it over. */
-async function toHost(batch: LossInputs): Promise<Tree<HostTensor>> {
+async function toHost(batch: LossInputs): Promise<HostBatch> {
   const values = new Map<tf.Tensor, tf.TypedArray>();
   for (const tensor of treeLeaves(batch)) values.set(tensor, await tensor.data());
-  const host = mapTree(
-    (tensor: tf.Tensor) => new HostTensor(values.get(tensor)!, tensor.shape, tensor.dtype),
-    batch as Tree<tf.Tensor>,
-  );
+  const host = mapTree((tensor: tf.Tensor) => new HostTensor(values.get(tensor)!, tensor.shape, tensor.dtype), batch);
   disposeTree(batch);
   return host;
 }
 
-const toTensors = (batch: Tree<HostTensor>): Tree<tf.Tensor> =>
-  mapTree(({ values, shape, dtype }: HostTensor) => tf.tensor(values, shape, dtype), batch);
+const toTensors = (batch: HostBatch) =>
+  mapTree(({ values, shape, dtype }: HostTensor) => tf.tensor(values, shape, dtype), batch) as LossInputs;
 
 /** Time and memory of training steps. */
 export async function measureSpeed(each: Case, steps: number) {

@@ -1,5 +1,5 @@
 /** Training and sampling of the tiny preset, as the measurements of backends need them. */
-import { disposeTree, hostRandom, randomKey, type Tree } from '@tb/runtime';
+import { disposeTree, hostRandom, randomKey } from '@tb/runtime';
 import {
   drawTrainingMasks,
   generate,
@@ -10,7 +10,7 @@ import {
   type TokenBridge,
   type TokenBridgeConfig,
 } from '@tb/tokenbridge';
-import { createTrainStep, defaultAdamW, disposeState, initTrainState, type Parameters } from '@tb/trainer';
+import { createTrainStep, defaultAdamW, initTrainState } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
@@ -23,17 +23,15 @@ export function startTraining(
   { config = presets.tiny, newMasks = false }: { config?: TokenBridgeConfig; newMasks?: boolean } = {},
 ) {
   const trainStep = createTrainStep(
-    (params, _frozen, batch, key) => ({
-      loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs, { dropoutKey: key }),
-    }),
+    (params: TokenBridge, _, batch: LossInputs, dropoutKey) => ({ loss: loss(params, config, batch, { dropoutKey }) }),
     { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999 },
   );
-  let state = initTrainState(initTokenBridge(randomKey(0), config) as unknown as Parameters);
+  let states = [initTrainState(initTokenBridge(randomKey(0), config))];
   const { height, width, channels } = config.latent;
-  const latents = tf.randomNormal([images, height, width, channels]);
-  const labels = tf.zeros([images], 'int32');
+  const latents: tf.Tensor4D = tf.randomNormal([images, height, width, channels]);
+  const labels: tf.Tensor1D = tf.zeros([images], 'int32');
   const random = hostRandom(0);
-  const drawMasks = () => drawTrainingMasks(random, config, images) as unknown as Tree<tf.Tensor>;
+  const drawMasks = () => drawTrainingMasks(random, config, images);
   let masks = drawMasks();
   const runKey = randomKey(1);
   let count = 0;
@@ -41,8 +39,8 @@ export function startTraining(
     /** One step to its end; gives its loss. */
     async step(): Promise<number> {
       const inputs = { learningRate: tf.scalar(1e-4), step: tf.scalar(count++, 'int32'), runKey };
-      const result = trainStep(state, {}, { latents, labels, masks }, inputs);
-      state = result.state;
+      const result = trainStep(states, [{}], { latents, labels, masks }, inputs);
+      states = result.states;
       const [value] = await result.metrics.loss.data();
       disposeTree([inputs.learningRate, inputs.step, ...Object.values(result.metrics)]);
       if (newMasks) {
@@ -52,8 +50,7 @@ export function startTraining(
       return value;
     },
     end() {
-      disposeState(state);
-      disposeTree([latents, labels, masks, runKey]);
+      disposeTree([states, latents, labels, masks, runKey]);
     },
   };
 }

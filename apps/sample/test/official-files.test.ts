@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { decodeImage } from '@tb/images';
 import { type HostTensor, readSafetensors } from '@tb/io';
 import { readParameters } from '@tb/nn';
-import { disposeTree, randomKey, type Tree, useBackend } from '@tb/runtime';
+import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { goldenJson, goldenPath, writeTorchCheckpoint } from '@tb/test-utils';
 import { initTokenBridge, presets, type TokenBridgeConfig } from '@tb/tokenbridge';
-import type * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand, startCommand } from './run-command.js';
 
@@ -92,7 +91,7 @@ async function writeOfficialModel(path: string): Promise<string> {
     head: { ...presets.tiny.head, width: 32, depth: 1, heads: 2 },
   };
   const key = randomKey(7);
-  const params = initTokenBridge(key, config) as unknown as Tree<tf.Tensor>;
+  const params = initTokenBridge(key, config);
   const weights: Record<string, HostTensor> = await readParameters(params);
   disposeTree([params, key]);
   await writeTorchCheckpoint(path, { model: weights, model_ema: weights, epoch: 1 });

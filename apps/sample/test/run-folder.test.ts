@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomKey, useBackend } from '@tb/runtime';
+import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { initTokenBridge } from '@tb/tokenbridge';
-import { describeWeights, disposeState, initTrainState, type Parameters, saveCheckpoint } from '@tb/trainer';
+import { describeWeights, initTrainState, saveCheckpoint } from '@tb/trainer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCommand } from './run-command.js';
 import { tinyModel } from './tiny-weights.js';
@@ -18,13 +18,13 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 async function writeCheckpoint(run: string, step: number): Promise<string> {
   const key = randomKey(step);
-  const state = initTrainState(initTokenBridge(key, tinyModel) as unknown as Parameters);
+  const state = initTrainState(initTokenBridge(key, tinyModel));
   const about = { modelConfig: tinyModel, classNames: ['ant', 'bee', 'cat'], imageSize: 16, vaeSha256: 'a'.repeat(64) };
   const progress = { step, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: { preset: 'tiny' } };
   try {
     return (await saveCheckpoint(run, state, progress, { metadata: describeWeights(about) })).folder;
   } finally {
-    disposeState(state);
+    disposeTree(state);
     key.dispose();
   }
 }

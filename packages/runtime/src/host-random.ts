@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { seedWords } from './random.js';
 import { toUnit } from './random-kernels.js';
 import { threefry } from './threefry.js';
@@ -46,6 +47,17 @@ export function hostRandom(seed: number | bigint, ...path: number[]): HostRandom
     integers,
     permutation: (length) => shuffled(length, integers),
   };
+}
+
+/**
+ * Draws one key for each of `count` rows, so that what is drawn with it on the device depends neither on the row's place
+ * in the batch nor on how the batch is cut.
+ *
+ * @returns int32 [count, 2]
+ */
+export function drawKeys(random: HostRandom, count: number): tf.Tensor2D {
+  const words = Int32Array.from({ length: 2 * count }, () => random.integers(-(2 ** 31), 2 ** 31));
+  return tf.tensor2d(words, [count, 2], 'int32');
 }
 
 /** Fisher–Yates. */

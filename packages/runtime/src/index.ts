@@ -10,7 +10,7 @@ export {
 export { checkpoint } from './checkpoint.js';
 export { dropElements } from './drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
-export { type HostRandom, hostRandom } from './host-random.js';
+export { drawKeys, type HostRandom, hostRandom } from './host-random.js';
 export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit.js';
 export {
   dropoutMask,
@@ -35,6 +35,7 @@ export {
   type MappedTree,
   mapTree,
   mapTreeWithNames,
+  type TensorTree,
   type Tree,
   tidyTree,
   treeLeaves,

@@ -8,6 +8,9 @@ import * as tf from '@tensorflow/tfjs-core';
  */
 export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [name: string]: Tree<Leaf> };
 
+/** A tree of tensors, such as a model's parameters. */
+export type TensorTree = Tree<tf.Tensor>;
+
 /** The type of the tree `T` after each `Leaf` in it became an `Out`. */
 export type MappedTree<T, Leaf, Out> = [Tree<Leaf>] extends [T] // any tree at all; without this the type has no end
   ? Tree<Out>
@@ -27,7 +30,7 @@ type Disposable = { dispose(): void };
  *
  * @throws Error naming the leaf if the trees do not have the same leaves
  */
-export function mapTree<T extends Tree<tf.Tensor>>(
+export function mapTree<T extends TensorTree>(
   fn: (leaf: tf.Tensor, ...others: tf.Tensor[]) => tf.Tensor,
   tree: T,
   ...others: NoInfer<T>[]
@@ -42,10 +45,7 @@ export function mapTree<Leaf, Out>(fn: (...leaves: Leaf[]) => Out, ...trees: Tre
 }
 
 /** As `mapTree` of one tree, with the leaf's dotted name as the second argument of `fn`. */
-export function mapTreeWithNames<T extends Tree<tf.Tensor>>(
-  fn: (leaf: tf.Tensor, name: string) => tf.Tensor,
-  tree: T,
-): T;
+export function mapTreeWithNames<T extends TensorTree>(fn: (leaf: tf.Tensor, name: string) => tf.Tensor, tree: T): T;
 export function mapTreeWithNames<Leaf, Out, T extends Tree<Leaf>>(
   fn: (leaf: Leaf, name: string) => Out,
   tree: T,
@@ -90,7 +90,7 @@ function unequalTrees(difference: string): Error {
 }
 
 /** The leaves by dotted name, in the tree's order. The record has no prototype: any name is safe in it. */
-export function flattenTree(tree: Tree<tf.Tensor>): Record<string, tf.Tensor>;
+export function flattenTree(tree: TensorTree): Record<string, tf.Tensor>;
 export function flattenTree<Leaf>(tree: Tree<Leaf>): Record<string, Leaf>;
 export function flattenTree<Leaf>(tree: Tree<Leaf>): Record<string, Leaf> {
   const flat: Record<string, Leaf> = Object.create(null);
@@ -114,7 +114,7 @@ export function unflattenTree<Leaf>(record: Readonly<Record<string, Leaf>>): Tre
 }
 
 /** All leaves in the tree's order. */
-export function treeLeaves(tree: Tree<tf.Tensor>): tf.Tensor[];
+export function treeLeaves(tree: TensorTree): tf.Tensor[];
 export function treeLeaves<Leaf>(tree: Tree<Leaf>): Leaf[];
 export function treeLeaves<Leaf>(tree: Tree<Leaf>): Leaf[] {
   const leaves: Leaf[] = [];

@@ -5,14 +5,12 @@ import * as tf from '@tensorflow/tfjs-core';
 
 await useBackend('wasm');
 const step = createTrainStep(
-  (params, _frozen, batch) => {
-    const { weight } = params as { weight: tf.Tensor };
-    const { x, y } = batch as { x: tf.Tensor; y: tf.Tensor };
-    return { loss: tf.mean(tf.squaredDifference(tf.matMul(x, weight), y)) as tf.Scalar };
-  },
+  (params: { weight: tf.Tensor }, _, batch: { x: tf.Tensor; y: tf.Tensor }) => ({
+    loss: tf.mean(tf.squaredDifference(tf.matMul(batch.x, params.weight), batch.y)) as tf.Scalar,
+  }),
   { adamw: defaultAdamW, clipNorm: 1, emaRate: 0.99 },
 );
-let state = initTrainState({ weight: tf.zeros([2, 1]) });
+let states = [initTrainState({ weight: tf.zeros([2, 1]) })]; // one for each device
 const x = tf.tensor2d([
   [1, 0],
   [0, 1],
@@ -20,7 +18,7 @@ const x = tf.tensor2d([
 const batch = { x, y: tf.tensor2d([[2], [3]]) };
 for (let i = 0; i < 200; i++) {
   const inputs = { learningRate: tf.scalar(0.1), step: tf.scalar(i, 'int32'), runKey: randomKey(0) };
-  const result = step(state, {}, batch, inputs); // the old state is consumed
-  state = result.state;
+  const result = step(states, [{}], batch, inputs); // the old states are consumed
+  states = result.states;
   if (i % 50 === 49) console.log(`step ${i + 1}: loss ${(await result.metrics.loss.data())[0].toFixed(4)}`);
 }

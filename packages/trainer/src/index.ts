@@ -8,15 +8,12 @@ export { type LatentBatch, openLatentBatches, readHeldOutLatents } from './data/
 export { type LatentCache, type LatentCacheInfo, type LatentSamples, openLatentCache } from './data/latent-cache.js';
 export { type CachePart, type CacheSample, writeLatentCache } from './data/latent-cache-writer.js';
 export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
-export { createFeaturesTask, type FeaturesTaskOptions } from './features/features-task.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
 export { createProgressLine, type ProgressLine, type ProgressLineOptions } from './log/progress-line.js';
 export { type ReportInput, type ReportPicture, type ReportTable, renderReport } from './log/report.js';
 export { createRunLog, type RunLog } from './log/run-log.js';
 export type { Terminal } from './log/status-line.js';
-export { cachedMoments, encodedImages, type LatentInput } from './model/latent-input.js';
-export { createModelTask, type ModelTaskOptions } from './model/model-task.js';
-export { NonFiniteLossError } from './non-finite-loss-error.js';
+export { NonFiniteLossError } from './loss-queue.js';
 export {
   type AdamWOptions,
   type AdamWState,
@@ -24,12 +21,9 @@ export {
   defaultAdamW,
   initAdamW,
   isDecayed,
-  type Parameters,
 } from './optimizer/adamw.js';
-export { updateEma } from './optimizer/ema.js';
-export { clipByGlobalNorm, globalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
+export { clipByGlobalNorm, globalNorm } from './optimizer/clip.js';
 export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
-export { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 export { type SavedCheckpoint, type SaveOptions, saveCheckpoint } from './run-folder/checkpoint-writer.js';
 export {
   classNamesOf,
@@ -44,9 +38,28 @@ export { type Checkpoint, findWeights, openRun, type RunFolder, type WeightSet }
 export type { Progress } from './run-folder/progress.js';
 export { type LoadedState, loadNewestState } from './run-folder/training-state.js';
 export { describeWeights, readWeightsInfo, type WeightsInfo } from './run-folder/weights-info.js';
-export type { Task } from './task.js';
-export { disposeState, type TrainOptions, type TrainResult, train } from './train.js';
-export { createTrainStep, initTrainState, type TrainState, type TrainStepOptions } from './train-step.js';
-export { calibrateVae, createLatentStatistics, type LatentStatistics } from './vae/calibrate-vae.js';
-export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './vae/vae-loss.js';
-export { createVaeTask, measureLatents, quantizedLatents, reconstruct } from './vae/vae-task.js';
+export { calibrateVae, createLatentStatistics, type LatentStatistics } from './tasks/calibrate-vae.js';
+export { createFeaturesTask, type FeaturesTaskOptions } from './tasks/features-task.js';
+export {
+  cachedMoments,
+  createModelTask,
+  encodedImages,
+  type LatentInput,
+  type ModelTaskOptions,
+} from './tasks/model-task.js';
+export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './tasks/vae-loss.js';
+export { createVaeTask, measureLatents, quantizedLatents, reconstruct } from './tasks/vae-task.js';
+export { type Task, type TrainOptions, type TrainResult, train } from './train.js';
+export {
+  createTrainStep,
+  initTrainState,
+  type LossFunction,
+  type LossResult,
+  type Parallelism,
+  type StepInputs,
+  type StepMetrics,
+  type TrainState,
+  type TrainStepOptions,
+  updateEma,
+  valueAndGradients,
+} from './train-step.js';

@@ -2,13 +2,12 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { useBackend } from '@tb/runtime';
+import { disposeTree, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type ToyBatch, toyOptions, toyTask } from '../test/toy-task.js';
+import { type ToyTask, toyOptions, toyTask } from '../test/toy-task.js';
 import { createRunLog, type RunLog } from './log/run-log.js';
-import type { Task } from './task.js';
-import { disposeState, type TrainOptions, train } from './train.js';
+import { type TrainOptions, train } from './train.js';
 
 beforeAll(() => useBackend('cpu'));
 afterEach(() => vi.restoreAllMocks());
@@ -27,7 +26,7 @@ function failingAt<Args extends unknown[], Result>(count: number, fn: (...args: 
 }
 
 /** A task whose batches count how often they are closed. */
-function countedTask(changes: Partial<Task<ToyBatch>> = {}) {
+function countedTask(changes: Partial<ToyTask> = {}) {
   const task = { ...toyTask(), ...changes };
   const closed = { times: 0 };
   const openBatches = (step: number) => {
@@ -37,7 +36,7 @@ function countedTask(changes: Partial<Task<ToyBatch>> = {}) {
   return { task: { ...task, openBatches }, closed };
 }
 
-async function expectFailure(changes: Partial<Task<ToyBatch>>, options: Partial<TrainOptions> = {}, log?: RunLog) {
+async function expectFailure(changes: Partial<ToyTask>, options: Partial<TrainOptions> = {}, log?: RunLog) {
   const out = options.out ?? newFolder();
   const before = tf.memory().numTensors;
   const { task, closed } = countedTask(changes);
@@ -49,7 +48,7 @@ async function expectFailure(changes: Partial<Task<ToyBatch>>, options: Partial<
 describe('train, when something fails', () => {
   const whole = toyTask();
 
-  it.each<[string, Partial<Task<ToyBatch>>, Partial<TrainOptions>]>([
+  it.each<[string, Partial<ToyTask>, Partial<TrainOptions>]>([
     ['the loss', { loss: failingAt(3, whole.loss) }, {}],
     ['the loss of a micro-batch', { loss: failingAt(4, whole.loss) }, { parallelism: { devices: 1, microBatches: 2 } }],
     ['the loss, others unread', { loss: failingAt(6, whole.loss) }, { lossDelay: 4 }],
@@ -105,7 +104,7 @@ describe('train, when something fails', () => {
     expect(readdirSync(out).filter((name) => name.includes('tmp'))).toEqual([]);
   });
 
-  it('frees everything, whichever operation of the engine fails', async () => {
+  it('frees everything, whichever operation fails', async () => {
     const engine = tf.engine();
     const runKernel = engine.runKernel.bind(engine);
     const options = { steps: 2, checkpointEvery: 10, parallelism: { devices: 1, microBatches: 2 } };
@@ -122,7 +121,7 @@ describe('train, when something fails', () => {
     };
     const out = newFolder();
     failAt(Number.POSITIVE_INFINITY);
-    disposeState((await train(toyTask(), toyOptions(out, options), logOf(out))).state);
+    disposeTree((await train(toyTask(), toyOptions(out, options), logOf(out))).state);
     const all = operations;
     expect(all).toBeGreaterThan(50);
     for (let count = 1; count <= all; count += 3) {

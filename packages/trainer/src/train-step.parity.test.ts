@@ -1,12 +1,10 @@
 import { maskingOfOrders } from '@tb/backbone';
 import { type HostTensor, openCheckpoint, toFloat32 } from '@tb/io';
-import { flattenTree, randomKey, type Tree, unflattenTree, useBackend } from '@tb/runtime';
+import { disposeTree, flattenTree, randomKey, type TensorTree, unflattenTree, useBackend } from '@tb/runtime';
 import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from '@tb/test-utils';
 import { configFromOfficial, type LossInputs, loadTokenBridge, loss, type TokenBridge } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Parameters } from './optimizer/adamw.js';
-import { disposeState } from './train.js';
 import { createTrainStep, type TrainState } from './train-step.js';
 
 const tolerance = 1e-5;
@@ -28,7 +26,7 @@ describe('one whole training step against the reference', () => {
   });
 
   /** Weights, their average and the optimizer, as the reference saved them. */
-  async function officialState(): Promise<TrainState> {
+  async function officialState(): Promise<TrainState<TokenBridge>> {
     const { params } = await loadTokenBridge(path, { config });
     const { params: ema } = await loadTokenBridge(path, { config, ema: true });
     const file = await openCheckpoint(path);
@@ -38,10 +36,10 @@ describe('one whole training step against the reference', () => {
     const moments = (name: 'exp_avg' | 'exp_avg_sq') =>
       unflattenTree(
         Object.fromEntries(names.map((parameter, index) => [parameter, toTensor(state[index][name] as HostTensor)])),
-      );
+      ) as TokenBridge;
     return {
-      params: params as unknown as Parameters,
-      ema: ema as unknown as Parameters,
+      params,
+      ema,
       optimizer: {
         firstMoment: moments('exp_avg'),
         secondMoment: moments('exp_avg_sq'),
@@ -67,9 +65,7 @@ describe('one whole training step against the reference', () => {
 
   it('gives its loss, norm, parameters, moments and average', async () => {
     const trainStep = createTrainStep(
-      (params, _, batch) => ({
-        loss: loss(params as unknown as TokenBridge, config, batch as unknown as LossInputs),
-      }),
+      (params: TokenBridge, _, batch: LossInputs) => ({ loss: loss(params, config, batch) }),
       {
         adamw: { betas: step.betas, epsilon: step.eps, weightDecay: step.weight_decay },
         clipNorm: step.clip_grad,
@@ -77,12 +73,13 @@ describe('one whole training step against the reference', () => {
       },
     );
     const inputs = { learningRate: tf.scalar(step.lr), step: tf.scalar(3, 'int32'), runKey: randomKey(0) };
-    const batch = batchOfCase() as unknown as Tree<tf.Tensor>;
-    const { state, metrics } = trainStep(await officialState(), {}, batch, inputs);
+    // As `train` does on one device.
+    const { states, metrics } = trainStep([await officialState()], [{}], batchOfCase(), inputs);
+    const [state] = states;
 
     expectClose(metrics.loss.dataSync(), [expectedLoss], tolerance, 'loss');
     expectClose(metrics.gradientNorm.dataSync(), [step.total_grad_norm_before_clip], tolerance, 'norm');
-    const results: Record<string, Parameters> = {
+    const results: Record<string, TensorTree> = {
       param_after: state.params,
       ema_after: state.ema,
       exp_avg_after: state.optimizer.firstMoment,
@@ -95,7 +92,7 @@ describe('one whole training step against the reference', () => {
       }
     }
     expect(state.optimizer.step.dataSync()[0]).toBe(step.optimizer_step_number_of_this_update);
-    disposeState(state);
+    disposeTree(state);
   });
 });
 

@@ -1,38 +1,50 @@
-import { foldIn, type JitOptions, jit, type Key, mapTree, type Tree, tidyTree } from '@tb/runtime';
+// One training step as compiled programs: loss and gradients, their mean over devices and micro-batches, clipping, AdamW
+// and the moving average of the parameters.
+import {
+  allReduceMean,
+  disposeTree,
+  foldIn,
+  type JitOptions,
+  jit,
+  type Key,
+  mapTree,
+  mapTreeWithNames,
+  storeFloat32,
+  type TensorTree,
+  tidyTree,
+  treeLeaves,
+} from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { type AdamWOptions, type AdamWState, applyAdamW, initAdamW, type Parameters } from './optimizer/adamw.js';
-import { updateEma } from './optimizer/ema.js';
-import { clipByGlobalNorm, type LossResult, valueAndGradients } from './optimizer/gradients.js';
+import { type AdamWOptions, type AdamWState, applyAdamW, initAdamW } from './optimizer/adamw.js';
+import { clipByGlobalNorm } from './optimizer/clip.js';
 
-/** All that training changes. */
-export type TrainState = {
-  params: Parameters;
-  /** Exponential moving average of the parameters. */
-  ema: Parameters;
-  optimizer: AdamWState;
-};
+/** A scalar to minimize, and other scalars to log with it. */
+export type LossResult = { loss: tf.Scalar; metrics?: StepMetrics };
 
-/** The state before the first step; takes over `params`, unless it throws. */
-export function initTrainState(params: Parameters): TrainState {
-  return tidyTree(() => {
-    const ema = mapTree((value) => tf.mul(value, 1), params); // memory of its own: the step donates both
-    return { params, ema, optimizer: initAdamW(params) };
-  });
-}
+/** Scalars of one step by name, such as `loss` and `gradientNorm`. */
+export type StepMetrics = Record<string, tf.Scalar>;
 
 /**
- * What is minimized. Pure and traceable. Loss and metrics are means over the pictures of the batch, so that the mean over
- * equal parts of a batch is that of the whole.
+ * What is minimized. Pure and traceable. Loss and metrics are means over the images of the batch, so that the mean over
+ * equal parts of a batch is that of the complete batch.
  *
- * @param frozen - tensors that are read and not trained
- * @param key - the step's own random key; where a batch is cut, each part has its own
+ * @param constants - tensors that the loss reads and training does not change
+ * @param key - the step's random key; if the batch is cut into parts, each part has another
  */
-export type LossFunction = (
-  params: Parameters,
-  frozen: Tree<tf.Tensor>,
-  batch: Tree<tf.Tensor>,
+export type LossFunction<Params, Constants = TensorTree, Batch = TensorTree> = (
+  params: Params,
+  constants: Constants,
+  batch: Batch,
   key: Key,
 ) => LossResult;
+
+/** All that training changes. */
+export type TrainState<Params extends TensorTree = TensorTree> = {
+  params: Params;
+  /** Exponential moving average of the parameters. */
+  ema: Params;
+  optimizer: AdamWState<Params>;
+};
 
 export type TrainStepOptions = {
   adamw: AdamWOptions;
@@ -40,52 +52,237 @@ export type TrainStepOptions = {
   clipNorm: number;
   /** Share of the moving average that stays at each step, in [0, 1]; Tab. 4: 0.9999. */
   emaRate: number;
-  /** Of matrix products and convolutions, where the engine has a choice. */
+  /** Precision of matrix products and convolutions, if the backend has a choice. */
   precision?: JitOptions['precision'];
+  /** Default: one device, which takes the complete batch at once. */
+  parallelism?: Parallelism;
+};
+
+/** How a batch is spread over devices and time. */
+export type Parallelism = {
+  /** Devices that work at once, each on an equal share of the batch. */
+  devices: number;
+  /** Equal parts of its share that a device works on one after another; their gradients are added up. */
+  microBatches: number;
 };
 
 /** Small tensors of one step: its learning rate, its number (int32), and the run's random key. */
 export type StepInputs = { learningRate: tf.Scalar; step: tf.Scalar; runKey: Key };
 
-export type StepMetrics = Record<string, tf.Scalar>;
+/** The state before the first step. Takes over `params`, unless it throws. */
+export function initTrainState<Params extends TensorTree>(params: Params): TrainState<Params> {
+  return tidyTree(() => {
+    const ema = mapTree((value) => tf.mul(value, 1), params); // memory of its own: a step donates both
+    return { params, ema, optimizer: initAdamW(params) };
+  });
+}
 
 /**
- * One whole training step as one program on one device: forward, backward, clipping, AdamW and moving average. The state
- * passed in is consumed. Where loss or gradients are not finite the state comes back unchanged.
+ * A function that makes one training step. It takes and returns one copy of the state for each device (see `replicate` of
+ * @tb/runtime; an array of one without `parallelism`), and likewise one copy of the constants.
+ *
+ * The batch is cut into devices · microBatches equal parts along the first axis of its tensors. Loss, metrics and
+ * gradients are the means over all parts, those of the complete batch, so the copies of the state stay equal.
+ *
+ * A step consumes the states that it gets, unless it throws. If loss or gradients are not finite, it returns the state
+ * unchanged.
+ *
+ * @throws Error (from the step) if the images of a batch cannot be cut into equal parts
  */
-export function createTrainStep(loss: LossFunction, options: TrainStepOptions) {
-  const trainStep = (state: TrainState, frozen: Tree<tf.Tensor>, batch: Tree<tf.Tensor>, inputs: StepInputs) => {
-    const found = lossAndGradients(loss, { params: state.params, frozen, batch }, inputs, 0);
-    return updateState(state, found, inputs.learningRate, options);
+export function createTrainStep<Params extends TensorTree, Constants extends TensorTree, Batch extends TensorTree>(
+  loss: LossFunction<Params, Constants, Batch>,
+  options: TrainStepOptions,
+) {
+  const { devices, microBatches } = parallelismOf(options);
+  const run = microBatches === 1 ? onePass(loss, options) : accumulatingPasses(loss, options);
+  return (
+    states: TrainState<Params>[],
+    constants: Constants[],
+    batch: Batch,
+    inputs: StepInputs,
+  ): { states: TrainState<Params>[]; metrics: StepMetrics } =>
+    // Tidied as a unit, so that a step that fails in the middle leaves nothing behind.
+    tidyTree(() => {
+      const passes = passesOf(batch, devices, microBatches);
+      const results = run({ states, constants, inputs: Array.from({ length: devices }, () => inputs) }, passes);
+      return { states: results.map(({ state }) => state), metrics: results[0].metrics }; // the same on every device
+    });
+}
+
+/** The parallelism of some options: one device and one pass, if nothing is set. */
+export function parallelismOf({ parallelism }: Pick<TrainStepOptions, 'parallelism'>): Parallelism {
+  return parallelism ?? { devices: 1, microBatches: 1 };
+}
+
+/** What a step gets, one of each for each device. */
+type OnDevices<Params extends TensorTree, Constants> = {
+  states: TrainState<Params>[];
+  constants: Constants[];
+  inputs: StepInputs[];
+};
+
+/** The parts of a batch that all devices work on at once, and their numbers within the batch. */
+type Pass<Batch> = { batches: Batch[]; parts: tf.Scalar[] };
+
+type StepResult<Params extends TensorTree> = { state: TrainState<Params>; metrics: StepMetrics };
+
+function passesOf<Batch extends TensorTree>(batch: Batch, devices: number, microBatches: number): Pass<Batch>[] {
+  const batches = splitBatch(batch, devices * microBatches);
+  return Array.from({ length: microBatches }, (_, pass) => ({
+    batches: batches.slice(pass * devices, (pass + 1) * devices),
+    parts: Array.from({ length: devices }, (_, device) => tf.scalar(pass * devices + device, 'int32')),
+  }));
+}
+
+/**
+ * Cuts a batch into equal parts along the first axis of every tensor. The values are read back to be cut on the host, so
+ * that each part goes straight to the device that works on it. On `xla`, tensors that were just made from host arrays are
+ * still there: nothing is copied.
+ *
+ * @throws Error if a tensor's first axis is not a multiple of `count`
+ */
+export function splitBatch<Batch extends TensorTree>(batch: Batch, count: number): Batch[] {
+  if (count === 1) return [batch];
+  const values = new Map(treeLeaves(batch).map((tensor) => [tensor, tensor.dataSync()]));
+  return Array.from({ length: count }, (_, part) =>
+    mapTreeWithNames((tensor, name) => {
+      const [images = 1, ...rest] = tensor.shape;
+      if (images % count !== 0) {
+        throw new Error(`splitBatch: ${name} [${tensor.shape}] must have a multiple of ${count} rows, one part each`);
+      }
+      const length = tensor.size / count;
+      const rows = values.get(tensor)!.subarray(part * length, (part + 1) * length);
+      return tf.tensor(rows, [images / count, ...rest], tensor.dtype);
+    }, batch),
+  );
+}
+
+/** All of a step as one program, if each device takes its share of the batch at once. */
+function onePass<Params extends TensorTree, Constants extends TensorTree, Batch extends TensorTree>(
+  loss: LossFunction<Params, Constants, Batch>,
+  options: TrainStepOptions,
+) {
+  const trainStep = (
+    state: TrainState<Params>,
+    constants: Constants,
+    batch: Batch,
+    inputs: StepInputs,
+    part: tf.Scalar,
+  ): StepResult<Params> => {
+    const computed = lossAndGradients(loss, { params: state.params, constants, batch }, inputs, part);
+    return updateState(state, allReduceMean(computed), inputs.learningRate, options);
   };
-  return jit(trainStep, { donate: [0], precision: options.precision });
+  const { devices: replicas } = parallelismOf(options);
+  const program = jit(trainStep, { donate: [0], precision: options.precision, replicas });
+  return ({ states, constants, inputs }: OnDevices<Params, Constants>, [{ batches, parts }]: Pass<Batch>[]) =>
+    program(states, constants, batches, inputs, parts);
 }
 
-/** The loss of a batch, or of one part of it, and its gradients. */
-export type LossAndGradients = { loss: tf.Scalar; metrics: StepMetrics; gradients: Parameters };
+/**
+ * A step as two programs: one adds the gradients of one part to their sum in float32, one updates the state. The devices
+ * exchange gradients once a step, in the second. So neither program grows with the number of parts.
+ */
+function accumulatingPasses<Params extends TensorTree, Constants extends TensorTree, Batch extends TensorTree>(
+  loss: LossFunction<Params, Constants, Batch>,
+  options: TrainStepOptions,
+) {
+  const { devices: replicas, microBatches } = parallelismOf(options);
+  const start = jit((params: Params) => mapTree((value) => tf.zerosLike(value), params), { replicas });
+  const accumulateGradients = (
+    sum: Params,
+    params: Params,
+    constants: Constants,
+    batch: Batch,
+    inputs: StepInputs,
+    part: tf.Scalar,
+  ) => {
+    const { gradients, metrics, loss: value } = lossAndGradients(loss, { params, constants, batch }, inputs, part);
+    const added = mapTree((before, gradient) => tf.add(before, storeFloat32(gradient)), sum, gradients);
+    return { sum: added, scalars: { loss: value, ...metrics } };
+  };
+  const applyGradients = (
+    state: TrainState<Params>,
+    sum: Params,
+    scalars: StepMetrics[],
+    { learningRate }: StepInputs,
+  ): StepResult<Params> => {
+    const gradients = mapTree((value) => tf.div(value, microBatches), sum);
+    const { loss: mean, ...metrics } = meanOf(scalars);
+    return updateState(state, allReduceMean({ loss: mean, metrics, gradients }), learningRate, options);
+  };
+  const accumulate = jit(accumulateGradients, { donate: [0], precision: options.precision, replicas });
+  const apply = jit(applyGradients, { donate: [0, 1, 2], replicas });
 
-/** @param part - number of the part of the batch, an int32 scalar inside `jit` */
-export function lossAndGradients(
-  loss: LossFunction,
-  { params, frozen, batch }: { params: Parameters; frozen: Tree<tf.Tensor>; batch: Tree<tf.Tensor> },
+  return ({ states, constants, inputs }: OnDevices<Params, Constants>, passes: Pass<Batch>[]): StepResult<Params>[] => {
+    const params = states.map((state) => state.params);
+    const scalars: StepMetrics[][] = states.map(() => []);
+    let sums = start(params);
+    for (const { batches, parts } of passes) {
+      const results = accumulate(sums, params, constants, batches, inputs, parts);
+      sums = results.map(({ sum }) => sum);
+      for (const [device, result] of results.entries()) scalars[device].push(result.scalars);
+    }
+    return apply(states, sums, scalars, inputs);
+  };
+}
+
+function meanOf([first, ...others]: StepMetrics[]): StepMetrics {
+  return mapTree((...values) => tf.div(tf.addN(values), values.length), first, ...others);
+}
+
+/** Loss, metrics and gradients of a batch, or of one part of it. */
+export type LossAndGradients<Params> = { loss: tf.Scalar; metrics: StepMetrics; gradients: Params };
+
+function lossAndGradients<Params extends TensorTree, Constants, Batch>(
+  loss: LossFunction<Params, Constants, Batch>,
+  { params, constants, batch }: { params: Params; constants: Constants; batch: Batch },
   { runKey, step }: StepInputs,
-  part: number | tf.Scalar,
-): LossAndGradients {
+  part: tf.Scalar,
+): LossAndGradients<Params> {
   const key = foldIn(foldIn(runKey, step), part);
-  return valueAndGradients((differentiated) => loss(differentiated, frozen, batch, key), params);
+  return valueAndGradients((differentiated) => loss(differentiated, constants, batch, key), params);
 }
 
-/** Clipping, AdamW and moving average; where loss or gradients are not finite, the state as it was. */
-export function updateState(
-  state: TrainState,
-  { loss, metrics, gradients: unclipped }: LossAndGradients,
+/**
+ * Value and gradients of a loss over a parameter tree. Pure; runs inside `jit`. A parameter that the loss does not
+ * use gets a zero gradient.
+ */
+export function valueAndGradients<Params extends TensorTree>(
+  lossOf: (params: Params) => LossResult,
+  params: Params,
+): LossAndGradients<Params> {
+  const leaves = treeLeaves(params);
+  const kept: StepMetrics = {};
+  const forward = () => {
+    const { loss, metrics = {} } = lossOf(params);
+    // TensorFlow.js frees all of the forward pass but the loss.
+    for (const [name, value] of Object.entries(metrics)) kept[name] = tf.keep(value);
+    return loss;
+  };
+  const { value, grads } = tf.engine().gradients(forward, leaves, undefined, true);
+  const metrics = mapTree((metric) => tf.clone(metric), kept);
+  disposeTree(kept);
+  let next = 0;
+  const gradients = mapTree((leaf) => grads[next++] ?? tf.zerosLike(leaf), params);
+  return { loss: value as tf.Scalar, metrics, gradients };
+}
+
+/** Clipping, AdamW and moving average; the state as it was, if loss or gradients are not finite. */
+function updateState<Params extends TensorTree>(
+  state: TrainState<Params>,
+  { loss, metrics, gradients: unclipped }: LossAndGradients<Params>,
   learningRate: tf.Scalar,
   { clipNorm, adamw, emaRate }: TrainStepOptions,
-): { state: TrainState; metrics: StepMetrics } {
+): StepResult<Params> {
   const { gradients, norm } = clipByGlobalNorm(unclipped, clipNorm);
   const next = applyAdamW(state.params, gradients, state.optimizer, learningRate, adamw);
   const updated = { params: next.params, ema: updateEma(state.ema, next.params, emaRate), optimizer: next.state };
   const finite = tf.isFinite(tf.add(loss, norm));
   const chosen = mapTree((after, before) => tf.where(finite, after, before), updated, state);
   return { state: chosen, metrics: { loss, gradientNorm: norm, ...metrics } };
+}
+
+/** Exponential moving average of the parameters, `average * rate + params * (1 - rate)`; Tab. 4 uses 0.9999. */
+export function updateEma<Params extends TensorTree>(average: Params, params: Params, rate: number): Params {
+  return mapTree((old, value) => tf.add(tf.mul(old, rate), tf.mul(value, 1 - rate)), average, params);
 }

@@ -1,14 +1,14 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mapTree, useBackend } from '@tb/runtime';
+import { disposeTree, mapTree, type TensorTree, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { toyOptions, toyTask } from '../test/toy-task.js';
+import { batchSize, samples, toyOptions, toyTask } from '../test/toy-task.js';
 import { readRecords } from './log/json-lines.js';
 import { createRunLog } from './log/run-log.js';
-import { NonFiniteLossError } from './non-finite-loss-error.js';
-import { disposeState, type TrainResult, train } from './train.js';
+import { NonFiniteLossError } from './loss-queue.js';
+import { type TrainResult, train } from './train.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-train-'));
 const logOf = (out: string, say: (text: string) => void = () => {}) =>
@@ -17,7 +17,7 @@ const lossesOf = (out: string) =>
   readRecords(join(out, 'log.jsonl'))
     .filter(({ event }) => event === 'step')
     .map(({ step, loss }) => `${step} ${loss}`);
-const weightsOf = ({ state }: TrainResult) => mapTree((leaf: tf.Tensor) => [...leaf.dataSync()], state);
+const weightsOf = ({ state }: TrainResult<TensorTree>) => mapTree((leaf: tf.Tensor) => [...leaf.dataSync()], state);
 
 describe('train', () => {
   beforeAll(() => useBackend('cpu'));
@@ -32,7 +32,7 @@ describe('train', () => {
     );
     const losses = readRecords(join(out, 'log.jsonl')).filter(({ event }) => event === 'step');
     expect(Number(losses.at(-1)?.smoothedLoss)).toBeLessThan(Number(losses[0].smoothedLoss));
-    disposeState(result.state);
+    disposeTree(result.state);
     expect(tf.memory().numTensors).toBe(before);
     expect(readdirSync(join(out, 'checkpoints'))).toEqual(['step-00000056', 'step-00000060']);
   });
@@ -42,28 +42,24 @@ describe('train', () => {
     const uninterrupted = await train(toyTask(), toyOptions(whole), logOf(whole));
     const out = newFolder();
     const abort = new AbortController();
-    // Batch 9 is made ahead of time: the run stops a few steps before it.
-    const abortAtNine = (step: number) => {
-      if (step === 9) abort.abort();
-      return false;
-    };
-    const task = toyTask({ poisonedStep: abortAtNine });
+    const stopAt = (step: number) => step === 9 && abort.abort(); // made ahead of time: the run stops a few steps before
+    const task = toyTask({ onBatch: stopAt });
     const first = await train(task, toyOptions(out), logOf(out), abort.signal);
     expect(first.stopped).toBe(true);
     expect(first.progress.step).toBeGreaterThan(4);
     expect(first.progress.step).toBeLessThan(12);
-    expect(first.progress.step % 10).not.toBe(0);
+    expect((first.progress.step * batchSize) % samples).not.toBe(0);
     const second = await train(toyTask(), toyOptions(out, { resume: true }), logOf(out));
     expect(second.stopped).toBe(false);
     expect(lossesOf(out)).toEqual(lossesOf(whole));
     expect(weightsOf(second)).toEqual(weightsOf(uninterrupted));
-    for (const { state } of [uninterrupted, first, second]) disposeState(state);
+    disposeTree([uninterrupted, first, second].map(({ state }) => state));
   });
 
   it('reads losses late without changing them', async () => {
     const [early, late] = [newFolder(), newFolder()];
-    disposeState((await train(toyTask(), toyOptions(early), logOf(early))).state);
-    disposeState((await train(toyTask(), toyOptions(late, { lossDelay: 3 }), logOf(late))).state);
+    disposeTree((await train(toyTask(), toyOptions(early), logOf(early))).state);
+    disposeTree((await train(toyTask(), toyOptions(late, { lossDelay: 3 }), logOf(late))).state);
     expect(lossesOf(late)).toEqual(lossesOf(early));
   });
 
@@ -89,7 +85,7 @@ describe('train', () => {
     expect(result.progress).toMatchObject({ step: 20, retries: 1 });
     expect(said.join('')).toContain('Rolled back to step 8, retry 1 of 2');
     expect(lossesOf(out)).toHaveLength(20);
-    disposeState(result.state);
+    disposeTree(result.state);
 
     const always = train(
       toyTask({ poisonedStep: (step) => step === 9 }),
@@ -101,7 +97,7 @@ describe('train', () => {
 
   it('falls back to the checkpoint before a damaged one, and refuses when none is intact', async () => {
     const out = newFolder();
-    disposeState((await train(toyTask(), toyOptions(out), logOf(out))).state);
+    disposeTree((await train(toyTask(), toyOptions(out), logOf(out))).state);
     const damage = (step: string) => {
       const file = join(out, 'checkpoints', step, 'optimizer.safetensors');
       const bytes = readFileSync(file);
@@ -111,7 +107,7 @@ describe('train', () => {
     damage('step-00000020');
     const again = await train(toyTask(), toyOptions(out, { resume: true }), logOf(out));
     expect(lossesOf(out)).toHaveLength(20);
-    disposeState(again.state);
+    disposeTree(again.state);
     damage('step-00000020');
     damage('step-00000016');
     const refused = train(toyTask(), toyOptions(out, { resume: true }), logOf(out));
@@ -121,14 +117,14 @@ describe('train', () => {
   it('refuses to resume parameters of other shapes', async () => {
     const out = newFolder();
     const shapes = { weight: [1, 4], bias: [4] };
-    disposeState((await train(toyTask(), toyOptions(out, { shapes, steps: 4 }), logOf(out))).state);
+    disposeTree((await train(toyTask(), toyOptions(out, { shapes, steps: 4 }), logOf(out))).state);
     const before = tf.memory().numTensors;
     const resume = (changed: Record<string, number[]>) =>
       train(toyTask(), toyOptions(out, { resume: true, shapes: changed }), logOf(out));
     await expect(resume({ ...shapes, bias: [5] })).rejects.toThrow(/of other sizes.*: bias must be \[5\], got \[4\]/);
     await expect(resume({ weight: [1, 4] })).rejects.toThrow(/bias must be absent, got \[4\]/);
     expect(tf.memory().numTensors).toBe(before);
-    disposeState((await resume(shapes)).state);
+    disposeTree((await resume(shapes)).state);
   });
 
   it('refuses to resume where nothing was saved', async () => {

@@ -1,25 +1,81 @@
+// The training loop: from a task and its options to a trained state, with checkpoints, validation and a log on the way.
+import type { Pixels } from '@tb/images';
 import { makeFolder } from '@tb/io';
-import { disposeTree, hostRandom, type Key, randomKey, replicate, type Tree, tidyTree } from '@tb/runtime';
+import {
+  disposeTree,
+  type HostRandom,
+  hostRandom,
+  type Key,
+  randomKey,
+  replicate,
+  type TensorTree,
+  tidyTree,
+} from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
-import { NonFiniteLossError } from './non-finite-loss-error.js';
-import type { Parameters } from './optimizer/adamw.js';
+import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queue.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
-import { createParallelTrainStep, type Parallelism } from './parallel-step.js';
 import { saveCheckpoint } from './run-folder/checkpoint-writer.js';
 import { checkpointsOf } from './run-folder/layout.js';
 import type { Progress } from './run-folder/progress.js';
 import { loadNewestState, type ParameterShapes } from './run-folder/training-state.js';
-import type { Task } from './task.js';
-import { initTrainState, type StepMetrics, type TrainState, type TrainStepOptions } from './train-step.js';
+import {
+  createTrainStep,
+  initTrainState,
+  type LossResult,
+  parallelismOf,
+  type StepMetrics,
+  type TrainState,
+  type TrainStepOptions,
+} from './train-step.js';
+
+/**
+ * A model to train and the data to train it on: everything that the training loop does not know.
+ *
+ * `Batch` is what the data source gives, in host memory; `Tensors` is what `toTensors` makes of it for the loss. Write a
+ * task with all four types, so that its members are checked against one another, and pass it on as `Task<Params, Batch>`:
+ * nobody but the task's own members handles its tensors and constants.
+ */
+export type Task<
+  Params extends TensorTree = TensorTree,
+  Batch = unknown,
+  Tensors extends TensorTree = TensorTree,
+  Constants extends TensorTree = TensorTree,
+> = {
+  /** New parameters, from a random key or from a file. */
+  init(key: Key): Promise<Params> | Params;
+  /**
+   * Tensors that the loss reads and training does not change, such as an autoencoder's weights. They are an argument of
+   * the compiled step, with a copy on each device. If the loss took them from its surroundings instead, `jit` would make
+   * them part of the compiled program.
+   */
+  constants: Constants;
+  /** What is minimized; see `LossFunction`. */
+  loss(params: Params, constants: Constants, batch: Tensors, key: Key): LossResult;
+  /**
+   * Opens the data at the batch of step `firstStep`. A function, since that step is known only after a checkpoint was
+   * found, and changes when the run rolls back.
+   */
+  openBatches(firstStep: number): BatchSource<Batch>;
+  /**
+   * The first axis of every tensor counts the images: the batch is cut along it, for several devices or micro-batches.
+   *
+   * @param random - the step's own random numbers, for what is drawn on the host, such as masks
+   */
+  toTensors(batch: Batch, random: HostRandom): Tensors;
+  /** Numbers about the averaged parameters on data that training does not see. */
+  validate?(ema: Params): Promise<Record<string, number>>;
+  /** An image that shows what the averaged parameters can do. */
+  draw?(ema: Params): Promise<Pixels>;
+};
 
 export type TrainOptions = TrainStepOptions & {
   steps: number;
   seed: number;
   /** In steps. */
   schedule: ScheduleOptions;
-  /** Folder of the run; checkpoints stand in `checkpoints` below it. */
+  /** Folder of the run; checkpoints are in `checkpoints` below it. */
   out: string;
   /** Continue from the newest checkpoint. */
   resume: boolean;
@@ -27,25 +83,24 @@ export type TrainOptions = TrainStepOptions & {
   checkpointEvery: number;
   /** How many of the newest checkpoints stay. */
   keepCheckpoints: number;
-  /** Steps between validations, and between pictures. */
+  /** Steps between validations. */
   validateEvery: number;
+  /** Steps between drawn images. */
   drawEvery: number;
-  /** Times to roll back to the last checkpoint after a loss that is not finite. */
+  /** How many times to roll back to the last checkpoint after a loss that is not finite. */
   nanRetries: number;
   /** Steps whose losses may still be on their way from the device; 0 reads each at once. */
   lossDelay: number;
-  /** Default: one device, which takes the whole batch at once. */
-  parallelism?: Parallelism;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
-  /** What the weights of every checkpoint say about themselves (see `describeWeights`). */
+  /** Metadata of the weights in every checkpoint (see `describeWeights`). */
   metadata?: Record<string, string>;
   /** Shapes that the parameters of a checkpoint must have, by dotted name. */
   shapes?: ParameterShapes;
 };
 
-export type TrainResult = {
-  state: TrainState;
+export type TrainResult<Params extends TensorTree> = {
+  state: TrainState<Params>;
   progress: Progress;
   /** Whether the run was asked to stop before its last step. */
   stopped: boolean;
@@ -57,94 +112,55 @@ export type TrainResult = {
  * @param signal - when aborted, the run saves a checkpoint after the step in progress and returns
  * @throws NonFiniteLossError when a loss is not finite and no retry is left; the last checkpoint stays as it is
  */
-export async function train<Batch>(
-  task: Task<Batch>,
+export async function train<Params extends TensorTree, Batch>(
+  task: Task<Params, Batch>,
   options: TrainOptions,
   log: RunLog,
   signal?: AbortSignal,
-): Promise<TrainResult> {
-  const parallelism = options.parallelism ?? { devices: 1, microBatches: 1 };
-  const trainStep = createParallelTrainStep(task.loss, { ...options, ...parallelism });
-  let run = options.resume ? await restore(options, log) : await start(task, options);
+): Promise<TrainResult<Params>> {
+  const training = { task, options, log, signal, trainStep: createTrainStep(task.loss, options) };
+  let run = options.resume ? await restore<Params>(options, log) : await start(task, options);
   for (;;) {
     try {
       await makeFolder(checkpointsOf(options.out)); // not before the start has succeeded
       await log.begin(run.progress, options.steps);
-      return await trainFrom(run, { task, options, log, signal, trainStep });
+      return await trainFrom(run, training);
     } catch (error) {
-      for (const state of run.states) disposeState(state);
+      disposeTree(run.states);
       if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
       const retries = run.progress.retries + 1;
-      run = (await tryRestore(options, log)) ?? (await start(task, options));
+      run = (await tryRestore<Params>(options, log)) ?? (await start(task, options));
       run.progress.retries = retries;
       log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
     }
   }
 }
 
-/** The state stands on each device; what is saved and looked at is the first one's. */
-type Run = { states: TrainState[]; progress: Progress };
+/** Where a run is. Each device has a copy of the state; the first one is saved, validated and drawn. */
+type Run<Params extends TensorTree> = { states: TrainState<Params>[]; progress: Progress };
 
-type Context<Batch> = {
-  task: Task<Batch>;
+/** What stays the same for a run. */
+type Training<Params extends TensorTree, Batch> = {
+  task: Task<Params, Batch>;
   options: TrainOptions;
   log: RunLog;
   signal?: AbortSignal;
-  trainStep: ReturnType<typeof createParallelTrainStep>;
+  trainStep: ReturnType<typeof createTrainStep<Params, TensorTree, TensorTree>>;
 };
 
-/** Takes over `state`. */
-function place(state: TrainState, { parallelism }: TrainOptions): TrainState[] {
-  try {
-    return tidyTree(() => replicate(state, parallelism?.devices ?? 1));
-  } finally {
-    disposeState(state);
-  }
-}
-
-async function start<Batch>(task: Task<Batch>, options: TrainOptions): Promise<Run> {
-  const { seed, config } = options;
-  const params = await initParameters(task, seed);
-  try {
-    const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
-    return { states: place(initTrainState(params), options), progress };
-  } finally {
-    disposeTree(params); // the states have their own
-  }
-}
-
-async function initParameters<Batch>(task: Task<Batch>, seed: number): Promise<Parameters> {
-  const key = randomKey(seed);
-  try {
-    return await task.init(key);
-  } finally {
-    key.dispose();
-  }
-}
-
-async function tryRestore(options: TrainOptions, log: RunLog): Promise<Run | undefined> {
-  const found = await loadNewestState(options.out, options.shapes);
-  if (!found) return undefined;
-  for (const damage of found.damaged) log.say(`passed over a damaged checkpoint: ${damage}`);
-  return { states: place(found.state, options), progress: { ...found.progress, config: options.config } };
-}
-
-async function restore(options: TrainOptions, log: RunLog): Promise<Run> {
-  const run = await tryRestore(options, log);
-  if (run) return run;
-  throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
-}
-
-/** From where the run stands to its end, a stop signal, or a loss that is not finite. */
-async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<TrainResult> {
-  const { task, options, log } = context;
+/** Trains until the last step, a stop signal, or a loss that is not finite. */
+async function trainFrom<Params extends TensorTree, Batch>(
+  run: Run<Params>,
+  training: Training<Params, Batch>,
+): Promise<TrainResult<Params>> {
+  const { task, options, log } = training;
   const { progress } = run;
   const batches = task.openBatches(progress.step);
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
   try {
-    await runSteps(run, batches, losses, context);
+    await runSteps(run, batches, losses, training);
     const [state, ...copies] = run.states;
-    for (const copy of copies) disposeState(copy);
+    disposeTree(copies);
     return { state, progress, stopped: progress.step < options.steps };
   } finally {
     losses.drop();
@@ -153,21 +169,27 @@ async function trainFrom<Batch>(run: Run, context: Context<Batch>): Promise<Trai
   }
 }
 
-/** The loop itself. */
-async function runSteps<Batch>(
-  run: Run,
+// One step:
+//   1. takes the next batch, which worker threads have made ahead of time;
+//   2. draws masks and keys on the host, and makes tensors of all (`task.toTensors`);
+//   3. runs the compiled step: loss, gradients, AdamW and moving average; the old state is consumed;
+//   4. queues the loss, which is read and logged `lossDelay` steps later;
+//   5. saves a checkpoint, where one is due;
+//   6. validates and draws with the averaged parameters, where it is due.
+async function runSteps<Params extends TensorTree, Batch>(
+  run: Run<Params>,
   batches: BatchSource<Batch>,
   losses: LossQueue<Batch>,
-  context: Context<Batch>,
+  training: Training<Params, Batch>,
 ): Promise<void> {
-  const { task, options, log, signal } = context;
+  const { task, options, log, signal } = training;
   const { progress } = run;
-  const frozen = tidyTree(() => replicate(task.frozen, run.states.length));
+  const constants = tidyTree(() => replicate(task.constants, run.states.length));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
   let saved = options.resume && progress.step > 0 ? progress.step : -1;
   const save = async () => {
-    await losses.settle();
+    await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
     if (saved !== progress.step) await saveProgress(run, options, log);
     saved = progress.step;
   };
@@ -175,33 +197,31 @@ async function runSteps<Batch>(
     while (progress.step < options.steps && !signal?.aborted) {
       const batch = await batches.next();
       const learningRate = learningRateAt(options.schedule, progress.step);
-      const metrics = update(run, batch, { frozen, runKey, learningRate }, context);
+      const metrics = updateStates(run, batch, { constants, runKey, learningRate }, training);
       progress.step++;
       await losses.add({ step: progress.step, learningRate, metrics, batch });
       if (isDue(progress.step, options.checkpointEvery, options.steps)) await save();
-      await lookAt(run, context);
-      await new Promise(setImmediate); // lets signals in where the engine computes in this thread
+      await validateAndDraw(run, training);
+      await new Promise(setImmediate); // lets signals in where operations run in this thread
     }
     await save();
   } finally {
-    disposeTree([runKey, frozen]);
+    disposeTree([runKey, constants]);
   }
 }
 
-type UpdateInputs = { frozen: Tree<tf.Tensor>[]; runKey: Key; learningRate: number };
-
-/** One step of the optimizer. @returns its metrics; when it throws, the states are what they were */
-function update<Batch>(
-  run: Run,
+/** Makes one step. Returns its metrics; if it throws, the states are what they were. */
+function updateStates<Params extends TensorTree, Batch>(
+  run: Run<Params>,
   batch: Batch,
-  { frozen, runKey, learningRate }: UpdateInputs,
-  { task, options, trainStep }: Context<Batch>,
+  { constants, runKey, learningRate }: { constants: TensorTree[]; runKey: Key; learningRate: number },
+  { task, options, trainStep }: Training<Params, Batch>,
 ): StepMetrics {
   const { step, retries } = run.progress;
   const { states, metrics } = tidyTree(() => {
     const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, retries, step));
     const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(step, 'int32'), runKey };
-    return trainStep(run.states, frozen, tensors, inputs);
+    return trainStep(run.states, constants, tensors, inputs);
   });
   run.states = states;
   return metrics;
@@ -212,14 +232,11 @@ const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
 
-async function saveProgress({ states, progress }: Run, options: TrainOptions, log: RunLog): Promise<void> {
-  const { out, keepCheckpoints: keep, metadata } = options;
-  const { leftovers } = await saveCheckpoint(out, states[0], progress, { keep, metadata });
-  for (const leftover of leftovers) log.say(leftover);
-}
-
-/** Validation, pictures and the report, where they are due. */
-async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): Promise<void> {
+/** Validation, drawn images and the report, where they are due. */
+async function validateAndDraw<Params extends TensorTree, Batch>(
+  run: Run<Params>,
+  { task, options, log }: Training<Params, Batch>,
+): Promise<void> {
   const { step } = run.progress;
   const { ema } = run.states[0];
   if (task.validate && isDue(step, options.validateEvery, options.steps)) {
@@ -231,47 +248,70 @@ async function lookAt<Batch>(run: Run, { task, options, log }: Context<Batch>): 
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }
 
-type Pending<Batch> = { step: number; learningRate: number; metrics: StepMetrics; batch: Batch };
+async function saveProgress(
+  { states, progress }: Run<TensorTree>,
+  { out, keepCheckpoints: keep, metadata }: TrainOptions,
+  log: RunLog,
+): Promise<void> {
+  const { leftovers } = await saveCheckpoint(out, states[0], progress, { keep, metadata });
+  for (const leftover of leftovers) log.say(leftover);
+}
 
-type LossQueue<Batch> = ReturnType<typeof createLossQueue<Batch>>;
+async function start<Params extends TensorTree, Batch>(
+  task: Task<Params, Batch>,
+  options: TrainOptions,
+): Promise<Run<Params>> {
+  const { seed, config } = options;
+  const params = await initParameters(task, seed);
+  try {
+    const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
+    return { states: replicateState(initTrainState(params), options), progress };
+  } finally {
+    disposeTree(params); // the states have their own
+  }
+}
 
-/** Reads losses a few steps late, so that the device never waits for the host. */
-function createLossQueue<Batch>(delay: number, progress: Progress, batches: BatchSource<Batch>, log: RunLog) {
-  const queue: Pending<Batch>[] = [];
-  const settleOne = async () => {
-    const { step, learningRate, metrics, batch } = queue[0]; // stays there until it is read: `drop` disposes it
-    const values: Record<string, number> = {};
-    for (const [name, metric] of Object.entries(metrics)) values[name] = (await metric.data())[0];
-    tf.dispose(metrics);
-    queue.shift();
-    const { loss, gradientNorm } = values;
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      throw new NonFiniteLossError(step, loss, batches.describe(batch));
-    }
-    progress.smoothedLoss = progress.smoothedLoss === null ? loss : 0.98 * progress.smoothedLoss + 0.02 * loss;
-    progress.seconds = log.step(
-      step,
-      { ...values, learningRate, smoothedLoss: progress.smoothedLoss },
-      batches.batchSize,
-    );
-  };
+async function initParameters<Params extends TensorTree, Batch>(
+  task: Task<Params, Batch>,
+  seed: number,
+): Promise<Params> {
+  const key = randomKey(seed);
+  try {
+    return await task.init(key);
+  } finally {
+    key.dispose();
+  }
+}
+
+async function restore<Params extends TensorTree>(options: TrainOptions, log: RunLog): Promise<Run<Params>> {
+  const run = await tryRestore<Params>(options, log);
+  if (run) return run;
+  throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
+}
+
+/** The run at its newest checkpoint, if there is one. `options.shapes` makes sure that it holds such parameters. */
+async function tryRestore<Params extends TensorTree>(
+  options: TrainOptions,
+  log: RunLog,
+): Promise<Run<Params> | undefined> {
+  const checkpoint = await loadNewestState(options.out, options.shapes);
+  if (!checkpoint) return undefined;
+  for (const damage of checkpoint.damaged) log.say(`passed over a damaged checkpoint: ${damage}`);
+  const state = checkpoint.state as TrainState<Params>;
   return {
-    async add(pending: Pending<Batch>) {
-      queue.push(pending);
-      while (queue.length > delay) await settleOne();
-    },
-    async settle() {
-      while (queue.length > 0) await settleOne();
-    },
-    /** Gives up what was not read. */
-    drop() {
-      for (const { metrics } of queue) tf.dispose(metrics);
-      queue.length = 0;
-    },
+    states: replicateState(state, options),
+    progress: { ...checkpoint.progress, config: options.config },
   };
 }
 
-/** Frees every tensor of a state. */
-export function disposeState({ params, ema, optimizer }: TrainState): void {
-  disposeTree([params, ema, optimizer.firstMoment, optimizer.secondMoment, optimizer.step]);
+/** A copy of the state on each device. Takes over `state`. */
+function replicateState<Params extends TensorTree>(
+  state: TrainState<Params>,
+  options: TrainOptions,
+): TrainState<Params>[] {
+  try {
+    return tidyTree(() => replicate(state, parallelismOf(options).devices));
+  } finally {
+    disposeTree(state);
+  }
 }

@@ -1,8 +1,6 @@
 import { disposeTree, flattenTree, hostRandom, randomKey, replicate } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { createParallelTrainStep, type Parallelism } from '../src/parallel-step.js';
-import { disposeState } from '../src/train.js';
-import { initTrainState, type TrainStepOptions } from '../src/train-step.js';
+import { createTrainStep, initTrainState, type Parallelism, type TrainStepOptions } from '../src/train-step.js';
 import { smallBatch, smallModelTask } from './small-model.js';
 
 /** A large epsilon: where a gradient is nearly zero, AdamW would blow up its last digit. */
@@ -29,17 +27,17 @@ export async function parallelRun(
   }: { steps?: number; dropout?: number } & Pick<TrainStepOptions, 'precision'> = {},
 ): Promise<ParallelRun> {
   const task = smallModelTask({ dropout });
-  const trainStep = createParallelTrainStep(task.loss, { ...options, precision, ...parallelism });
+  const trainStep = createTrainStep(task.loss, { ...options, precision, parallelism });
   const [initKey, runKey] = [randomKey(1), randomKey(2)];
   const state = initTrainState(await task.init(initKey));
   let states = replicate(state, parallelism.devices);
-  disposeState(state);
-  const frozen = replicate(task.frozen, parallelism.devices);
+  disposeTree(state);
+  const constants = replicate(task.constants, parallelism.devices);
   const metrics: number[][] = [];
   for (let step = 0; step < steps; step++) {
     const batch = task.toTensors(smallBatch(step, 8), hostRandom(3, step));
     const inputs = { learningRate: tf.scalar(0.01), step: tf.scalar(step, 'int32'), runKey };
-    const result = trainStep(states, frozen, batch, inputs);
+    const result = trainStep(states, constants, batch, inputs);
     states = result.states;
     const { loss, gradientNorm } = result.metrics;
     metrics.push([(await loss.data())[0], (await gradientNorm.data())[0]]);
@@ -48,12 +46,11 @@ export async function parallelRun(
   const weights: ParallelRun['weights'] = [];
   for (const { params, ema } of states) {
     const values: Record<string, Float32Array> = {};
-    for (const [name, tensor] of Object.entries(flattenTree<tf.Tensor>({ params, ema }))) {
+    for (const [name, tensor] of Object.entries(flattenTree({ params, ema }))) {
       values[name] = Float32Array.from(await tensor.data());
     }
     weights.push(values);
   }
-  for (const each of states) disposeState(each);
-  disposeTree([initKey, runKey]);
+  disposeTree([states, initKey, runKey]);
   return { metrics, weights };
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { flattenTree, useBackend } from '@tb/runtime';
+import { disposeTree, flattenTree, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import type { Executor } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasTestDevice, useTestDevice } from '../../xla/test/device.js';
 import { readRecords } from '../src/log/json-lines.js';
 import { createRunLog } from '../src/log/run-log.js';
-import type { Parallelism } from '../src/parallel-step.js';
-import { disposeState, type TrainOptions, train } from '../src/train.js';
+import { type TrainOptions, train } from '../src/train.js';
+import type { Parallelism } from '../src/train-step.js';
 import { toyOptions, toyTask } from './toy-task.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-parallel-'));
@@ -21,10 +21,10 @@ const oneDevice: Parallelism = { devices: 1, microBatches: 1 };
 async function run(out: string, changes: Partial<TrainOptions>, keepProbability = 1) {
   const log = createRunLog({ out, title: 'toy', config: {}, terminal: { write: () => {} } });
   const { state } = await train(toyTask({ keepProbability }), toyOptions(out, changes), log);
-  const flat = flattenTree<tf.Tensor>({ params: state.params, ema: state.ema });
+  const flat = flattenTree({ params: state.params, ema: state.ema });
   const weights: number[] = [];
   for (const name of Object.keys(flat).sort()) weights.push(...(await flat[name].data()));
-  disposeState(state);
+  disposeTree(state);
   const steps = readRecords(join(out, 'log.jsonl')).filter(({ event }) => event === 'step');
   return {
     losses: steps.map(({ loss }) => Number(loss)),

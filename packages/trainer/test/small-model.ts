@@ -1,9 +1,8 @@
 import { hostRandom } from '@tb/runtime';
-import type { TokenBridgeConfig } from '@tb/tokenbridge';
+import type { TokenBridge, TokenBridgeConfig } from '@tb/tokenbridge';
 import type { LatentBatch } from '../src/data/latent-batches.js';
-import { cachedMoments } from '../src/model/latent-input.js';
-import { createModelTask } from '../src/model/model-task.js';
-import type { Task } from '../src/task.js';
+import { cachedMoments, createModelTask } from '../src/tasks/model-task.js';
+import type { Task } from '../src/train.js';
 
 const network = { width: 16, depth: 1, heads: 2 };
 
@@ -21,8 +20,8 @@ function smallConfig(dropout: number): TokenBridgeConfig {
 }
 
 /** The task of training it on a latent cache, with posterior noise, masks and hidden labels. */
-export function smallModelTask({ dropout = 0 } = {}): Task<LatentBatch> {
-  return createModelTask<LatentBatch>({
+export function smallModelTask({ dropout = 0 } = {}): Task<TokenBridge, LatentBatch> {
+  return createModelTask({
     config: smallConfig(dropout),
     latents: cachedMoments([4, 4, 4]),
     latentScale: 1,

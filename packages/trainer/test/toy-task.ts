@@ -1,30 +1,34 @@
-import { dropoutMask, hostRandom, unflattenTree } from '@tb/runtime';
+import { dropoutMask, hostRandom } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { prefetch } from '../src/data/batches.js';
 import { createDataOrder } from '../src/data/data-order.js';
-import type { Task } from '../src/task.js';
-import type { TrainOptions } from '../src/train.js';
+import type { Task, TrainOptions } from '../src/train.js';
 
 export type ToyBatch = { x: Float32Array; indices: number[] };
 
-const samples = 10;
-const batchSize = 4;
+export type ToyTask = Task<{ weight: tf.Tensor; bias: tf.Tensor }, ToyBatch, { x: tf.Tensor; noise: tf.Tensor }>;
+
+/** Samples of an epoch. */
+export const samples = 10;
+export const batchSize = 4;
 
 /** Fits a vector to noisy samples, with dropout: small, and exercises every source of randomness of a run. */
 export function toyTask({
   poisonedStep,
+  onBatch,
   keepProbability = 0.9,
 }: {
+  /** Whether the batch of a step makes the loss NaN. */
   poisonedStep?: (step: number) => boolean;
+  /** Called when the batch of a step is made, up to three steps ahead of the training. */
+  onBatch?: (step: number) => void;
   keepProbability?: number;
-} = {}): Task<ToyBatch> {
+} = {}): ToyTask {
   const order = createDataOrder(samples, 5);
   return {
-    init: () => unflattenTree({ weight: tf.tensor2d([[0.1, -0.2, 0.3, 0.4]]), bias: tf.tensor1d([1, 1, -1, 1]) }),
-    frozen: {},
-    loss: (params, _, batch, key) => {
-      const { weight, bias } = params as { weight: tf.Tensor; bias: tf.Tensor };
-      const { x, noise } = batch as { x: tf.Tensor; noise: tf.Tensor };
+    init: () => ({ weight: tf.tensor2d([[0.1, -0.2, 0.3, 0.4]]), bias: tf.tensor1d([1, 1, -1, 1]) }),
+    constants: {},
+    loss: ({ weight, bias }, _, { x, noise }, key) => {
       const kept = tf.mul(x, dropoutMask(key, x.shape, keepProbability));
       const error = tf.sub(tf.add(weight, bias), tf.add(kept, noise));
       return { loss: tf.mean(tf.square(error)), metrics: { absolute: tf.mean(tf.abs(error)) } };
@@ -46,6 +50,7 @@ export function toyTask({
   };
 
   function makeBatch(step: number): ToyBatch {
+    onBatch?.(step);
     const indices = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row).index);
     const x = Float32Array.from(
       indices.flatMap((index) => Array.from({ length: 4 }, (_, i) => hostRandom(9, index, i).normal())),

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
 import { createProgressLine } from '@tb/metrics';
-import { mapTree } from '@tb/runtime';
+import { disposeTree, mapTree } from '@tb/runtime';
 import {
   classNamesOf,
   createModelTask,
   createRunLog,
-  disposeState,
   encodedImages,
   type LoadedModel,
   type LoadedVae,
@@ -142,5 +141,5 @@ async function trainALittle({ vae, model, photographs }: DemoWeights, out: strin
     },
     log,
   );
-  disposeState(state);
+  disposeTree(state);
 }

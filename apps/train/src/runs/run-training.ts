@@ -1,6 +1,7 @@
 import { listenForStop } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
-import { disposeState, learningRateAt, type RunLog, type Task, type TrainState, train } from '@tb/trainer';
+import { disposeTree, type TensorTree } from '@tb/runtime';
+import { learningRateAt, type RunLog, type Task, type TrainState, train } from '@tb/trainer';
 import { adviseOnMemory, describePlan } from './plan-batch.js';
 import type { RunOptions } from './run-options.js';
 
@@ -10,11 +11,11 @@ import type { RunOptions } from './run-options.js';
  *
  * @param finish - writes the results; its sentences stand on top of the report
  */
-export async function runTraining<Batch>(
-  task: Task<Batch>,
+export async function runTraining<Params extends TensorTree, Batch>(
+  task: Task<Params, Batch>,
   options: RunOptions,
   log: RunLog,
-  finish: (state: TrainState) => Promise<string[]>,
+  finish: (state: TrainState<Params>) => Promise<string[]>,
 ): Promise<void> {
   for (const line of [...describePlan(options.parallelism), ...adviseOnWarmup(options.schedule)]) console.error(line);
   const stop = listenForStop();
@@ -23,7 +24,7 @@ export async function runTraining<Batch>(
     const notes = stopped
       ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
       : [`${countParameters(state.params).toLocaleString('en-US')} parameters`, ...(await finish(state))];
-    disposeState(state);
+    disposeTree(state);
     for (const note of notes) console.error(note);
     console.error(`report: ${await log.report(notes)}`);
     process.exitCode = stop.exitCode();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
-import { type SmallFeatures, saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
+import { saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
 import { flattenShapes } from '@tb/nn';
 import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
@@ -36,7 +36,7 @@ export async function trainFeatures(flags: FeaturesValues): Promise<void> {
   };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(out, 'features.safetensors');
-    await saveSmallFeatures(path, { params: ema as unknown as SmallFeatures, config, classNames });
+    await saveSmallFeatures(path, { params: ema, config, classNames });
     return [`feature network: ${path}`];
   });
 }

@@ -2,14 +2,7 @@ import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
-import {
-  loadTokenBridge,
-  presets,
-  saveTokenBridge,
-  type TokenBridge,
-  type TokenBridgeConfig,
-  tokenBridgeShapes,
-} from '@tb/tokenbridge';
+import { loadTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from '@tb/tokenbridge';
 import {
   cachedMoments,
   createModelTask,
@@ -139,8 +132,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   };
   await runTraining(task, options, log, async ({ ema }) => {
     const path = join(values.out, 'model.safetensors');
-    const model = { params: ema as unknown as TokenBridge, config };
-    await saveTokenBridge(path, model, { dtype: values.half ? 'F16' : 'F32', metadata });
+    await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
     return [`model: ${path}`];
   });
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { startEngine } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
+import { disposeTree } from '@tb/runtime';
 import {
   calibrateVae,
   createRunLog,
@@ -10,7 +11,6 @@ import {
   measureLatents,
 } from '@tb/trainer';
 import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
-import * as tf from '@tensorflow/tfjs-core';
 import { findInitialWeights } from '../data/initial-weights.js';
 import { latentSize } from '../data/latent-size.js';
 import { batchesOf, openData, readSome } from '../data/open-data.js';
@@ -64,10 +64,10 @@ export async function trainVae(flags: VaeValues): Promise<void> {
     shapes: flattenShapes(vaeShapes(config)),
   };
   await runTraining(task, options, log, async ({ ema }) => {
-    const calibrated = await calibrate(ema as Vae, config, data.training, threads);
+    const calibrated = await calibrate(ema, config, data.training, threads);
     const path = join(out, 'vae.safetensors');
     await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
-    tf.dispose([calibrated.quant_conv, calibrated.post_quant_conv] as unknown as tf.TensorContainer);
+    disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
     return [`autoencoder: ${path}`];
   });
 }

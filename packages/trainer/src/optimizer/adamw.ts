@@ -1,8 +1,6 @@
 // AdamW (Loshchilov and Hutter 2019) over parameter trees, with the reference's choice of what decays.
-import { mapTree, type Tree } from '@tb/runtime';
+import { mapTree, type TensorTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-
-export type Parameters = Tree<tf.Tensor>;
 
 export type AdamWOptions = {
   /** Decay rates of the two moments. */
@@ -13,9 +11,9 @@ export type AdamWOptions = {
 };
 
 /** Moments and the number of updates made so far (a float32 scalar, so that it lives in the compiled program). */
-export type AdamWState = {
-  firstMoment: Parameters;
-  secondMoment: Parameters;
+export type AdamWState<Params extends TensorTree = TensorTree> = {
+  firstMoment: Params;
+  secondMoment: Params;
   step: tf.Scalar;
 };
 
@@ -23,7 +21,7 @@ export type AdamWState = {
 export const defaultAdamW: AdamWOptions = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.02 };
 
 /** Zero moments in the shape of `params`. */
-export function initAdamW(params: Parameters): AdamWState {
+export function initAdamW<Params extends TensorTree>(params: Params): AdamWState<Params> {
   return {
     firstMoment: mapTree((value) => tf.zerosLike(value), params),
     secondMoment: mapTree((value) => tf.zerosLike(value), params),
@@ -45,13 +43,13 @@ export function isDecayed(parameter: { shape: readonly number[] }): boolean {
  * @param learningRate - scalar tensor, so that a new rate needs no new program
  * @returns new parameters and state; the arguments stay as they are
  */
-export function applyAdamW(
-  params: Parameters,
-  gradients: Parameters,
-  state: AdamWState,
+export function applyAdamW<Params extends TensorTree>(
+  params: Params,
+  gradients: Params,
+  state: AdamWState<Params>,
   learningRate: tf.Scalar,
   { betas: [beta1, beta2], epsilon, weightDecay }: AdamWOptions = defaultAdamW,
-): { params: Parameters; state: AdamWState } {
+): { params: Params; state: AdamWState<Params> } {
   const step = tf.add(state.step, 1) as tf.Scalar;
   const stepSize = tf.div(learningRate, biasCorrection(beta1, step));
   const rootCorrection = tf.sqrt(biasCorrection(beta2, step));

@@ -1,11 +1,11 @@
 import { toFloat32 } from '@tb/io';
-import { disposeTree, flattenTree, jit, unflattenTree, useBackend } from '@tb/runtime';
+import { disposeTree, flattenTree, jit, type TensorTree, unflattenTree, useBackend } from '@tb/runtime';
 import { expectClose, type GoldenTensor, goldenJson, goldenTensors, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type AdamWState, applyAdamW, initAdamW, isDecayed, type Parameters } from './adamw.js';
-import { updateEma } from './ema.js';
-import { clipByGlobalNorm } from './gradients.js';
+import { updateEma } from '../train-step.js';
+import { type AdamWState, applyAdamW, initAdamW, isDecayed } from './adamw.js';
+import { clipByGlobalNorm } from './clip.js';
 import { learningRateAt } from './schedule.js';
 
 const tolerance = 1e-5;
@@ -24,7 +24,7 @@ type Expected = {
 describe('optimizer against the reference', () => {
   const expected = goldenJson('optim', 'adamw.json') as Expected;
   let golden: Record<string, GoldenTensor>;
-  const treeOf = (prefix: string): Parameters =>
+  const treeOf = (prefix: string): TensorTree =>
     unflattenTree(
       Object.fromEntries(
         expected.parameters_in_model_order.map((name) => {
@@ -33,7 +33,7 @@ describe('optimizer against the reference', () => {
         }),
       ),
     );
-  const expectTree = (tree: Parameters, prefix: string) => {
+  const expectTree = (tree: TensorTree, prefix: string) => {
     for (const [name, tensor] of Object.entries(flattenTree(tree)))
       expectClose(tensor.dataSync(), toFloat32(golden[prefix + name]), tolerance, prefix + name);
   };
@@ -45,7 +45,7 @@ describe('optimizer against the reference', () => {
 
   it('clips, updates and averages as torch does', () => {
     const options = { betas: expected.betas, epsilon: expected.eps, weightDecay: expected.weight_decay };
-    const update = jit((params: Parameters, ema: Parameters, state: AdamWState, raw: Parameters, rate: tf.Scalar) => {
+    const update = jit((params: TensorTree, ema: TensorTree, state: AdamWState, raw: TensorTree, rate: tf.Scalar) => {
       const { gradients, norm } = clipByGlobalNorm(raw, expected.clip_grad_max_norm);
       const next = applyAdamW(params, gradients, state, rate, options);
       return { ...next, gradients, norm, ema: updateEma(ema, next.params, expected.ema_rate) };
@@ -63,10 +63,10 @@ describe('optimizer against the reference', () => {
       expectTree(next.ema, `step${step}.ema.`);
       expectTree(next.state.firstMoment, `step${step}.exp_avg.`);
       expectTree(next.state.secondMoment, `step${step}.exp_avg_sq.`);
-      disposeTree([params, ema, raw, next.gradients, next.norm, state] as Parameters);
+      disposeTree([params, ema, raw, next.gradients, next.norm, state]);
       ({ params, ema, state } = next);
     }
-    disposeTree([params, ema, state, learningRate] as Parameters);
+    disposeTree([params, ema, state, learningRate]);
     expect(tf.memory().numTensors).toBe(before);
   });
 

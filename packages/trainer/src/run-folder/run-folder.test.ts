@@ -2,12 +2,10 @@ import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { disposeTree, randomKey, type Tree, useBackend } from '@tb/runtime';
+import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { initTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Parameters } from '../optimizer/adamw.js';
-import { disposeState } from '../train.js';
 import { initTrainState, type TrainState } from '../train-step.js';
 import { saveCheckpoint } from './checkpoint-writer.js';
 import { checkpointFiles, checkpointFormat } from './layout.js';
@@ -38,9 +36,9 @@ const metadata = describeWeights(about);
 const newRun = () => join(mkdtempSync(join(tmpdir(), 'tb-run-')), 'run');
 const checkpointsIn = (run: string) => readdirSync(join(run, 'checkpoints')).sort();
 
-function stateOf(seed: number): TrainState {
+function stateOf(seed: number): TrainState<TokenBridge> {
   const key = randomKey(seed);
-  const params = initTokenBridge(key, config) as unknown as Parameters;
+  const params = initTokenBridge(key, config);
   key.dispose();
   return initTrainState(params);
 }
@@ -51,7 +49,7 @@ async function save(run: string, step: number, seed = step, changes: Partial<Pro
   try {
     return await saveCheckpoint(run, state, progress, { metadata });
   } finally {
-    disposeState(state);
+    disposeTree(state);
   }
 }
 
@@ -61,7 +59,7 @@ const markOf = (params: unknown) => [...(params as TokenBridge).class_emb.weight
 function markOfSeed(seed: number): number[] {
   const state = stateOf(seed);
   const mark = markOf(state.params);
-  disposeState(state);
+  disposeTree(state);
   return mark;
 }
 
@@ -69,7 +67,7 @@ async function loadedMark(run: string): Promise<number[] | undefined> {
   const loaded = await loadNewestState(run);
   if (!loaded) return undefined;
   const mark = markOf(loaded.state.params);
-  disposeState(loaded.state);
+  disposeTree(loaded.state);
   return mark;
 }
 
@@ -102,7 +100,7 @@ describe('openRun', () => {
     for (const { vaeCandidates } of [average, ofFile, ofCheckpoint]) {
       expect(vaeCandidates[0]).toBe(vae);
     }
-    for (const { params } of [average, raw, ofFile, ofCheckpoint]) disposeTree(params as unknown as Tree<tf.Tensor>);
+    for (const { params } of [average, raw, ofFile, ofCheckpoint]) disposeTree(params);
     expect(tf.memory().numTensors).toBe(before);
   });
 
@@ -110,8 +108,8 @@ describe('openRun', () => {
     const run = newRun();
     await save(run, 9, 1);
     const state = stateOf(2);
-    await saveTokenBridge(join(run, 'model.safetensors'), { params: state.ema as unknown as TokenBridge, config });
-    disposeState(state);
+    await saveTokenBridge(join(run, 'model.safetensors'), { params: state.ema, config });
+    disposeTree(state);
     expect(await openRun(run).weights('ema')).toEqual({ path: join(run, 'model.safetensors'), set: 'ema' });
     expect(await openRun(run).weights('raw')).toMatchObject({ step: 9 });
     await rm(join(run, 'checkpoints'), { recursive: true });
@@ -130,7 +128,7 @@ describe('openRun', () => {
     const run = newRun();
     const state = stateOf(1);
     await saveCheckpoint(run, state, { step: 1, retries: 0, smoothedLoss: 1, seconds: 1, seed: 1, config: {} });
-    disposeState(state);
+    disposeTree(state);
     await expect(loadModel(run)).rejects.toThrow(/--model .*run is not a run of tb-train model/);
   });
 });
@@ -217,7 +215,7 @@ describe('a damaged checkpoint', () => {
     expect(loaded?.progress.step).toBe(1);
     expect(loaded?.damaged).toEqual([expect.stringMatching(reason)]);
     expect(loaded?.damaged[0]).toContain(folder);
-    if (loaded) disposeState(loaded.state);
+    if (loaded) disposeTree(loaded.state);
     await rm(join(run, 'checkpoints', 'step-00000001'), { recursive: true });
     await expect(loadNewestState(run)).rejects.toThrow(reason);
     expect(tf.memory().numTensors).toBe(before);

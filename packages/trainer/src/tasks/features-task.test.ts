@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hostRandom, useBackend } from '@tb/runtime';
+import { disposeTree, hostRandom, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { prefetch } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
 import { readRecords } from '../log/json-lines.js';
 import { createRunLog } from '../log/run-log.js';
-import { disposeState, train } from '../train.js';
+import { train } from '../train.js';
 import { createFeaturesTask } from './features-task.js';
 
 const size = 32;
@@ -49,7 +49,7 @@ it('learns to tell textures apart, on pictures that it has not seen', async () =
   const options = toyOptions(out, { steps: 30, schedule, validateEvery: 30, checkpointEvery: 30, emaRate: 0.8 });
   const log = createRunLog({ out, title: 'features', config: {}, terminal: { write: () => {} } });
   const { state } = await train(task, options, log);
-  disposeState(state);
+  disposeTree(state);
   const validation = readRecords(join(out, 'log.jsonl')).filter(({ event }) => event === 'validation');
   expect(validation.at(-1)).toMatchObject({ step: 30, accuracy: 1 });
   expect(tf.memory().numTensors).toBe(before);

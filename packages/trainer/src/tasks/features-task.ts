@@ -9,8 +9,7 @@ import { crossEntropy } from '@tb/nn';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import type { Parameters } from '../optimizer/adamw.js';
-import type { Task } from '../task.js';
+import type { Task } from '../train.js';
 
 // N = images, S = side in pixels
 
@@ -24,13 +23,17 @@ export type FeaturesTaskOptions = {
 };
 
 /** Trains the small feature network as a classifier of labelled pictures. Validation reports its accuracy. */
-export function createFeaturesTask({ config, openBatches, heldOut, size }: FeaturesTaskOptions): Task<ImageBatch> {
-  return {
-    init: (key) => initSmallFeatures(key, config) as unknown as Parameters,
-    frozen: {},
-    loss: (params, _, batch) => {
-      const { images, labels } = batch as { images: tf.Tensor4D; labels: tf.Tensor1D };
-      const { logits } = applySmallFeatures(params as unknown as SmallFeatures, config, images);
+export function createFeaturesTask({
+  config,
+  openBatches,
+  heldOut,
+  size,
+}: FeaturesTaskOptions): Task<SmallFeatures, ImageBatch> {
+  const task: Task<SmallFeatures, ImageBatch, { images: tf.Tensor4D; labels: tf.Tensor1D }> = {
+    init: (key) => initSmallFeatures(key, config),
+    constants: {},
+    loss: (params, _, { images, labels }) => {
+      const { logits } = applySmallFeatures(params, config, images);
       const accuracy = tf.mean(tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32')) as tf.Scalar;
       return { loss: tf.mean(crossEntropy(logits, labels)) as tf.Scalar, metrics: { accuracy } };
     },
@@ -39,13 +42,12 @@ export function createFeaturesTask({ config, openBatches, heldOut, size }: Featu
       images: tf.tensor4d(Float32Array.from(images), [labels.length, size, size, 3]),
       labels: tf.tensor1d(labels, 'int32'),
     }),
-    validate:
-      heldOut.length === 0
-        ? undefined
-        : async (ema) => {
-            const params = ema as unknown as SmallFeatures;
-            const { overall } = await classAgreement({ params, config }, heldOut, size);
-            return { accuracy: overall };
-          },
   };
+  if (heldOut.length > 0) {
+    task.validate = async (ema) => {
+      const { overall } = await classAgreement({ params: ema, config }, heldOut, size);
+      return { accuracy: overall };
+    };
+  }
+  return task;
 }

@@ -1,7 +1,7 @@
 import type { Key } from '@tb/runtime';
 import { decode, encode, klDivergence, sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import type { LossResult } from '../optimizer/gradients.js';
+import type { LossResult } from '../train-step.js';
 
 // N = images, H, W = height and width in pixels
 

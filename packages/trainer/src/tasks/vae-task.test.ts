@@ -2,7 +2,7 @@ import { mapTree, randomKey, treeLeaves, useBackend } from '@tb/runtime';
 import { decode, encode, initVae, kl16, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { valueAndGradients } from '../optimizer/gradients.js';
+import { valueAndGradients } from '../train-step.js';
 import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
 import { vaeLoss } from './vae-loss.js';
 

@@ -1,3 +1,4 @@
+import { tidyTree } from '@tb/runtime';
 import type { Vae, VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -15,7 +16,7 @@ export function calibrateVae(params: Vae, config: VaeConfig, statistics: LatentS
   const factor = statistics.deviation.map((deviation) => 1 / (config.latentScale * deviation));
   const offset = statistics.mean;
   const channels = factor.length;
-  return tf.tidy(() => {
+  return tidyTree(() => {
     const scale = tf.tensor1d(Float32Array.from(factor));
     const centre = tf.tensor1d(Float32Array.from(offset));
     const rows = tf.concat([scale, tf.ones([channels])]); // means scale, log-variances shift
@@ -33,8 +34,8 @@ export function calibrateVae(params: Vae, config: VaeConfig, statistics: LatentS
         weight: tf.div(after.weight, tf.reshape(scale, [1, -1, 1, 1])),
         bias: tf.add(after.bias, tf.reshape(tf.matMul(spread, tf.reshape(centre, [-1, 1])), [-1])),
       },
-    } as unknown as tf.TensorContainer;
-  }) as unknown as Vae;
+    };
+  });
 }
 
 /** Collects channel statistics over batches of latents. */

@@ -1,13 +1,12 @@
 import { imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { psnr } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
+import { disposeTree, drawKeys } from '@tb/runtime';
 import { type Autoencoder, createAutoencoder, imagesToTensor, initVae, type Vae, type VaeConfig } from '@tb/vae';
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import { drawPictureKeys } from '../data/picture-keys.js';
-import type { Parameters } from '../optimizer/adamw.js';
-import type { Task } from '../task.js';
+import type { Task } from '../train.js';
 import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
 import { type VaeLossWeights, vaeLoss } from './vae-loss.js';
 
@@ -36,23 +35,21 @@ export function createVaeTask({
   shown = heldOut[0],
   size,
   initial,
-}: VaeTaskOptions): Task<ImageBatch> {
+}: VaeTaskOptions): Task<Vae, ImageBatch> {
   const autoencoder = createAutoencoder(config, size);
-  return {
-    init: (key) => (initial ? initial() : initVae(key, config)) as Parameters,
-    frozen: {},
-    loss: (params, _, batch) => {
-      const { images, keys } = batch as { images: tf.Tensor4D; keys: tf.Tensor2D };
-      return vaeLoss(params as Vae, config, images, keys, weights);
-    },
+  const task: Task<Vae, ImageBatch, { images: tf.Tensor4D; keys: tf.Tensor2D }> = {
+    init: (key) => (initial ? initial() : initVae(key, config)),
+    constants: {},
+    loss: (params, _, { images, keys }) => vaeLoss(params, config, images, keys, weights),
     openBatches,
     toTensors: ({ images, labels }, random) => ({
       images: imagesToTensor(images, labels.length, size),
-      keys: drawPictureKeys(random, labels.length),
+      keys: drawKeys(random, labels.length),
     }),
-    validate: heldOut.length === 0 ? undefined : (ema) => validateVae(ema as Vae, config, heldOut, size, autoencoder),
-    draw: shown && ((ema) => drawReconstructions(ema as Vae, shown, size, autoencoder)),
   };
+  if (heldOut.length > 0) task.validate = (ema) => validateVae(ema, config, heldOut, size, autoencoder);
+  if (shown) task.draw = (ema) => drawReconstructions(ema, shown, size, autoencoder);
+  return task;
 }
 
 /** PSNR in dB over all pictures, as they are and through the quantizer after calibration of each channel. */
@@ -70,7 +67,7 @@ async function validateVae(
   for (const [name, restore] of Object.entries(restorers)) {
     results[name] = await meanPsnr(calibrated, config, batches, size, autoencoder, restore);
   }
-  tf.dispose([calibrated.quant_conv, calibrated.post_quant_conv] as unknown as tf.TensorContainer);
+  disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
   return results;
 }
 

@@ -1,0 +1,173 @@
+import { imageGrid, type Pixels, zoomTo } from '@tb/images';
+import { disposeTree, drawKeys, hostRandom, jit, type TensorTree } from '@tb/runtime';
+import {
+  drawTrainingMasks,
+  evaluate,
+  generate,
+  initTokenBridge,
+  type LossInputs,
+  loss,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  type TrainingMasks,
+} from '@tb/tokenbridge';
+import {
+  createDecoder,
+  encode,
+  imagesToTensor,
+  type Posterior,
+  posteriorOf,
+  sampleLatent,
+  tensorToImages,
+  type Vae,
+  type VaeConfig,
+} from '@tb/vae';
+import * as tf from '@tensorflow/tfjs-core';
+import type { BatchSource } from '../data/batches.js';
+import type { ImageBatch } from '../data/image-batches.js';
+import type { LatentBatch } from '../data/latent-batches.js';
+import type { Task } from '../train.js';
+
+// N = images, h, w, C = height, width and channels of a latent
+
+/** Where the model's latents come from: images through the autoencoder, or a cache of what it gave for them. */
+export type LatentInput<Batch, Latents extends Sources = Sources, Constants extends TensorTree = TensorTree> = {
+  /** Tensors that `posterior` reads and training does not change; see `Task`. */
+  constants: Constants;
+  toTensors(batch: Batch): Latents;
+  /** Pure; runs inside the training step. */
+  posterior(constants: Constants, tensors: Latents): Posterior;
+};
+
+/** Tensors that latents are made of, such as images. */
+type Sources = Record<string, tf.Tensor>;
+
+/** Encodes images inside the training step. Takes over `vae`. */
+export function encodedImages(vae: Vae, config: VaeConfig, size: number): LatentInput<ImageBatch> {
+  const input: LatentInput<ImageBatch, { images: tf.Tensor4D }, Vae> = {
+    constants: vae,
+    toTensors: ({ images, labels }) => ({ images: imagesToTensor(images, labels.length, size) }),
+    posterior: (autoencoder, { images }) => encode(autoencoder, config, images),
+  };
+  return input;
+}
+
+/** Reads the moments that `tb-train cache` stored. */
+export function cachedMoments(
+  shape: readonly [height: number, width: number, channels: number],
+): LatentInput<LatentBatch> {
+  const [height, width, channels] = shape;
+  const input: LatentInput<LatentBatch, { moments: tf.Tensor4D }> = {
+    constants: {},
+    toTensors: ({ moments, labels }) => ({
+      moments: tf.tensor4d(moments, [labels.length, height, width, 2 * channels]),
+    }),
+    posterior: (_, { moments }) => posteriorOf(moments),
+  };
+  return input;
+}
+
+export type ModelTaskOptions<Batch, Latents extends Sources = Sources> = {
+  config: TokenBridgeConfig;
+  latents: LatentInput<Batch, Latents>;
+  /** A latent times this has about unit variance. */
+  latentScale: number;
+  openBatches: (firstStep: number) => BatchSource<Batch>;
+  /** Data that training does not see. */
+  heldOut: readonly Batch[];
+  /** Turns latents into images; without it no samples are drawn. */
+  decoder?: { vae: Vae; config: VaeConfig };
+  classNames: readonly string[];
+  /** Start from these parameters rather than from noise. */
+  initial?: () => Promise<TokenBridge>;
+  /** See `LossOptions` of @tb/tokenbridge. */
+  rematerialize?: boolean;
+  /** Lists of masked positions are padded to multiples of this, see `drawMasking` of @tb/backbone. */
+  maskGranularity?: number;
+};
+
+/** The tensors of a step, besides those that the latents are made of. */
+type StepTensors = {
+  labels: tf.Tensor1D;
+  masks: TrainingMasks;
+  /** For the noise of the posterior samples, one key for each image. */
+  keys: tf.Tensor2D;
+};
+
+/** Trains the TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
+export function createModelTask<Batch extends { labels: Int32Array }, Latents extends Sources = Sources>(
+  options: ModelTaskOptions<Batch, Latents>,
+): Task<TokenBridge, Batch> {
+  const { config, latents, latentScale, openBatches, heldOut, decoder, initial, rematerialize, maskGranularity } =
+    options;
+  const lossInputs = (constants: TensorTree, tensors: Latents & StepTensors): LossInputs => ({
+    latents: tf.mul(sampleLatent(latents.posterior(constants, tensors), tensors.keys), latentScale),
+    labels: tensors.labels,
+    masks: tensors.masks,
+  });
+  const evaluateBatch = jit((params: TokenBridge, constants: TensorTree, tensors: Latents & StepTensors) => {
+    const { loss: value, accuracy } = evaluate(params, config, lossInputs(constants, tensors));
+    return { loss: value, accuracy };
+  });
+  const task: Task<TokenBridge, Batch, Latents & StepTensors> = {
+    init: (key) => (initial ? initial() : initTokenBridge(key, config)),
+    constants: latents.constants,
+    loss: (params, constants, tensors, dropoutKey) => ({
+      loss: loss(params, config, lossInputs(constants, tensors), { dropoutKey, rematerialize }),
+    }),
+    openBatches,
+    toTensors: (batch, random) => ({
+      ...latents.toTensors(batch),
+      labels: tf.tensor1d(batch.labels, 'int32'),
+      masks: drawTrainingMasks(random, config, batch.labels.length, maskGranularity),
+      keys: drawKeys(random, batch.labels.length),
+    }),
+  };
+  if (heldOut.length > 0) task.validate = (ema) => validate(ema, heldOut, task, evaluateBatch);
+  if (decoder) task.draw = drawerOf(options, decoder);
+  return task;
+}
+
+/** Loss in nats and accuracy per token, with the same masks and noise every time. */
+async function validate<Batch, Tensors extends TensorTree>(
+  params: TokenBridge,
+  batches: readonly Batch[],
+  { toTensors, constants }: Task<TokenBridge, Batch, Tensors>,
+  evaluateBatch: (
+    params: TokenBridge,
+    constants: TensorTree,
+    tensors: Tensors,
+  ) => Record<'loss' | 'accuracy', tf.Scalar>,
+): Promise<Record<string, number>> {
+  const sums = { loss: 0, accuracy: 0 };
+  for (const [index, batch] of batches.entries()) {
+    const tensors = toTensors(batch, hostRandom(0, index));
+    const result = evaluateBatch(params, constants, tensors);
+    sums.loss += (await result.loss.data())[0];
+    sums.accuracy += (await result.accuracy.data())[0];
+    disposeTree([tensors, result]);
+  }
+  return { loss: sums.loss / batches.length, accuracy: sums.accuracy / batches.length };
+}
+
+const mostClasses = 10;
+const shownWidth = 96;
+
+/** Draws one image of each of the first classes. */
+function drawerOf(
+  { config, latentScale, classNames }: Pick<ModelTaskOptions<unknown>, 'config' | 'latentScale' | 'classNames'>,
+  { vae, config: vaeConfig }: { vae: Vae; config: VaeConfig },
+): (ema: TokenBridge) => Promise<Pixels> {
+  const decodeLatents = createDecoder(vaeConfig);
+  const labels = Array.from({ length: Math.min(mostClasses, config.classes) }, (_, label) => label);
+  return async (params) => {
+    const seeds = labels.map((label) => label + 1);
+    const result = await generate({ params, config, labels, seeds, numIter: 16, cfg: 3 });
+    const latents = tf.div(result.latents, latentScale) as tf.Tensor4D;
+    const images = decodeLatents(vae, latents);
+    const pictures = await tensorToImages(images);
+    tf.dispose([result.tokens, result.latents, latents, images]);
+    const captions = labels.map((label) => classNames[label] ?? String(label));
+    return imageGrid(pictures, { columns: 5, captions, zoom: zoomTo(pictures[0], shownWidth) });
+  };
+}
