@@ -2,8 +2,7 @@
 //
 //   command    tb-train features --config demo-features   (in the repository: pnpm tb-train features --config demo-features)
 //   hardware   one NVIDIA GPU (--backend xla), three minutes on an H100 that had other work
-//   result     runs/demo-features/features.safetensors, 0.75 MB; 93% of the crops of places that training did not see
-import type { FeaturesConfigFile } from '../src/options/tables.js';
+//   result     runs/demo-features/features.safetensors, 0.75 MB; right on 93% of crops of held-out parts
 
 export default {
   command: 'features',
@@ -18,4 +17,4 @@ export default {
   seed: 1,
   steps: 2500,
   batch: 64,
-} satisfies FeaturesConfigFile;
+};

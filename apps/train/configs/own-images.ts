@@ -2,9 +2,8 @@
 //
 //   command    tb-train vae --data my-images --image-size 64 --steps 5000 --out runs/my-vae
 //              tb-train model --config own-images --data my-images --vae runs/my-vae
-//   hardware   any; a GPU makes it a matter of minutes
-//   result     runs/own-images/model.safetensors, and samples in runs/own-images/report.html on the way
-import type { ModelConfigFile } from '../src/options/tables.js';
+//   hardware   any; minutes on a GPU
+//   result     runs/own-images/model.safetensors, and samples in runs/own-images/report.html during training
 
 export default {
   command: 'model',
@@ -15,4 +14,4 @@ export default {
   batch: 64,
   warmupSteps: 500,
   drawEvery: 1000,
-} satisfies ModelConfigFile;
+};

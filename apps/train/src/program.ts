@@ -1,15 +1,14 @@
 import { Command } from 'commander';
-import { cacheCommand } from './commands/cache.js';
-import { demoCommand } from './commands/demo.js';
-import { doctorCommand } from './commands/doctor.js';
-import { evalCommand } from './commands/eval.js';
-import { featuresCommand } from './commands/features.js';
-import { linkTensorflowCommand } from './commands/link-tensorflow.js';
-import { modelCommand } from './commands/model.js';
-import { vaeCommand } from './commands/vae.js';
-import { version } from './version.js';
+import { cacheCommand } from './commands/cache/index.js';
+import { demoCommand } from './commands/demo/index.js';
+import { doctorCommand } from './commands/doctor/index.js';
+import { evalCommand } from './commands/eval/index.js';
+import { featuresCommand } from './commands/features/index.js';
+import { linkTensorflowCommand } from './commands/link-tensorflow/index.js';
+import { modelCommand } from './commands/model/index.js';
+import { vaeCommand } from './commands/vae/index.js';
+import { version } from './package.js';
 
-/** The whole command line. */
 export const program = new Command('tb-train')
   .description('Train TokenBridge: autoregressive image generation on quantized latents.')
   .version(version)

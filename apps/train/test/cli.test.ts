@@ -115,12 +115,12 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     const cache = join(folder, 'cache');
     const data = ['--data', images, '--validation', validation];
     const made = await succeed('cache', ...data, '--vae', vae, ...small, '--samples-per-shard', '4', '--out', cache);
-    expect(made).toContain('10/10 pictures');
-    expect(made).toContain(`10 pictures and their mirror images in ${cache}, and 6 to validate on`);
+    expect(made).toContain('10/10 images');
+    expect(made).toContain(`10 images and their mirror images in ${cache}, and 6 to validate on`);
     const [cached, direct] = [join(folder, 'cached'), join(folder, 'direct')];
     const parts = ['--micro-batch', '1'];
     const trained = await succeed('model', '--cache', cache, ...small, ...parts, '--steps', '2', '--out', cached);
-    expect(trained).toContain('batch: 2 pictures an update, in 2 micro-batches of 1');
+    expect(trained).toContain('batch: 2 images per update, in 2 micro-batches of 1');
     await succeed('model', ...data, '--vae', vae, ...small, '--steps', '2', '--out', direct);
     // The moments of a cache are rounded to half precision; order, mirroring, masks and noise are the same.
     const numbersOf = (out: string) => lossesOf(out).map((line) => Number(line.split(' ')[1]));
@@ -131,7 +131,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
 
     const other = ['--image-size', '32', '--out', join(folder, 'other-size')];
     expect((await runCommand(['model', '--cache', cache, ...other])).stderr).toMatch(
-      /--image-size 32 is not that of the cache, which holds pictures of 16: /,
+      /--image-size 32 is not that of the cache, which holds images of 16: /,
     );
     const again = await runCommand(['cache', ...data, '--vae', vae, ...small, '--out', cache]);
     expect(again.stderr).toContain(`--out ${cache} holds a cache already: remove it, or choose another folder`);
@@ -162,7 +162,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     [
       'a configuration of an unknown name',
       ['vae', '--config', 'demo-vea'],
-      /config demo-vea is neither a file nor .* comes with tb-train; did you mean "demo-vae"\?/,
+      /config demo-vea is neither a file nor .* is bundled with tb-train; did you mean "demo-vae"\?/,
     ],
     ['a folder as a configuration', ['vae', '--config', folder], /config .* is neither a file nor a configuration/],
     [

@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { loadSmallFeatures } from '@tb/metrics';
 import { useBackend } from '@tb/runtime';
 import { expect, it, vi } from 'vitest';
-import { openData } from '../src/data/open-data.js';
-import { judgePictures } from '../src/evaluation/judge.js';
+import { judgeGenerated } from '../src/commands/demo/judge.js';
+import { resolveDemo } from '../src/commands/demo/options.js';
+import { cropData, type DemoWeights } from '../src/commands/demo/steps.js';
+import { openData } from '../src/data.js';
+import { judgeImages } from '../src/evaluation/judge.js';
 import { readImages } from '../src/evaluation/real-images.js';
-import { judgeGenerated } from '../src/runs/demo-judge.js';
-import { cropData, type DemoWeights } from '../src/runs/demo-steps.js';
-import { packageFolder } from '../src/runs/package-folder.js';
+import { packageFolder } from '../src/package.js';
 
 const photographs = packageFolder('demo/photos');
 const file = join(packageFolder('demo'), 'features.safetensors');
@@ -15,26 +16,27 @@ const file = join(packageFolder('demo'), 'features.safetensors');
 /** Of a table's row, as numbers. */
 const numbers = (cells: readonly string[]) => cells.slice(1).map(Number.parseFloat);
 
-it('judges pictures beside real ones, and says why it does not', { timeout: 240_000 }, async () => {
+it('judges images next to real ones, and prints why it does not', { timeout: 240_000 }, async () => {
   await useBackend('wasm');
   const said = vi.spyOn(console, 'error').mockImplementation(() => {});
   const network = await loadSmallFeatures(file);
   const { classNames } = network;
-  const weights = { model: { classNames }, photographs } as unknown as DemoWeights; // no picture is generated
-  const { training } = await openData({ ...cropData(photographs, 7), flip: false });
-  const crops = await readImages(training, 20, { threads: 1 });
-  const judge = (judged: number, path = file) => judgeGenerated(weights, { judged }, path, crops);
+  const weights = { model: { classNames }, photographs } as unknown as DemoWeights; // no image is generated
+  const values = { ...cropData(photographs, 7), flip: false };
+  const { training } = await openData(values);
+  const crops = await readImages(training, 20, values);
+  const judge = (judged: number, path = file) => judgeGenerated(weights, resolveDemo({ judged }), path, crops);
 
   const table = (await judge(20))!;
-  expect(table.heads[0]).toBe('20 pictures each');
+  expect(table.heads[0]).toBe('20 images each');
   const [agreement, distance, precision, recall] = table.rows.map(numbers);
   expect(table.rows[1][0]).not.toMatch(/FID/);
-  for (const share of agreement) expect(share).toBeGreaterThan(50); // real pictures of ten classes, in all columns
+  for (const share of agreement) expect(share).toBeGreaterThan(50); // real images of ten classes, in all columns
   for (const row of [distance, precision, recall]) expect(row.every(Number.isFinite)).toBe(true);
-  expect(said.mock.calls.flat().join('\n')).toMatch(/class as asked +\d+% +\d+% +\d+%[\s\S]*no FID[\s\S]*rough/);
+  expect(said.mock.calls.flat().join('\n')).toMatch(/class as asked +\d+% +\d+% +\d+%[\s\S]*not an FID[\s\S]*rough/);
 
   const mislabelled = { ...crops, labels: crops.labels.map((label) => (label + 1) % classNames.length) };
-  expect(100 * (await judgePictures(network, mislabelled)).overall).toBeLessThan(agreement[0] / 2);
+  expect(100 * (await judgeImages(network, mislabelled)).overall).toBeLessThan(agreement[0] / 2);
 
   expect(await judge(0)).toBeUndefined();
   expect(await judge(20, join(photographs, 'none.safetensors'))).toBeUndefined();

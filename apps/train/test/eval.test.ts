@@ -48,7 +48,7 @@ it('measures a model on features of its own data, and judges classes', { timeout
   await rename(join(others, 'discs'), join(others, 'dots'));
   const held = ['--data', others, '--validation', others];
   const otherClasses = await runCommand(['eval', ...common, ...models, ...features, ...held]);
-  expect(otherClasses.stderr).toMatch(/held-out pictures of --data must have the classes of the model/);
+  expect(otherClasses.stderr).toMatch(/held-out images of --data must have the classes of the model/);
   const missing = await runCommand(['eval', ...common, ...models, '--features', join(folder, 'none.safetensors')]);
   expect(missing.stderr).toMatch(/--features .*none\.safetensors does not exist/);
 });

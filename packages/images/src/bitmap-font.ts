@@ -4,6 +4,9 @@ import type { Pixels } from './pixels.js';
 export const textHeight = 9;
 const advance = 6;
 
+/** Width in pixels of a line of text. */
+export const textWidth = (text: string) => advance * [...text].length;
+
 /** Nine rows per letter from top to bottom, each a base-32 digit whose bits are the dots from left to right. */
 const glyphs: Record<string, string> = {
   ' ': '000000000',

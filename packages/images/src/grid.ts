@@ -1,10 +1,12 @@
-import { drawText, textHeight } from './bitmap-font.js';
+import { drawText, textHeight, textWidth } from './bitmap-font.js';
 import type { Pixels } from './pixels.js';
 
 export type ImageGridOptions = {
   columns: number;
   /** One line of text above each image. */
   captions?: readonly string[];
+  /** One line of text to the left of each row. */
+  rowLabels?: readonly string[];
   /** Integer factor by which every image is enlarged (default 1). */
   zoom?: number;
 };
@@ -15,17 +17,26 @@ const gap = 2;
 export const zoomTo = ({ width }: Pixels, shownWidth: number) => Math.max(1, Math.ceil(shownWidth / width));
 
 /** Draws images of one size side by side, row by row, on white. @throws Error if there are none */
-export function imageGrid(images: readonly Pixels[], { columns, captions, zoom = 1 }: ImageGridOptions): Pixels {
+export function imageGrid(
+  images: readonly Pixels[],
+  { columns, captions, rowLabels = [], zoom = 1 }: ImageGridOptions,
+): Pixels {
   if (images.length === 0) throw new Error('imageGrid: images must not be empty');
   const cellWidth = images[0].width * zoom + gap;
   const captionHeight = captions ? textHeight + 3 : 0;
   const cellHeight = images[0].height * zoom + captionHeight + gap;
   const rows = Math.ceil(images.length / columns);
-  const width = columns * cellWidth + gap;
+  const labelWidth = Math.max(0, ...rowLabels.map(textWidth));
+  const margin = gap + (labelWidth > 0 ? labelWidth + gap : 0);
+  const width = margin + columns * cellWidth;
   const height = rows * cellHeight + gap;
   const canvas = { width, height, data: new Uint8Array(width * height * 3).fill(255) };
+  for (const [row, label] of rowLabels.entries()) {
+    const middle = row * cellHeight + captionHeight + (images[0].height * zoom - textHeight) / 2;
+    drawText(canvas, label, gap, gap + Math.max(0, Math.floor(middle)), labelWidth);
+  }
   for (const [index, image] of images.entries()) {
-    const left = gap + (index % columns) * cellWidth;
+    const left = margin + (index % columns) * cellWidth;
     const top = gap + Math.floor(index / columns) * cellHeight;
     if (captions) drawText(canvas, captions[index] ?? '', left, top, cellWidth - gap);
     paste(canvas, image, left, top + captionHeight, zoom);

@@ -26,6 +26,7 @@ export { type InceptionPreprocessing, prepareForInception } from './inception/pr
 export { inceptionShapes } from './inception/shapes.js';
 export { type InceptionWeights, inceptionWeights } from './inception/weights.js';
 export {
+  findInceptionWeights,
   INCEPTION_SHA256,
   type InceptionWeightsFile,
   type InceptionWeightsOptions,

@@ -1,27 +1,27 @@
 import { UsageError } from '@tb/command-line';
 import { type ClassAgreement, classAgreement, loadSmallFeatures, type SmallFeatureFile } from '@tb/metrics';
-import type { LabelledPictures } from './generated-images.js';
+import type { LabelledImages } from './generated-images.js';
 
 /**
- * Loads a feature network, which as a classifier judges whether pictures show the class that was asked for.
+ * Loads a feature network, which is a classifier too: it judges whether images show the requested class.
  *
- * @param classNames - those of the model whose pictures it is to judge
- * @throws UsageError if it knows other classes
+ * @param classNames - of the model whose images are judged
+ * @throws UsageError if the network has other classes
  */
 export async function loadJudge(path: string, classNames: readonly string[], flag: string): Promise<SmallFeatureFile> {
   const judge = await loadSmallFeatures(path);
   if (judge.classNames.join() === classNames.join()) return judge;
   throw new UsageError(
-    `${flag} must know the classes of the model (${classNames.join(', ')}), got ${judge.classNames.join(', ')}: train them on its data`,
+    `${flag} must have the classes of the model (${classNames.join(', ')}), got ${judge.classNames.join(', ')}: train it on the model's data`,
   );
 }
 
 const judgeBatch = 32;
 
-/** How often the judge gives pictures the class they are meant to show. */
-export async function judgePictures(
+/** The share of images that the judge assigns to their class. */
+export async function judgeImages(
   judge: SmallFeatureFile,
-  { images, labels, size }: LabelledPictures,
+  { images, labels, size }: LabelledImages,
 ): Promise<ClassAgreement> {
   const length = size * size * 3;
   const batches = Array.from({ length: Math.ceil(labels.length / judgeBatch) }, (_, i) => {

@@ -1,21 +1,23 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { parse, resolve as resolvePath } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { checkValues, type Options, suggestion, UsageError, type ValuesOf } from '@tb/command-line';
+import { checkValues, type Options, type Overrides, suggestion, text, UsageError } from '@tb/command-line';
+import { packageFolder } from '../package.js';
 
-const ownConfigs = ['../configs/', '../../configs/'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)));
+export const configOption = text('file of options, or the name of one that is bundled with tb-train', {
+  placeholder: 'file',
+});
 
 /**
- * Reads a configuration file: TypeScript, JavaScript or JSON, by its path or by the name of one that comes with tb-train.
+ * Reads a configuration file: TypeScript, JavaScript or JSON, by its path or by the name of a bundled one.
  *
- * @throws UsageError when it is missing, cannot be read, or is meant for another command
+ * @throws UsageError when it is missing, cannot be read, or is for another command
  */
 export async function readConfig<Table extends Options>(
   table: Table,
   path: string,
   command: string,
-): Promise<ValuesOf<Table>> {
+): Promise<Overrides<Table>> {
   const file = findConfig(path);
   let content: unknown;
   try {
@@ -23,7 +25,7 @@ export async function readConfig<Table extends Options>(
       ? JSON.parse(await readFile(file, 'utf8'))
       : await (await import('jiti')).createJiti(import.meta.url).import(file, { default: true });
   } catch (error) {
-    // Of a syntax error the parser says the place on a line of its own.
+    // The parser puts the place of a syntax error on a line of its own.
     throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
@@ -36,15 +38,12 @@ export async function readConfig<Table extends Options>(
 }
 
 function findConfig(path: string): string {
-  const candidates = [resolvePath(path), ...ownConfigs.map((folder) => `${folder}${path}.ts`)];
-  const found = candidates.find(isFile);
-  if (found) return found;
-  const known = ownConfigs.filter((folder) => existsSync(folder)).flatMap((folder) => readdirSync(folder));
+  const bundled = packageFolder('configs');
+  const file = [resolvePath(path), `${bundled}/${path}.ts`].find(isFile);
+  if (file !== undefined) return file;
+  const names = readdirSync(bundled).map((name) => parse(name).name);
   throw new UsageError(
-    `config ${path} is neither a file nor a configuration that comes with tb-train${suggestion(
-      path,
-      known.map((file) => parse(file).name),
-    )}`,
+    `config ${path} is neither a file nor a configuration that is bundled with tb-train${suggestion(path, names)}`,
   );
 }
 

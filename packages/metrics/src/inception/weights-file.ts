@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileSha256, type HostTensor, readSafetensors, readStateDict } from '@tb/io';
+import { fileSha256, type HostTensor, InputError, readSafetensors, readStateDict } from '@tb/io';
 import { type InceptionWeights, inceptionWeights } from './weights.js';
 
 /** The published weights, which pytorch-fid and torch-fidelity host under two names. */
@@ -31,19 +31,30 @@ export type InceptionWeightsOptions = {
  * @throws Error if there is no such file: what to download, how large, and where to put it; or if its SHA-256 is another
  */
 export async function loadInceptionWeights({
-  path = findWeights(),
+  path: chosen,
   allowOther = false,
 }: InceptionWeightsOptions = {}): Promise<InceptionWeightsFile> {
-  if (path === undefined || !existsSync(path)) throw new Error(missingMessage(path));
+  const path = findInceptionWeights(chosen);
   const hash = await fileSha256(path);
   if (hash !== INCEPTION_SHA256 && !allowOther) {
-    throw new Error(
-      `loadInceptionWeights: ${path} is damaged or holds other weights than the published ones.\n` +
+    throw new InputError(
+      'loadInceptionWeights',
+      `${path} is damaged or holds other weights than the published ones.\n` +
         `  SHA-256 ${hash}, must be\n          ${INCEPTION_SHA256} (${SIZE}).\n` +
         `  Download ${ADDRESS} again, or accept the file with --allow-other-weights: the distance is then no FID.`,
     );
   }
   return { weights: inceptionWeights(await readTensors(path)), path, hash };
+}
+
+/**
+ * The file of Inception-v3's weights, without reading it: the one given, or the one in a cache folder.
+ *
+ * @throws InputError if there is no such file: what to download, how large, and where to put it
+ */
+export function findInceptionWeights(path = findInCaches()): string {
+  if (path !== undefined && existsSync(path)) return path;
+  throw new InputError('findInceptionWeights', missingMessage(path));
 }
 
 async function readTensors(path: string): Promise<Record<string, HostTensor>> {
@@ -55,7 +66,7 @@ function searchFolders(): string[] {
   return [join(cache, 'tokenbridge'), join(process.env.TORCH_HOME || join(cache, 'torch'), 'hub', 'checkpoints')];
 }
 
-function findWeights(): string | undefined {
+function findInCaches(): string | undefined {
   return searchFolders()
     .flatMap((folder) => FILE_NAMES.map((name) => join(folder, name)))
     .find((file) => existsSync(file));
@@ -65,7 +76,7 @@ function missingMessage(path: string | undefined): string {
   const where =
     path === undefined ? `none of these folders has them: ${searchFolders().join(', ')}` : `${path} does not exist`;
   return (
-    `loadInceptionWeights: Inception-v3's weights are needed, and ${where}.\n` +
+    `Inception-v3's weights are needed, and ${where}.\n` +
     `  Download ${ADDRESS}\n` +
     `  (${SIZE}, SHA-256 ${INCEPTION_SHA256})\n` +
     `  into ${searchFolders()[0]}, or name the file with --weights.`

@@ -21,22 +21,24 @@ export type ReportInput = {
   pictures: readonly ReportPicture[];
   /** Results, below the pictures. */
   tables?: readonly ReportTable[];
+  /** Which come first (default: the curves of the losses). */
+  order?: 'curves first' | 'pictures first';
   /** Sentences above everything else: how the run ended, what to look at. */
   notes?: readonly string[];
 };
 
 /** The report as an HTML document. */
-export function renderReport({ title, config, records, pictures, tables = [], notes = [] }: ReportInput): string {
+export function renderReport(input: ReportInput): string {
+  const { title, config, records, pictures, tables = [], order = 'curves first', notes = [] } = input;
   const steps = records.filter(({ event }) => event === 'step');
   const validations = records.filter(({ event }) => event === 'validation');
   const bad = records.filter(({ event }) => event === 'bad-image');
+  const progress = [summary(steps), ...curves(steps, validations)];
+  const shown = [...pictures.map(({ title: name, png }) => figure(name, png)), ...tables.map(results)];
   const sections = [
     `<h1>${escapeHtml(title)}</h1>`,
     ...notes.map((note) => `<p>${escapeHtml(note)}</p>`),
-    summary(steps),
-    ...curves(steps, validations),
-    ...pictures.map(({ title: name, png }) => figure(name, png)),
-    ...tables.map(results),
+    ...(order === 'curves first' ? [...progress, ...shown] : [...shown, ...progress]),
     bad.length > 0 ? `<h2>Unreadable images (${bad.length})</h2>${list(bad)}` : '',
     `<h2>Configuration</h2><pre>${escapeHtml(JSON.stringify(config, null, 2))}</pre>`,
   ];

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
+import { startBackend } from '@tb/command-line/compute';
+import {
+  type CachePart,
+  createDecodePool,
+  type ImageSource,
+  type LatentCacheInfo,
+  type LoadedVae,
+  loadVaeFile,
+  writeLatentCache,
+} from '@tb/trainer';
+import { firstImages, openData } from '../../data.js';
+import { latentSize } from '../../weights.js';
+import { encodeImages } from './encode-images.js';
+import type { CacheValues } from './options.js';
+
+/** `tb-train cache`. A signal ends it between two batches, and keeps what is encoded. */
+export async function makeCache(values: CacheValues): Promise<void> {
+  const { out, batch, badLimit, validationImages } = values;
+  await prepareCacheFolder(out);
+  const { training, validation } = await openData({ ...values, flip: false });
+  await startBackend(values);
+  const vae = await loadVaeFile(values.vae);
+  const pool = createDecodePool(values.threads);
+  const stop = listenForStop('stopping after this batch; once more ends at once');
+  const partOf = (source: ImageSource): CachePart => ({
+    origin: originOf(source, vae),
+    samplesFrom: (first) => encodeImages(source, vae, { pool, batch, badLimit, signal: stop.signal }, first),
+  });
+  const heldOut = validation && partOf(firstImages(validation, validationImages));
+  try {
+    const parts = { training: partOf(training), heldOut };
+    const counts = await writeLatentCache(out, infoOf(training, vae), parts, values.samplesPerShard);
+    const stored = counts.heldOut > 0 ? `, and ${counts.heldOut} to validate on` : '';
+    console.error(`${counts.training} images and their mirror images in ${out}${stored}`);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    console.error(`run the same command again to resume; finished images are in ${out}`);
+    process.exitCode = stop.exitCode();
+  } finally {
+    stop.close();
+    await pool.close();
+  }
+}
+
+async function prepareCacheFolder(out: string): Promise<void> {
+  await prepareFolder('--out', out);
+  if (existsSync(join(out, 'manifest.json')))
+    throw new UsageError(`--out ${out} holds a cache already: remove it, or choose another folder`);
+}
+
+function infoOf({ classNames, size }: ImageSource, vae: LoadedVae): LatentCacheInfo {
+  const { height, width, channels } = latentSize(size, vae.config);
+  return {
+    classNames: [...classNames],
+    imageSize: size,
+    latentShape: [height, width, channels],
+    latentScale: vae.config.latentScale,
+    vaeSha256: vae.sha256,
+  };
+}
+
+/** The SHA-256 of everything that determines the samples: which images, how they are cut, and what encodes them. */
+function originOf(source: ImageSource, vae: LoadedVae): string {
+  const hash = createHash('sha256').update(JSON.stringify([vae.sha256, source.classNames]));
+  for (let index = 0; index < source.length; index++) {
+    const { path, size, crop } = source.requestOf(index, 0);
+    hash.update(JSON.stringify([path, size, crop]));
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { relative } from 'node:path';
+import { percent, textTable } from '@tb/command-line';
+import { type ClassAgreement, type EvaluationReport, type SmallFeatureFile, smallFeatureExtractor } from '@tb/metrics';
+import { classNamesOf, type ImageSource, type ReportTable } from '@tb/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { openData } from '../../data.js';
+import { joinImages, type LabelledImages } from '../../evaluation/generated-images.js';
+import { judgeImages, loadJudge } from '../../evaluation/judge.js';
+import { measureImages } from '../../evaluation/measure.js';
+import { readImages } from '../../evaluation/real-images.js';
+import type { DemoValues } from './options.js';
+import { cropData, type DemoWeights, generateNumbered } from './steps.js';
+
+/** Crops of the parts that the model was trained on; all images are compared with these. */
+const referenceCrops = 400;
+
+/**
+ * Measures the images that were shown, and more of their kind, with the feature network in `file`. Prints the result.
+ *
+ * @returns undefined if there is no such network or no images are to be judged, after printing why
+ */
+export async function judgeGenerated(
+  weights: DemoWeights,
+  values: DemoValues,
+  file: string,
+  shown: LabelledImages,
+): Promise<ReportTable | undefined> {
+  const { judged } = values;
+  if (judged === 0 || !existsSync(file)) {
+    const reason =
+      judged === 0 ? '--judged 0' : `${relative('.', file)}, which tb-train features makes, does not exist`;
+    console.error(`  skipped: ${reason}`);
+    return undefined;
+  }
+  const judge = await loadJudge(file, classNamesOf(weights.model), file);
+  const first = shown.labels.length;
+  const images =
+    judged > first ? joinImages(shown, await generateNumbered(weights, values, first, judged - first)) : shown;
+  const table = await measure(images, judge, weights.photographs);
+  tf.dispose(judge.params as unknown as tf.TensorContainer);
+  console.error(tableText(table));
+  return table;
+}
+
+type Verdict = { report: EvaluationReport; agreement: ClassAgreement };
+
+/** Measures as many real crops too: they show how much numbers of so few images vary. */
+async function measure(generated: LabelledImages, judge: SmallFeatureFile, photographs: string): Promise<ReportTable> {
+  const values = { ...cropData(photographs, 0), flip: false };
+  const [first, second] = [await openData(values), await openData({ ...values, seed: 1 })];
+  const reference = { name: 'training crops', ...(await readImages(first.training, referenceCrops, values)) };
+  const extractor = smallFeatureExtractor(judge);
+  const verdict = async (images: LabelledImages): Promise<Verdict> => ({
+    report: await measureImages({ name: 'images', ...images }, reference, extractor, { seed: 0, resamples: 0 }),
+    agreement: await judgeImages(judge, images),
+  });
+  const asMany = (source: ImageSource) => readImages(source, generated.labels.length, values);
+  return tableOf([
+    await verdict(generated),
+    await verdict(await asMany(second.training)),
+    await verdict(await asMany(second.validation!)),
+  ]);
+}
+
+function tableOf(verdicts: [generated: Verdict, seenParts: Verdict, heldOut: Verdict]): ReportTable {
+  const [{ report, agreement }] = verdicts;
+  const share = (value: number | undefined) => percent(value ?? Number.NaN, 0);
+  const row = (name: string, value: (verdict: Verdict) => string) => [name, ...verdicts.map(value)];
+  const error = Math.round(100 * 1.96 * Math.sqrt(0.25 / agreement.images)); // of a share near one half
+  return {
+    title: 'Generated and real images, judged by a classifier',
+    heads: [`${agreement.images} images each`, 'generated', 'real, parts trained on', 'real, held-out parts'],
+    rows: [
+      row('class as asked', ({ agreement: { overall } }) => share(overall)),
+      row(report.distanceName, ({ report: { frechetDistance } }) => frechetDistance.toFixed(2)),
+      row('precision', ({ report: { manifold } }) => share(manifold?.precision)),
+      row('recall', ({ report: { manifold } }) => share(manifold?.recall)),
+    ],
+    note:
+      `Compared with ${report.reference.count} crops of the parts trained on, by the features of a small classifier of these ` +
+      `photographs (SHA-256 ${report.weightsHash.slice(0, 16)}…). The distance is not an FID: compare it with the other ` +
+      `columns only. Numbers of so few images are rough: shares may be off by ${error} points, and distances are too large.`,
+  };
+}
+
+/** The table as lines for a terminal, with the note one sentence a line. */
+function tableText({ heads, rows, note = '' }: ReportTable): string {
+  return `${textTable(heads, rows)}\n\n${note.replaceAll('. ', '.\n')}`.replace(/^/gm, '  ');
+}

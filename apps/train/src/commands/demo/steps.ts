@@ -1,0 +1,155 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, parse } from 'node:path';
+import { createProgressLine, resolve } from '@tb/command-line';
+import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
+import { disposeTree, mapTree } from '@tb/runtime';
+import {
+  classNamesOf,
+  createModelTask,
+  createRunLog,
+  defaultAdamW,
+  encodedImages,
+  type LoadedModel,
+  type LoadedVae,
+  type LogRecord,
+  quantizedLatents,
+  type ReportPicture,
+  readRecords,
+  reconstruct,
+  train,
+} from '@tb/trainer';
+import { createAutoencoder } from '@tb/vae';
+import * as tf from '@tensorflow/tfjs-core';
+import { batchesOf, openData } from '../../data.js';
+import { generateImages, type LabelledImages } from '../../evaluation/generated-images.js';
+import { imageOptions } from '../../options/images.js';
+import { demoSeedStride } from '../../seeds.js';
+import type { DemoValues } from './options.js';
+
+export type DemoWeights = { vae: LoadedVae; model: LoadedModel; photographs: string };
+
+const size = 64;
+
+/** The crops that the demo's weights were trained on. */
+export const cropData = (photographs: string, seed: number) => ({
+  ...resolve(imageOptions, {
+    data: photographs,
+    crops: true,
+    imageSize: size,
+    cropScaleMin: 0.35,
+    cropScaleMax: 0.7,
+    heldOut: 0.25,
+    threads: 1,
+  }),
+  seed,
+});
+
+/** Draws the middle of every photograph: the original, and what the autoencoder makes of it without and with quantization. */
+export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<ReportPicture> {
+  const { training } = await openData(cropData(photographs, 0));
+  const paths = training.classNames.map((_, label) => training.requestOf(label, 0).path);
+  const originals = await Promise.all(paths.map(async (path) => centreCrop(await decodeImage(path), size)));
+  const bytes = new Uint8Array(originals.length * size * size * 3);
+  for (const [index, { data }] of originals.entries()) bytes.set(data, index * data.length);
+  const autoencoder = createAutoencoder(vae.config, size);
+  const rows: Pixels[] = [...originals];
+  for (const change of [undefined, quantizedLatents(vae.config, 64), quantizedLatents(vae.config, 8)]) {
+    rows.push(...(await reconstruct(vae.params, vae.config, bytes, originals.length, autoencoder, change)));
+  }
+  const captions = paths.map((path) => parse(path).name);
+  const rowLabels = ['original', 'autoencoder', '64 levels', '8 levels'];
+  const grid = imageGrid(rows, { columns: originals.length, captions, rowLabels, zoom: 2 });
+  const title = 'Photographs, reconstructed by the autoencoder without quantization, with 64 levels and with 8 levels';
+  return { title, png: await encodePng(grid) };
+}
+
+/** Generates images from number `first` on, the classes in turn; as many at once as there are classes. */
+export async function generateNumbered(
+  { vae, model }: DemoWeights,
+  { seed, numIter, cfg }: DemoValues,
+  first: number,
+  count: number,
+): Promise<LabelledImages> {
+  const line = createProgressLine();
+  try {
+    return await generateImages(vae, model, {
+      first,
+      count,
+      firstSeed: seed * demoSeedStride,
+      numIter,
+      cfg,
+      batch: model.config.classes,
+      onProgress: (done, total) => line.show(done, total, '  generated'),
+    });
+  } finally {
+    line.end();
+  }
+}
+
+/** Draws images side by side, each under the name of its class. */
+export async function drawGenerated(
+  { images, labels, size: side }: LabelledImages,
+  names: readonly string[],
+): Promise<ReportPicture> {
+  const length = side * side * 3;
+  const shown = Array.from(labels, (_, i) => ({
+    width: side,
+    height: side,
+    data: images.subarray(i * length, (i + 1) * length),
+  }));
+  const captions = Array.from(labels, (label) => names[label]);
+  return {
+    title: 'Generated, one image of each class',
+    png: await encodePng(imageGrid(shown, { columns: 5, captions, zoom: 2 })),
+  };
+}
+
+/** Trains for some updates from the demo's weights. @returns the log of the run */
+export async function fineTune(weights: DemoWeights, steps: number): Promise<LogRecord[]> {
+  const out = await mkdtemp(join(tmpdir(), 'tb-train-demo-'));
+  try {
+    await trainInFolder(weights, out, steps);
+    return readRecords(join(out, 'log.jsonl'));
+  } finally {
+    await rm(out, { recursive: true });
+  }
+}
+
+async function trainInFolder({ vae, model, photographs }: DemoWeights, out: string, steps: number): Promise<void> {
+  const seed = Date.now() % 1e6; // crops that no run has used
+  const values = { ...cropData(photographs, seed), batch: 4 };
+  const { training } = await openData(values);
+  const log = createRunLog({ out, title: 'Fine-tuning', config: values, terminal: process.stderr });
+  const task = createModelTask({
+    config: model.config,
+    latents: encodedImages(vae.params, vae.config, size),
+    latentScale: vae.config.latentScale,
+    openBatches: batchesOf(training, values, log.badImage),
+    heldOut: [],
+    classNames: classNamesOf(model),
+    initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params),
+  });
+  const { state } = await train(
+    task,
+    {
+      out,
+      steps,
+      seed,
+      schedule: { kind: 'constant', peak: 1e-5, minimum: 0, warmup: 0, total: steps },
+      adamw: defaultAdamW,
+      clipNorm: 1,
+      emaRate: 0.99,
+      resume: false,
+      checkpointEvery: steps,
+      keepCheckpoints: 1,
+      validateEvery: steps + 1,
+      drawEvery: steps + 1,
+      nanRetries: 0,
+      lossDelay: 0,
+      config: values,
+    },
+    log,
+  );
+  disposeTree(state);
+}

@@ -1,0 +1,9 @@
+import { tableCommand } from '@tb/command-line';
+import { doctorOptions, resolveDoctor } from './options.js';
+
+export const doctorCommand = tableCommand('doctor', doctorOptions, async (flags) => {
+  const { runDoctor } = await import('./run.js');
+  await runDoctor(resolveDoctor(flags));
+})
+  .description('List the backends: which of them run on this machine, and what to do about the others')
+  .addHelpText('after', '\nExample:\n  tb-train doctor --device gpu');

@@ -1,0 +1,13 @@
+import { backendOptions, type Overrides, resolve, text, type Values } from '@tb/command-line';
+
+export const doctorOptions = {
+  device: backendOptions.device,
+  python: text('Python whose TensorFlow is checked', {
+    placeholder: 'command',
+    defaultText: 'the linked one, else python3',
+  }),
+};
+
+export type DoctorValues = Values<typeof doctorOptions>;
+
+export const resolveDoctor = (flags: Overrides<typeof doctorOptions>): DoctorValues => resolve(doctorOptions, flags);

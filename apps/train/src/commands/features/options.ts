@@ -1,0 +1,31 @@
+import { changeDefaults, integer, type Overrides, omit } from '@tb/command-line';
+import { assertImagesFit } from '../../options/images.js';
+import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
+
+const { imageSize } = trainingOptions;
+
+export const featuresOptions = changeDefaults(
+  {
+    ...omit(trainingOptions, 'drawEvery', 'half'), // there is nothing to draw, and the weights are small
+    imageSize: { ...imageSize, ...integer('side of the training images in pixels', { min: 32, max: 4096 }) },
+  },
+  {
+    out: 'runs/features',
+    imageSize: 64,
+    steps: 400,
+    learningRate: 2e-3,
+    baseLearningRate: undefined,
+    warmupSteps: 20,
+    ema: 0.98,
+    checkpointEvery: 200,
+    validateEvery: 100,
+  },
+);
+
+export type FeaturesValues = TrainingValues<typeof featuresOptions>;
+
+export async function resolveFeatures(flags: Overrides<typeof featuresOptions>): Promise<FeaturesValues> {
+  const { values, given } = await resolveTraining('features', featuresOptions, flags);
+  assertImagesFit(values, given);
+  return values;
+}

@@ -1,0 +1,38 @@
+import { join } from 'node:path';
+import { startBackend } from '@tb/command-line/compute';
+import { saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
+import { flattenShapes } from '@tb/nn';
+import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
+import { batchesOf, openData, readSome } from '../../data.js';
+import { storedOptions } from '../../options/training.js';
+import { prepareRunFolder, runTraining } from '../../training.js';
+import type { FeaturesValues } from './options.js';
+
+/** `tb-train features`. */
+export async function trainFeatures(values: FeaturesValues): Promise<void> {
+  const { out, threads } = values;
+  await prepareRunFolder(values);
+  const { training, validation } = await openData(values);
+  await startBackend(values);
+
+  const { size, classNames } = training;
+  const config = { classes: classNames.length, imageSize: size, widths: smallFeatureWidths };
+  const stored = storedOptions('features', values);
+  const log = createRunLog({ out, title: 'Feature network', config: stored, terminal: process.stderr });
+  const heldOut = validation ? await readSome(validation, values.validationImages, threads) : [];
+  const openBatches = batchesOf(training, values, log.badImage);
+  const task = createFeaturesTask({ config, openBatches, heldOut, size });
+
+  const run = {
+    samples: training.length,
+    drawEvery: values.validateEvery, // there is nothing to draw, but the report is written then
+    config: stored,
+    metadata: describeWeights({ imageSize: size, classNames: [...classNames] }),
+    shapes: flattenShapes(smallFeatureShapes(config)),
+  };
+  await runTraining(task, values, run, log, async ({ ema }) => {
+    const path = join(out, 'features.safetensors');
+    await saveSmallFeatures(path, { params: ema, config, classNames });
+    return [`feature network: ${path}`];
+  });
+}

@@ -1,0 +1,17 @@
+import { tableCommand } from '@tb/command-line';
+import { linkOptions, resolveLink } from './options.js';
+
+export const linkTensorflowCommand = tableCommand('link-tensorflow', linkOptions, async (flags) => {
+  const values = resolveLink(flags);
+  const { link } = await import('./run.js');
+  await link(values);
+})
+  .description('Build the TensorFlow backend against the TensorFlow of a Python')
+  .addHelpText(
+    'after',
+    `
+Example:
+  pip install "tensorflow[and-cuda]"
+  tb-train link-tensorflow --gpu
+  tb-train model --backend tensorflow --device gpu --config own-images --data my-images --vae runs/my-vae`,
+  );

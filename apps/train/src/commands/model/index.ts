@@ -1,0 +1,25 @@
+import { tableCommand } from '@tb/command-line';
+import { modelOptions, resolveModel } from './options.js';
+
+export const modelCommand = tableCommand('model', modelOptions, async (flags) => {
+  const { values, requestedSize } = await resolveModel(flags);
+  const { trainModel } = await import('./run.js');
+  await trainModel(values, requestedSize);
+})
+  .description('Train the TokenBridge model on images or on a latent cache')
+  .addHelpText(
+    'after',
+    `
+Defaults are those of --preset tiny. The presets base, large and huge use the values of the paper's Table 4: batches of 2048, in
+micro-batches of 32, 32 and 16 for a GPU of 80 GB. With less memory, use a smaller --micro-batch or --rematerialize.
+
+Results do not depend on --devices and --micro-batch, except through dropout: an update is always the mean over --batch images.
+A run can be resumed with other values of both.
+
+The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and at the end model.safetensors (the averaged
+weights) for tb-sample.
+
+Examples:
+  tb-train model --data images --image-size 64 --vae runs/vae --out runs/model
+  tb-train model --out runs/model --resume`,
+  );

@@ -1,0 +1,77 @@
+import {
+  changeDefaults,
+  choice,
+  integer,
+  merge,
+  number,
+  type Overrides,
+  text,
+  toggle,
+  UsageError,
+} from '@tb/command-line';
+import { assertCacheDecides, assertImagesFit } from '../../options/images.js';
+import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
+import { initialOption, vaeOption } from '../../options/weights.js';
+
+/** The defaults are those of the preset tiny. */
+export const modelOptions = {
+  preset: choice('size of the model', ['tiny', 'base', 'large', 'huge'], { default: 'tiny' }),
+  cache: text('latent cache made by tb-train cache, instead of --data', { placeholder: 'folder' }),
+  vae: vaeOption,
+  initial: initialOption,
+  levels: integer('quantization levels B of a channel', { min: 2, max: 65536, default: 64 }),
+  dropout: number('dropout rate, also of attention', { min: 0, max: 0.99, default: 0.1 }),
+  labelDropout: number('share of labels hidden from the model, which guidance needs', {
+    min: 0,
+    max: 0.99,
+    default: 0.1,
+  }),
+  maskGranularity: integer('pad lists of masked positions to multiples of this; larger means fewer compilations', {
+    min: 1,
+  }),
+  rematerialize: toggle('recompute activations in the backward pass: less memory, more time', { default: false }),
+  ...changeDefaults(trainingOptions, { imageSize: 64 }),
+};
+
+type ModelOverrides = Overrides<typeof modelOptions>;
+
+/** Table 4 of the paper: 800 epochs, 200 of them warm-up, batches of 2048. */
+const paper = {
+  imageSize: 256,
+  batch: 2048,
+  epochs: 800,
+  warmupEpochs: 200,
+  baseLearningRate: 1e-4,
+  ema: 0.9999,
+} as const satisfies ModelOverrides;
+
+export const modelPresets = {
+  tiny: {},
+  // Micro-batches for a GPU of 80 GB: large took 96 GiB at 64, nearly all of it in proportion to the images.
+  base: { ...paper, microBatch: 32 },
+  large: { ...paper, microBatch: 32 },
+  huge: { ...paper, microBatch: 16 },
+} as const satisfies Record<string, ModelOverrides>;
+
+export type ModelValues = TrainingValues<typeof modelOptions>;
+
+/** @throws UsageError when options exclude each other */
+export async function resolveModel(flags: ModelOverrides): Promise<{
+  values: ModelValues;
+  /** What a file or a flag asks for, rather than a default. */
+  requestedSize?: number;
+}> {
+  const { values, given } = await resolveTraining('model', modelOptions, flags, modelPresets);
+  if (values.cache === undefined) assertImagesFit(values, given);
+  else assertCacheDecides(given);
+  return { values, requestedSize: merge(...given).imageSize };
+}
+
+/** @throws UsageError when a run from a cache asks for another image size than that of the cache */
+export function assertSizeOfCache(imageSize: number, requestedSize = imageSize): void {
+  if (requestedSize === imageSize) return;
+  throw new UsageError(
+    `--image-size ${requestedSize} is not that of the cache, which holds images of ${imageSize}: leave the option out, or make ` +
+      `another cache with tb-train cache --image-size ${requestedSize}`,
+  );
+}

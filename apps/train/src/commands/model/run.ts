@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import { UsageError } from '@tb/command-line';
+import { startBackend } from '@tb/command-line/compute';
+import { flattenShapes } from '@tb/nn';
+import { loadTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from '@tb/tokenbridge';
+import {
+  cachedMoments,
+  createModelTask,
+  createRunLog,
+  describeWeights,
+  encodedImages,
+  type ImageBatch,
+  type LatentBatch,
+  type LatentCache,
+  loadVaeFile,
+  type ModelTaskOptions,
+  openLatentBatches,
+  openLatentCache,
+  type RunLog,
+  readHeldOutLatents,
+} from '@tb/trainer';
+import { batchesOf, openData, readSome, validationBatch } from '../../data.js';
+import { storedOptions } from '../../options/training.js';
+import { prepareRunFolder, runTraining } from '../../training.js';
+import { findInitialWeights, latentSize } from '../../weights.js';
+import { assertSizeOfCache, type ModelValues } from './options.js';
+
+/**
+ * `tb-train model`.
+ *
+ * @param requestedSize - side of the images that was asked for, which that of a cache must be
+ */
+export async function trainModel(values: ModelValues, requestedSize?: number): Promise<void> {
+  await prepareRunFolder(values);
+  const initial = await findInitialWeights(values, 'model');
+  const cache = values.cache === undefined ? undefined : await openLatentCache(values.cache);
+  if (cache) assertSizeOfCache(cache.imageSize, requestedSize);
+
+  const stored = storedOptions('model', { ...values, ...(cache && { imageSize: cache.imageSize }) });
+  const title = `TokenBridge ${values.preset}`;
+  const log = createRunLog({ out: values.out, title, config: stored, terminal: process.stderr });
+  const run = { values, stored, log, initial };
+  if (cache) await trainOn(await openCached(cache, values), run);
+  else await trainOn(await openImages(values, log), run);
+}
+
+/** What differs between training on images and on a cache. */
+type Source<Batch extends { labels: Int32Array }> = {
+  task: Omit<ModelTaskOptions<Batch>, 'config' | 'initial' | 'rematerialize'>;
+  samples: number;
+  latent: TokenBridgeConfig['latent'];
+  imageSize: number;
+  vaeSha256: string;
+};
+
+/** Images are encoded anew for each batch. */
+async function openImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
+  const { training, validation } = await openData(values);
+  await startBackend(values);
+  const vae = await loadVaeFile(values.vae);
+  return {
+    task: {
+      latents: encodedImages(vae.params, vae.config, training.size),
+      latentScale: vae.config.latentScale,
+      openBatches: batchesOf(training, values, log.badImage),
+      heldOut: validation ? await readSome(validation, values.validationImages, values.threads) : [],
+      decoder: { vae: vae.params, config: vae.config },
+      classNames: training.classNames,
+    },
+    samples: training.length,
+    latent: latentSize(training.size, vae.config),
+    imageSize: training.size,
+    vaeSha256: vae.sha256,
+  };
+}
+
+/** A cache needs the autoencoder for sample images alone. */
+async function openCached(cache: LatentCache, values: ModelValues): Promise<Source<LatentBatch>> {
+  await startBackend(values);
+  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
+  if (vae && vae.sha256 !== cache.vaeSha256) {
+    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
+  }
+  const { batch, seed, flip, validationImages } = values;
+  const [height, width, channels] = cache.latentShape;
+  return {
+    task: {
+      latents: cachedMoments(cache.latentShape),
+      latentScale: cache.latentScale,
+      openBatches: (firstStep) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip }),
+      heldOut: await readHeldOutLatents(cache, validationImages, validationBatch),
+      decoder: vae && { vae: vae.params, config: vae.config },
+      classNames: cache.classNames,
+    },
+    samples: cache.length,
+    latent: { height, width, channels },
+    imageSize: cache.imageSize,
+    vaeSha256: cache.vaeSha256,
+  };
+}
+
+type ModelRun = {
+  values: ModelValues;
+  /** What checkpoints keep of the options. */
+  stored: Record<string, unknown>;
+  log: RunLog;
+  /** File of the weights to start from. */
+  initial: string | undefined;
+};
+
+async function trainOn<Batch extends { labels: Int32Array }>(
+  source: Source<Batch>,
+  { values, stored, log, initial }: ModelRun,
+): Promise<void> {
+  const { imageSize, vaeSha256 } = source;
+  const classNames = [...source.task.classNames];
+  const config = configOf(values, source.latent, classNames.length);
+  const task = createModelTask({
+    ...source.task,
+    config,
+    rematerialize: values.rematerialize,
+    maskGranularity: values.maskGranularity,
+    initial: initial === undefined ? undefined : async () => (await loadTokenBridge(initial, { config })).params,
+  });
+  const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
+  const shapes = flattenShapes(tokenBridgeShapes(config));
+  const run = { samples: source.samples, drawEvery: values.drawEvery, config: stored, metadata, shapes };
+  await runTraining(task, values, run, log, async ({ ema }) => {
+    const path = join(values.out, 'model.safetensors');
+    await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
+    return [`model: ${path}`];
+  });
+}
+
+/** The preset, fitted to the latents and classes of the data. Latents with other channels than the preset's keep their order. */
+function configOf(
+  { preset, dropout, labelDropout, levels }: ModelValues,
+  latent: TokenBridgeConfig['latent'],
+  classes: number,
+): TokenBridgeConfig {
+  const { channelOrder, quantizer, training, ...sizes }: TokenBridgeConfig = presets[preset];
+  const hasOrder = channelOrder.length === latent.channels;
+  return {
+    ...sizes,
+    latent,
+    classes,
+    channelOrder: hasOrder ? channelOrder : Array.from({ length: latent.channels }, (_, channel) => channel),
+    quantizer: { ...quantizer, levels },
+    training: { ...training, attentionDropout: dropout, projectionDropout: dropout, labelDropout },
+  };
+}

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { startBackend } from '@tb/command-line/compute';
+import { flattenShapes } from '@tb/nn';
+import { disposeTree } from '@tb/runtime';
+import {
+  calibrateVae,
+  createRunLog,
+  createVaeTask,
+  describeWeights,
+  type ImageSource,
+  measureLatents,
+} from '@tb/trainer';
+import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
+import { batchesOf, openData, readSome } from '../../data.js';
+import { storedOptions } from '../../options/training.js';
+import { prepareRunFolder, runTraining } from '../../training.js';
+import { findInitialWeights, latentSize } from '../../weights.js';
+import type { VaeValues } from './options.js';
+
+/** Images that the scale of the latents is measured on. */
+const calibrationImages = 256;
+
+/** Images in the report. */
+const shownImages = 8;
+
+/** `tb-train vae`. */
+export async function trainVae(values: VaeValues): Promise<void> {
+  const { out, threads } = values;
+  await prepareRunFolder(values);
+  const initial = await findInitialWeights(values, 'vae');
+  const { training, validation } = await openData(values);
+  const { size, classNames } = training;
+  const config = vaePresets[values.preset];
+  latentSize(size, config); // refuses a size that does not fit before a backend is loaded
+  await startBackend(values);
+
+  const stored = storedOptions('vae', values);
+  const log = createRunLog({ out, title: 'Autoencoder', config: stored, terminal: process.stderr });
+  const heldOut = validation ? await readSome(validation, values.validationImages, threads) : [];
+  const [shown] = heldOut.length > 0 ? heldOut : await readSome(training, shownImages, threads);
+  const { absoluteWeight: absolute, squaredWeight: squared, gradientWeight: gradient, klWeight: kl } = values;
+  const task = createVaeTask({
+    config,
+    weights: { absolute, squared, gradient, kl },
+    openBatches: batchesOf(training, values, log.badImage),
+    heldOut,
+    shown,
+    size,
+    initial: initial === undefined ? undefined : () => loadVae(initial, config),
+  });
+
+  const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
+  const shapes = flattenShapes(vaeShapes(config));
+  const run = { samples: training.length, drawEvery: values.drawEvery, config: stored, metadata, shapes };
+  await runTraining(task, values, run, log, async ({ ema }) => {
+    const calibrated = await calibrate(ema, config, training, threads);
+    const path = join(out, 'vae.safetensors');
+    await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
+    disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
+    return [`autoencoder: ${path}`];
+  });
+}
+
+/** Shares all tensors with `params`, except those of the two convolutions around the latents. */
+async function calibrate(params: Vae, config: VaeConfig, source: ImageSource, threads: number): Promise<Vae> {
+  const images = await readSome(source, calibrationImages, threads);
+  const statistics = await measureLatents(params, config, images, createAutoencoder(config, source.size));
+  return calibrateVae(params, config, statistics);
+}

@@ -1,0 +1,90 @@
+// The images that options choose, as sources of batches.
+import { UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
+import {
+  type BadImage,
+  type BatchSource,
+  createDataOrder,
+  type ImageBatch,
+  type ImageSource,
+  openImageBatches,
+  openImageFolder,
+  openPhotographCrops,
+} from '@tb/trainer';
+import type { ImageValues } from './options/images.js';
+import { validationSeed } from './seeds.js';
+
+export type Data = {
+  training: ImageSource;
+  /** Images kept from training; absent when there are none. */
+  validation?: ImageSource;
+};
+
+/** Which images there are. */
+export type DataValues = Omit<ImageValues, 'threads' | 'badLimit'> & { seed: number };
+
+/** Opens what --data, --crops and --validation name. */
+export async function openData(values: DataValues): Promise<Data> {
+  const { data, validation, imageSize: size, seed, flip } = values;
+  if (data === undefined) throw new UsageError('--data must name a folder with one folder of images per class');
+  if (values.crops) return openCrops(data, values);
+  const training = await openImageFolder(data, { size, seed, flip });
+  if (validation === undefined) return { training };
+  const heldOut = await openImageFolder(validation, { size, seed, flip: false });
+  assertSameClasses(training, heldOut);
+  return { training, validation: heldOut };
+}
+
+async function openCrops(folder: string, values: DataValues): Promise<Data> {
+  const { imageSize: size, seed, flip, cropsPerPhotograph, cropScaleMin, cropScaleMax, heldOut } = values;
+  const options = { size, seed, cropsPerPhotograph, scale: [cropScaleMin, cropScaleMax] as const, heldOut };
+  const training = await openPhotographCrops(folder, { ...options, flip, part: 'training' });
+  if (heldOut === 0) return { training };
+  return { training, validation: await openPhotographCrops(folder, { ...options, flip: false, part: 'validation' }) };
+}
+
+function assertSameClasses(training: ImageSource, validation: ImageSource): void {
+  const [expected, got] = [training, validation].map(({ classNames }) => printable(classNames.join(', ')));
+  if (expected !== got) throw new UsageError(`--validation must have the classes of --data (${expected}), got ${got}`);
+}
+
+/** How images are read. */
+type ReadValues = Pick<ImageValues, 'threads' | 'badLimit'>;
+
+/** Opens the batches of a run from any step on: a resumed run continues in the middle of its data. */
+export function batchesOf(
+  source: ImageSource,
+  { batch, seed, threads, badLimit }: ReadValues & { batch: number; seed: number },
+  onBadImage: (bad: BadImage) => void,
+): (firstStep: number) => BatchSource<ImageBatch> {
+  return (firstStep) => openImageBatches(source, { batchSize: batch, seed, firstStep, threads, badLimit, onBadImage });
+}
+
+/** Validation reads images and latents in batches of this, or fewer where there are fewer. */
+export const validationBatch = 32;
+
+/** Reads the first images of a source, the same ones every time. What does not fill a batch is left out. */
+export async function readSome(source: ImageSource, count: number, threads: number): Promise<ImageBatch[]> {
+  const total = Math.min(count, source.length);
+  const batchSize = Math.min(validationBatch, total);
+  const batches = openImageBatches(source, { batchSize, seed: validationSeed, firstStep: 0, threads, badLimit: 1 });
+  try {
+    const read: ImageBatch[] = [];
+    for (let done = 0; done + batchSize <= total; done += batchSize) read.push(await batches.next());
+    return read;
+  } finally {
+    await batches.close();
+  }
+}
+
+/** The images that `readSome` reads, in its order, as a source. */
+export function firstImages(source: ImageSource, count: number): ImageSource {
+  const order = createDataOrder(source.length, validationSeed);
+  return {
+    classNames: source.classNames,
+    size: source.size,
+    length: Math.min(count, source.length),
+    labelOf: (index) => source.labelOf(order.at(index).index),
+    requestOf: (index, epoch) => source.requestOf(order.at(index).index, epoch),
+  };
+}

@@ -1,0 +1,203 @@
+// What the runs of tb-train vae, model and features have in common, from resolved values to the end of the run.
+import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
+import { countParameters } from '@tb/nn';
+import { deviceCount, disposeTree, type TensorTree } from '@tb/runtime';
+import {
+  defaultAdamW,
+  learningRateAt,
+  openRun,
+  type Parallelism,
+  type RunLog,
+  type ScheduleOptions,
+  scaledLearningRate,
+  type Task,
+  type TrainOptions,
+  type TrainState,
+  train,
+} from '@tb/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Length, TrainingValues } from './options/training.js';
+
+/** The values that every run has, whatever it trains. */
+export type RunValues = Omit<TrainingValues, 'drawEvery' | 'half'>;
+
+/** What a run adds to its values. */
+export type Run = {
+  /** Images in one epoch. */
+  samples: number;
+  drawEvery: number;
+  /** Everything that was resolved, stored with the checkpoints. */
+  config: Record<string, unknown>;
+} & Pick<TrainOptions, 'metadata' | 'shapes'>;
+
+/** Makes the run folder, or says why it cannot be used. */
+export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 'resume'>): Promise<void> {
+  await prepareFolder('--out', out);
+  if (!resume && (await openRun(out).hasCheckpoints())) {
+    throw new UsageError(`--out ${out} holds a run already: continue it with --resume, or choose another folder`);
+  }
+}
+
+/**
+ * Trains to the end and hands the state to `finish`; or, stopped by a signal, leaves a checkpoint and the exit code of the
+ * signal. A report is written either way.
+ *
+ * @param finish - writes the results, and returns lines that describe them
+ */
+export async function runTraining<Params extends TensorTree, Batch>(
+  task: Task<Params, Batch>,
+  values: RunValues,
+  run: Run,
+  log: RunLog,
+  finish: (state: TrainState<Params>) => Promise<string[]>,
+): Promise<void> {
+  const plan = planBatch(values, { backend: tf.getBackend(), available: deviceCount() });
+  const options = trainOptionsOf(values, plan, run);
+  for (const line of [...describePlan(plan), ...adviseOnWarmup(options.schedule)]) console.error(line);
+  const stop = listenForStop();
+  try {
+    const { state, progress, stopped } = await train(task, options, log, stop.signal);
+    const notes = stopped
+      ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
+      : [`${countParameters(state.params).toLocaleString('en-US')} parameters`, ...(await finish(state))];
+    disposeTree(state);
+    for (const note of notes) console.error(note);
+    console.error(`report: ${await log.report(notes)}`);
+    process.exitCode = stop.exitCode();
+  } catch (error) {
+    throw adviseOnMemory(error, plan);
+  } finally {
+    stop.close();
+  }
+}
+
+/** Passes on an accelerator whose losses may not have arrived yet. */
+const acceleratorDelay = 8;
+
+/** The options of the training loop. */
+export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ...run }: Run): TrainOptions {
+  const { batch, peak, beta1, beta2, weightDecay } = values;
+  const steps = stepsOf(values.length, batch, samples);
+  if (steps < 1) throw tooShort(values.length, batch, samples);
+  return {
+    steps,
+    seed: values.seed,
+    schedule: {
+      kind: values.schedule,
+      peak: 'learningRate' in peak ? peak.learningRate : scaledLearningRate(peak.baseLearningRate, batch),
+      minimum: values.minimumLearningRate,
+      warmup: stepsOf(values.warmup, batch, samples),
+      total: steps,
+    },
+    adamw: { betas: [beta1, beta2], epsilon: defaultAdamW.epsilon, weightDecay },
+    clipNorm: values.clip,
+    emaRate: values.ema,
+    precision: values.precision,
+    out: values.out,
+    resume: values.resume,
+    checkpointEvery: values.checkpointEvery,
+    keepCheckpoints: values.keepCheckpoints,
+    validateEvery: values.validateEvery,
+    nanRetries: values.nanRetries,
+    lossDelay: plan.backend === 'xla' ? Math.ceil(acceleratorDelay / plan.microBatches) : 0,
+    parallelism: plan,
+    ...run,
+  };
+}
+
+const stepsOf = (length: Length, batch: number, samples: number) =>
+  'steps' in length ? length.steps : Math.round((length.epochs * samples) / batch);
+
+/** Epochs that round to no update at all. */
+function tooShort(length: Length, batch: number, samples: number): UsageError {
+  if (!('epochs' in length) || length.epochs === 0) return new UsageError('--epochs must be more than 0');
+  const images = `${count(length.epochs, 'epoch')} of ${count(samples, 'image')}`;
+  return new UsageError(
+    `--epochs ${length.epochs} is too short for --batch ${batch}: ${images} is less than half a batch, so there is no update; ` +
+      'choose a smaller --batch or more --epochs, or set --steps',
+  );
+}
+
+/** How each batch is shared among devices and passes. */
+export type BatchPlan = Parallelism & {
+  backend: string;
+  /** Images per update. */
+  batch: number;
+  /** Devices that the backend has. */
+  available: number;
+};
+
+/** A backend, and how many devices it has. */
+export type Machine = { backend: string; available: number };
+
+/** Images at once on backends that keep the result of every operation: the 4 GB of WebAssembly hold hardly more. */
+const defaultMicroBatch = 8;
+
+/**
+ * As few passes as `--micro-batch` allows, all of the same size. Without it, one pass on xla.
+ *
+ * @throws UsageError when there are too few devices, or the batch cannot be shared equally
+ */
+export function planBatch(
+  { batch, devices, microBatch }: Pick<RunValues, 'batch' | 'devices' | 'microBatch'>,
+  { backend, available }: Machine,
+): BatchPlan {
+  if (devices > available) {
+    const reason =
+      backend === 'xla' ? `only ${count(available, 'device')} here` : 'one device; several GPUs need --backend xla';
+    throw new UsageError(`--devices ${devices}: backend ${backend} has ${reason}`);
+  }
+  const share = batch / devices;
+  if (!Number.isInteger(share)) {
+    throw new UsageError(`--batch ${batch} must be a multiple of --devices ${devices}, which share it equally`);
+  }
+  const most = microBatch ?? (backend === 'xla' ? share : defaultMicroBatch);
+  let microBatches = Math.ceil(share / most);
+  while (share % microBatches !== 0) microBatches++;
+  // On an accelerator a pass of few images takes nearly as long as one of many.
+  if (backend === 'xla' && 2 * (share / microBatches) < Math.min(most, share)) {
+    const step = devices * most;
+    throw new UsageError(
+      `--batch ${batch} cannot be split into equal micro-batches of nearly ${most} images${devices > 1 ? ` on ${devices} devices` : ''}: ` +
+        `choose --batch ${Math.max(1, Math.round(batch / step)) * step}, or another --micro-batch than ${most}`,
+    );
+  }
+  return { backend, batch, devices, microBatches, available };
+}
+
+/** The plan in words, and what it leaves idle. */
+export function describePlan({ batch, devices, microBatches, available }: BatchPlan): string[] {
+  const share = batch / devices;
+  const parts = [`batch: ${count(batch, 'image')} per update`];
+  if (devices > 1) parts.push(`${share} on each of ${devices} devices`);
+  if (microBatches > 1) parts.push(`in ${microBatches} micro-batches of ${share / microBatches}`);
+  const idle = `${devices} of ${available} devices in use: --devices ${available} shares each batch among all of them`;
+  return [parts.join(', '), ...(devices < available ? [idle] : [])];
+}
+
+/** Warns of a warm-up that is longer than the run. */
+export function adviseOnWarmup(schedule: ScheduleOptions): string[] {
+  const { warmup, total, peak } = schedule;
+  if (warmup <= total) return [];
+  const percent = Number(((100 * learningRateAt(schedule, total)) / peak).toPrecision(2));
+  return [
+    `Warm-up (${warmup} steps) is longer than this run (${total} steps): the learning rate reaches only ${percent}% of its ` +
+      `target. Try --warmup-steps ${Math.ceil(total / 10)}.`,
+  ];
+}
+
+/** Adds what to do to an error of exhausted memory; returns other errors as they are. */
+export function adviseOnMemory(error: unknown, { batch, devices, microBatches }: BatchPlan): unknown {
+  if (!(error instanceof Error) || !isOutOfMemory(error)) return error;
+  const size = batch / devices / microBatches;
+  const smaller = size > 1 ? `a --micro-batch below ${size}` : 'a smaller --image-size';
+  const advice = `${smaller} needs less memory, and so does --rematerialize of tb-train model`;
+  const cause = error instanceof WebAssembly.RuntimeError ? '' : `${error.message}\n`; // `Aborted()` explains nothing
+  return new Error(`${cause}The memory is exhausted: ${advice}`, { cause: error });
+}
+
+/** WebAssembly ends with an error of its own where its 4 GB are used up. */
+const isOutOfMemory = (error: Error & { code?: unknown }) =>
+  error.code === 'RESOURCE_EXHAUSTED' || error instanceof WebAssembly.RuntimeError;
+
+const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;

@@ -1,3 +1,0 @@
-import { packageVersion } from '@tb/command-line';
-
-export const version = packageVersion(import.meta.url);
