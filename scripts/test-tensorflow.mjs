@@ -1,7 +1,11 @@
 // The suites of what computes, command lines included, on the TensorFlow backend. Needs a Python with TensorFlow
 // (`python3`, or the one that TB_TENSORFLOW_PYTHON names); without one it says so in a line and passes.
 import { spawnSync } from 'node:child_process';
-import { linkTensorflow, TensorflowProblem, tensorflowDoctor } from '../packages/runtime/src/tensorflow/index.ts';
+import {
+  linkTensorflow,
+  TensorflowProblem,
+  tensorflowDoctor,
+} from '../packages/runtime/src/backends/tensorflow/index.ts';
 
 const python = process.env.TB_TENSORFLOW_PYTHON ?? 'python3';
 const computing = ['runtime', 'nn', 'vae', 'backbone', 'ar-head', 'tokenbridge'];

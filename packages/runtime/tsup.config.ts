@@ -1,6 +1,6 @@
 import { library } from '../../tsup.base.js';
 
 export default library({
-  entry: { index: 'src/index.ts', 'tensorflow/index': 'src/tensorflow/index.ts' },
+  entry: { index: 'src/index.ts', 'tensorflow/index': 'src/backends/tensorflow/index.ts' },
   browser: { index: 'src/index.ts' },
 });

@@ -11,7 +11,7 @@ import {
   modulate,
   silu,
 } from '@tb/nn';
-import { checkpoint } from '@tb/runtime';
+import { rematerialize as withRematerialization } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { applyChannelBlock, blockModulation, type ChannelBlock } from './channel-block.js';
 import type { ChannelHead } from './channel-head.js';
@@ -140,7 +140,7 @@ export function forward(
     caches.push(rematerialize ? null : step.cache);
     return step.output;
   };
-  const apply = rematerialize ? (checkpoint(runBlock) as typeof runBlock) : runBlock;
+  const apply = rematerialize ? withRematerialization(runBlock) : runBlock;
   const hidden = params.channel_blocks.reduce((x, parameters, index) => {
     const source = here(walk.modulations?.[index] ?? condition.activated);
     const output = apply(parameters, x, source, index, drops[index]);

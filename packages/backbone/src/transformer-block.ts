@@ -16,7 +16,7 @@ import {
   mlpShapes,
   type ShapesOf,
 } from '@tb/nn';
-import { checkpoint, type Key, splitKey } from '@tb/runtime';
+import { type Key, splitKey, rematerialize as withRematerialization } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { StackConfig } from './config.js';
 
@@ -98,9 +98,7 @@ export function applyTransformerStack(
 ): tf.Tensor3D {
   return tf.tidy(() => {
     const drops = dropoutOfBlocks(dropout, blocks.length);
-    const apply = rematerialize
-      ? (checkpoint(applyTransformerBlock) as typeof applyTransformerBlock)
-      : applyTransformerBlock;
+    const apply = rematerialize ? withRematerialization(applyTransformerBlock) : applyTransformerBlock;
     return blocks.reduce((hidden, block, index) => {
       const output = apply(block, hidden, stack.heads, stack.keyCounts, drops[index]);
       observe?.(`${stack.name}.${index}`, output);

@@ -1,17 +1,19 @@
-export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './arguments.js';
-export { assertBackend } from './assert-backend.js';
+export { assertBackend } from './backends/assert-backend.js';
 export {
   type BackendChoice,
   type BackendName,
   type BackendOptions,
   type BackendReport,
   useBackend,
-} from './backend.js';
-export { checkpoint } from './checkpoint.js';
-export { dropElements } from './drop-elements.js';
-export { type FusedAttentionInputs, fusedAttention } from './fused-attention.js';
-export { drawKeys, type HostRandom, hostRandom } from './host-random.js';
-export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit.js';
+} from './backends/use-backend.js';
+export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './jit/arguments.js';
+export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit/jit.js';
+export { allReduceMean, deviceCount, replicate } from './jit/replicas.js';
+export { dropElements } from './operations/drop-elements.js';
+export { type FusedAttentionInputs, fusedAttention } from './operations/fused-attention.js';
+export { rematerialize } from './operations/rematerialize.js';
+export { storeBfloat16, storeFloat32 } from './operations/storage.js';
+export { drawKeys, type HostRandom, hostRandom } from './random/host-random.js';
 export {
   dropoutMask,
   foldIn,
@@ -25,10 +27,8 @@ export {
   type TruncatedNormal,
   truncatedNormal,
   uniform,
-} from './random.js';
-export { registerRandomKernels } from './random-kernels.js';
-export { allReduceMean, deviceCount, replicate } from './replicas.js';
-export { storeBfloat16, storeFloat32 } from './storage.js';
+} from './random/random.js';
+export { registerRandomKernels } from './random/random-kernels.js';
 export {
   disposeTree,
   flattenTree,

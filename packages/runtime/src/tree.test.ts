@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { useBackend } from './backend.js';
+import { useBackend } from './backends/use-backend.js';
 import {
   disposeTree,
   flattenTree,

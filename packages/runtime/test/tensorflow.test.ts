@@ -5,8 +5,8 @@ import { testBackends } from '@tb/test-utils';
 import { collectGarbage } from '@tb/test-utils/garbage';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { linkTensorflow, loadTensorflow, tensorflowDoctor } from '../src/backends/tensorflow/index.js';
 import { dropoutMask, foldIn, jit, type Key, normal, randomKey, useBackend } from '../src/index.js';
-import { linkTensorflow, loadTensorflow, tensorflowDoctor } from '../src/tensorflow/index.js';
 
 // With `TB_TEST_BACKENDS=tensorflow` and a linked TensorFlow (`tb-train link-tensorflow`). The link itself is tested
 // where TB_TENSORFLOW_PYTHON names a Python that has TensorFlow.

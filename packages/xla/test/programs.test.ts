@@ -1,9 +1,9 @@
 /** Whole programs as compiled code: a training step, bf16, rematerialization, replicas, donation. */
 import {
   allReduceMean,
-  checkpoint,
   disposeTree,
   randomKey,
+  rematerialize,
   replicate,
   jit as runtimeJit,
   useBackend,
@@ -166,7 +166,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     }
   });
 
-  it('recompute what a checkpoint does not keep, behind a barrier', async () => {
+  it('recompute what rematerialization does not keep, behind a barrier', async () => {
     const inner = (x: tf.Tensor, w: tf.Tensor) =>
       tf.tanh(tf.matMul(tf.tanh(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)), w as tf.Tensor2D));
     const gradientOf = (fn: typeof inner) => (x: tf.Tensor, w: tf.Tensor) => {
@@ -175,7 +175,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     };
     const inputs = [numbers([3, 4]), numbers([4, 4], { seed: 2 })] as const;
     const plain = jit(gradientOf(inner))(...inputs);
-    const saving = jit(gradientOf(checkpoint(inner)))(...inputs);
+    const saving = jit(gradientOf(rematerialize(inner)))(...inputs);
     const { text } = compiledPrograms().at(-1)!;
     expect(text).toContain('optimization_barrier');
     expect(text.match(/stablehlo\.tanh/g)).toHaveLength(4);

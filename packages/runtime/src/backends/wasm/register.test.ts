@@ -1,7 +1,7 @@
 import { expectClose } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { useBackend } from '../index.js';
+import { useBackend } from '../../index.js';
 
 /** Runs `compute` on the cpu and the wasm backend; the results must agree and nothing may leak. */
 async function expectAgreement(compute: () => tf.Tensor | tf.Tensor[], tolerance = 2e-6) {

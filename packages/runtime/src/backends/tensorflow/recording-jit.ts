@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type ArgumentTensor, createArgumentReader } from '../arguments.js';
-import { donatedTensors, type JitEngine, runTidily, tidyEngine } from '../jit.js';
-import { disposeTree, mapTree, mapTreeWithNames, type Tree, treeLeaves } from '../tree.js';
+import { type ArgumentTensor, createArgumentReader } from '../../jit/arguments.js';
+import { donatedTensors, type JitEngine, runTidily, tidyEngine } from '../../jit/jit.js';
+import { disposeTree, mapTree, mapTreeWithNames, type Tree, treeLeaves } from '../../tree.js';
 import type { NodeBackend } from './node-backend.js';
 import { createProgram, type RecordedProgram } from './recorded-program.js';
 import { isRecording, record, shared } from './recording.js';

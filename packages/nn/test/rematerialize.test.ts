@@ -1,4 +1,4 @@
-import { checkpoint, randomKey, useBackend } from '@tb/runtime';
+import { randomKey, rematerialize, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
@@ -30,7 +30,7 @@ it('a block of layers has the same gradients when it is rematerialized', () => {
     ]);
   const plain = gradients(block);
   const before = tf.memory().numTensors;
-  const recomputed = gradients(checkpoint(block) as typeof block);
+  const recomputed = gradients(rematerialize(block) as typeof block);
   expect(tf.memory().numTensors).toBe(before + 2);
   for (const [index, gradient] of recomputed.entries()) {
     expectClose(gradient.dataSync(), plain[index].dataSync(), 1e-6);

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { disposeTree, mapTree, type Tree, treeLeaves } from './tree.js';
+import { disposeTree, mapTree, type Tree, treeLeaves } from '../tree.js';
 
 export type JitOptions = {
   /** Indices of arguments whose tensors the call consumes: disposed by it, their memory reused where the engine can. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { assertBackend } from './assert-backend.js';
+import { assertBackend } from '../backends/assert-backend.js';
 
 /**
  * Stateless random numbers: every function is a pure function of its key, so the same seed gives the same numbers on

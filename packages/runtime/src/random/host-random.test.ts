@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { useBackend } from './backend.js';
+import { useBackend } from '../backends/use-backend.js';
 import { hostRandom } from './host-random.js';
 import { foldIn, randomKey, uniform } from './random.js';
 

@@ -6,9 +6,9 @@ export function mergesEqualWork(): boolean {
 }
 
 /**
- * The same tensors, of which a compiler does not know so: it must not merge what follows with equal work done before. What
- * is cheaper to compute again than to keep stays computed again. Backends that run operation by operation have no such
- * kernel and need none.
+ * Returns the tensors unchanged, but opaque to the compiler. Without it, XLA would notice that a recomputed forward pass
+ * equals the first one, merge the two, and so keep all activations alive: the opposite of rematerialization. Backends that
+ * run operation by operation have no such kernel and need none.
  */
 export function optimizationBarrier(tensors: tf.Tensor[]): tf.Tensor[] {
   if (!mergesEqualWork()) return tensors;

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { HostComputation } from '../random-kernels.js';
+import type { HostComputation } from '../../random/random-kernels.js';
 import type { Attribute, Binding, Handle, NodeBackend, Output } from './node-backend.js';
 
 /** A value of a recording: an argument, a constant, or what a step gives. */

@@ -1,7 +1,7 @@
 import { expectClose, testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { useBackend } from './backend.js';
+import { useBackend } from '../backends/use-backend.js';
 import {
   dropoutMask,
   foldIn,

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { registerJitEngine } from '../../jit/jit.js';
+import { registerRandomKernels } from '../../random/random-kernels.js';
 import { composedKernel, replaceKernel } from '../composed-kernel.js';
-import { registerJitEngine } from '../jit.js';
-import { registerRandomKernels } from '../random-kernels.js';
 import { registerConvolutions } from './convolution.js';
 import type { NodeBackend } from './node-backend.js';
 import { computeOnHost } from './recording.js';

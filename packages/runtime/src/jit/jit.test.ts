@@ -1,7 +1,7 @@
 import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { useBackend } from './backend.js';
+import { useBackend } from '../backends/use-backend.js';
 import { type JitEngine, jit, registerJitEngine } from './jit.js';
 import { allReduceMean, deviceCount, replicate } from './replicas.js';
 

@@ -1,10 +1,10 @@
 import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { useBackend } from '../backend.js';
-import { checkpoint } from '../checkpoint.js';
-import { jit } from '../jit.js';
-import { dropoutMask, foldIn, type Key, randomKey, uniform } from '../random.js';
+import { jit } from '../../jit/jit.js';
+import { rematerialize } from '../../operations/rematerialize.js';
+import { dropoutMask, foldIn, type Key, randomKey, uniform } from '../../random/random.js';
+import { useBackend } from '../use-backend.js';
 import type { Binding, NodeBackend } from './node-backend.js';
 
 const isAsked = testBackends.includes('tensorflow');
@@ -102,7 +102,7 @@ describe.skipIf(!isAsked)('jit by recordings', () => {
 
   test('computes gradients, own gradients and rematerialization anew', () => {
     const double = tf.customGrad((x) => ({ value: tf.mul(x as tf.Tensor, 2), gradFunc: (dy) => tf.mul(dy, 10) }));
-    const block = checkpoint((x: tf.Tensor, w: tf.Tensor) => tf.tanh(tf.mul(double(x), w)));
+    const block = rematerialize((x: tf.Tensor, w: tf.Tensor) => tf.tanh(tf.mul(double(x), w)));
     const gradients = (x: tf.Tensor, w: tf.Tensor) =>
       tf.grads((a, b) => tf.sum(tf.square(block(a, b))) as tf.Scalar)([x, w]);
     const program = jit(gradients);

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { dropoutMask, type Key } from '../random/random.js';
 import { mergesEqualWork, optimizationBarrier } from './optimization-barrier.js';
-import { dropoutMask, type Key } from './random.js';
 
 /**
  * x · dropoutMask(key, x.shape, keepProbability). Compiled, the mask is a hash of key and place that costs less to compute

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { registerGradients } from './gradients.js';
-import { registerRandomKernels } from './random-kernels.js';
+import { registerRandomKernels } from '../random/random-kernels.js';
+import { registerGradients } from './gradient-fixes.js';
 import { registerTensorflowKernels } from './tensorflow/kernels.js';
 import { registerTrainingKernels } from './wasm/register.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { assertBackend, randomKey, useBackend } from './index.js';
+import { assertBackend, randomKey, useBackend } from '../index.js';
 
 it('says what to call before the first tensor', async () => {
   expect(() => randomKey(1)).toThrow("randomKey: no backend is loaded: call await useBackend('auto')");

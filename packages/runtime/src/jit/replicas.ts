@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { mapTree, type Tree } from '../tree.js';
 import { assertDevices, currentEngine } from './jit.js';
-import { mapTree, type Tree } from './tree.js';
 
 /** How many devices of the backend in use `jit` can run a function on at once: 1 everywhere but on `xla`. */
 export function deviceCount(): number {

@@ -1,9 +1,9 @@
 import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { useBackend } from './backend.js';
-import { checkpoint } from './checkpoint.js';
-import { dropoutMask, type Key, normal, randomKey } from './random.js';
+import { useBackend } from '../backends/use-backend.js';
+import { dropoutMask, type Key, normal, randomKey } from '../random/random.js';
+import { rematerialize } from './rematerialize.js';
 
 type Params = { weight: tf.Tensor; unused: tf.Tensor };
 
@@ -12,7 +12,7 @@ const block = (params: Params, x: tf.Tensor, options: { key: Key; rate: number }
   return tf.add(x, tf.mul(hidden, dropoutMask(options.key, hidden.shape, 1 - options.rate)));
 };
 
-describe.each(testBackends)('checkpoint on %s', (backend) => {
+describe.each(testBackends)('rematerialize on %s', (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });
@@ -21,7 +21,7 @@ describe.each(testBackends)('checkpoint on %s', (backend) => {
     const key = randomKey(3);
     const inputs = [normal(randomKey(4), [5, 5]), normal(randomKey(5), [3, 5])];
     const before = tf.memory().numTensors;
-    const [plain, rematerialized] = [block, checkpoint(block)].map((apply) => {
+    const [plain, rematerialized] = [block, rematerialize(block)].map((apply) => {
       const network = (weight: tf.Tensor, x: tf.Tensor) => {
         const params = { weight, unused: tf.scalar(1) };
         const once = apply(params, tf.cos(x), { key, rate: 0.2 });
@@ -42,7 +42,7 @@ describe.each(testBackends)('checkpoint on %s', (backend) => {
   test('keeps fewer bytes between forward and backward', () => {
     const deep = (x: tf.Tensor) => tf.tidy(() => [1, 2, 3, 4, 5, 6, 7, 8].reduce((y) => tf.sin(y), x));
     const x = tf.zeros([64, 64]);
-    const bytesHeld = [deep, checkpoint(deep)].map((apply) => {
+    const bytesHeld = [deep, rematerialize(deep)].map((apply) => {
       let held = 0;
       const probe = tf.customGrad((y) => ({
         value: tf.clone(y as tf.Tensor),
