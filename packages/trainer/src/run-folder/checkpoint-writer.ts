@@ -115,7 +115,12 @@ async function undo(temporary: string, folder: string): Promise<string> {
 
 /** Removes old checkpoints and what crashes left. @returns what could not be removed, with the reason */
 async function prune(root: string, keep: number): Promise<string[]> {
-  const names = await readdir(root).catch(() => []);
+  let names: string[];
+  try {
+    names = await readdir(root);
+  } catch (error) {
+    return [`old checkpoints stay, for ${root} cannot be read: ${fileSystemReason(error)}`];
+  }
   const old = names
     .filter((name) => checkpointPattern.test(name))
     .sort()
