@@ -30,15 +30,7 @@ export {
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
 export { packageVersion } from './package-version.js';
-export {
-  createProgressLine,
-  createStatusLine,
-  formatDuration,
-  formatRate,
-  type ProgressLine,
-  type StatusLine,
-  type Terminal,
-} from './progress-line.js';
+export { createProgressLine, type ProgressLine } from './progress-line.js';
 export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';
 export { fixed, percent, textTable } from './text-table.js';

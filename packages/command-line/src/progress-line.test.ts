@@ -1,5 +1,6 @@
+import { createStatusLine, formatDuration } from '@tb/io';
 import { describe, expect, it } from 'vitest';
-import { createProgressLine, createStatusLine, formatDuration } from './progress-line.js';
+import { createProgressLine } from './progress-line.js';
 
 function terminalOf(isTTY: boolean, columns?: number) {
   const terminal = { isTTY, columns, text: '', write: (more: string) => (terminal.text += more) };
@@ -12,7 +13,7 @@ describe('createStatusLine', () => {
     const line = createStatusLine(terminal);
     line.show('x'.repeat(100));
     expect(terminal.text).toBe(`\r\x1b[2K${'x'.repeat(89)}`);
-    line.say('message');
+    line.print('message');
     expect(terminal.text.endsWith(`\r\x1b[2Kmessage\n${'x'.repeat(89)}`)).toBe(true);
   });
 });

@@ -9,10 +9,8 @@ export { type LatentCache, type LatentCacheInfo, type LatentSamples, openLatentC
 export { type CachePart, type CacheSample, writeLatentCache } from './data/latent-cache-writer.js';
 export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
-export { createProgressLine, type ProgressLine, type ProgressLineOptions } from './log/progress-line.js';
-export { type ReportInput, type ReportPicture, type ReportTable, renderReport } from './log/report.js';
+export { type ReportImage, type ReportInput, type ReportTable, renderReport } from './log/report.js';
 export { createRunLog, type RunLog } from './log/run-log.js';
-export type { Terminal } from './log/status-line.js';
 export { NonFiniteLossError } from './loss-queue.js';
 export {
   type AdamWOptions,

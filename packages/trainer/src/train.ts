@@ -131,7 +131,9 @@ export async function train<Params extends TensorTree, Batch>(
       const retries = run.progress.retries + 1;
       run = (await tryRestore<Params>(options, log)) ?? (await start(task, options));
       run.progress.retries = retries;
-      log.say(`${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`);
+      log.print(
+        `${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`,
+      );
     }
   }
 }
@@ -243,7 +245,7 @@ async function validateAndDraw<Params extends TensorTree, Batch>(
     log.validation(step, await task.validate(ema));
   }
   if (task.draw && isDue(step, options.drawEvery, options.steps)) {
-    await log.picture(step, await task.draw(ema));
+    await log.image(step, await task.draw(ema));
   }
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }
@@ -254,7 +256,7 @@ async function saveProgress(
   log: RunLog,
 ): Promise<void> {
   const { leftovers } = await saveCheckpoint(out, states[0], progress, { keep, metadata });
-  for (const leftover of leftovers) log.say(leftover);
+  for (const leftover of leftovers) log.print(leftover);
 }
 
 async function start<Params extends TensorTree, Batch>(
@@ -296,7 +298,7 @@ async function tryRestore<Params extends TensorTree>(
 ): Promise<Run<Params> | undefined> {
   const checkpoint = await loadNewestState(options.out, options.shapes);
   if (!checkpoint) return undefined;
-  for (const damage of checkpoint.damaged) log.say(`passed over a damaged checkpoint: ${damage}`);
+  for (const damage of checkpoint.damaged) log.print(`passed over a damaged checkpoint: ${damage}`);
   const state = checkpoint.state as TrainState<Params>;
   return {
     states: replicateState(state, options),

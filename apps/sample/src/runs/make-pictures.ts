@@ -1,7 +1,7 @@
-import { listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
+import { createProgressLine, listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
-import { createProgressLine, type LoadedModel, type WeightSet } from '@tb/trainer';
+import type { LoadedModel, WeightSet } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';
@@ -85,16 +85,16 @@ async function runBatches(
   keep: (job: Job, picture: Pixels) => Promise<void>,
 ): Promise<number> {
   const stop = listenForStop('stopping; whole pictures are kept');
-  const line = createProgressLine(process.stderr, { total: jobs.length });
+  const line = createProgressLine();
   const size = Math.min(batch, jobs.length);
   try {
     for (let start = 0; start < jobs.length; start += batch) {
       const some = jobs.slice(start, start + batch);
       const pictures = await sample(some, size, stop.signal, ({ step, numIter }) =>
-        line.show(start + (some.length * step) / numIter),
+        line.show(start + (some.length * step) / numIter, jobs.length),
       );
       await Promise.all(some.map((job, place) => keep(job, pictures[place])));
-      line.show(start + some.length);
+      line.show(start + some.length, jobs.length);
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;

@@ -1,17 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lossChart } from './chart.js';
 import { crc32c } from './crc32c.js';
-import { formatDuration } from './format.js';
 import { appendRecord, readRecords, truncateRecords } from './json-lines.js';
-import { createProgressLine } from './progress-line.js';
 import { renderReport } from './report.js';
-import { createRunLog } from './run-log.js';
-import { createStatusLine } from './status-line.js';
+import { createRunLog, formatTrainingStatus } from './run-log.js';
 import { createEventFile } from './tensorboard.js';
-import { formatTrainingStatus } from './training-status.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-log-'));
 
@@ -36,13 +32,13 @@ describe('createEventFile', () => {
 });
 
 describe('createRunLog', () => {
-  it('tells of an unreadable image in one line, whatever its name', () => {
+  it('reports an unreadable image in one line, whatever its name', () => {
     const out = newFolder();
-    const told: string[] = [];
-    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: (text) => told.push(text) } });
+    const printed: string[] = [];
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: (text) => printed.push(text) } });
     const bad = { path: 'cat\n\u001b[2J.png', reason: 'damaged' };
     log.badImage(bad);
-    expect(told).toEqual(['skipped unreadable image 1: cat\\n\\u001b[2J.png: damaged\n']);
+    expect(printed).toEqual(['skipped unreadable image 1: cat\\n\\u001b[2J.png: damaged\n']);
     expect(readRecords(join(out, 'log.jsonl'))).toMatchObject([bad]);
   });
 
@@ -63,51 +59,106 @@ describe('the JSON log', () => {
     await truncateRecords(path, 2);
     expect(readRecords(path).map(({ step }) => step)).toEqual([0, 1]);
   });
+
+  it('skips lines that are not records', async () => {
+    const path = join(newFolder(), 'log.jsonl');
+    const others = [
+      'null',
+      '[1]',
+      '3',
+      '"step"',
+      '{}',
+      '{"event":"step"}',
+      '{"event":7,"step":1}',
+      '{"event":"step","step":"1"}',
+    ];
+    writeFileSync(path, [...others, '{"event":"step","step":1}', '{"event":"st'].join('\n'));
+    expect(readRecords(path)).toEqual([{ event: 'step', step: 1 }]);
+    await truncateRecords(path, 2);
+    expect(readFileSync(path, 'utf8')).toBe('{"event":"step","step":1}\n');
+  });
+
+  it('names the path of what is in the way', async () => {
+    const out = newFolder();
+    const log = () => createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    const begin = () => log().begin({ step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: {} }, 12);
+    mkdirSync(join(out, 'log.jsonl'));
+    await expect(begin()).rejects.toThrow(/log\.jsonl cannot be read: a folder has that name/);
+    await expect(log().report()).rejects.toThrow(/log\.jsonl cannot be read: a folder has that name/);
+    rmSync(join(out, 'log.jsonl'), { recursive: true });
+    rmSync(join(out, 'samples'), { recursive: true });
+    writeFileSync(join(out, 'samples'), '');
+    await expect(begin()).rejects.toThrow(/samples cannot be made: a file has that name/);
+    mkdirSync(join(out, 'report.html'));
+    await expect(log().report()).rejects.toThrow(/report\.html cannot be written: a folder has that name/);
+  });
 });
 
-describe('the status line', () => {
-  const collect = (isTTY: boolean, columns?: number) => {
-    const terminal = { isTTY, columns, text: '', write: (more: string) => (terminal.text += more) };
-    return terminal;
-  };
+describe('the report of a run', () => {
+  const png = Buffer.from('\x89PNG\r\n\x1a\nthe rest', 'latin1');
 
-  it('rewrites itself on a terminal', () => {
-    const terminal = collect(true, 90);
-    const line = createStatusLine(terminal);
-    const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
-    line.show(formatTrainingStatus({ ...status, step: 1 }));
-    line.show(formatTrainingStatus({ ...status, step: 2 }));
-    expect(terminal.text.split('\r')).toHaveLength(3);
-    expect(terminal.text).toContain('step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left');
-    line.show('x'.repeat(100));
-    expect(terminal.text.endsWith(`\r\x1b[2K${'x'.repeat(89)}`)).toBe(true);
-  });
-
-  it('is an ordinary line now and then elsewhere, with the speed of what is new', () => {
-    const terminal = collect(false);
-    let time = 0;
-    const line = createProgressLine(terminal, { total: 100, first: 40, now: () => time });
-    for (const [seconds, done] of [
-      [0, 40],
-      [4, 50],
-      [11, 61.5],
-      [12, 62],
-      [20, 100],
-    ]) {
-      time = seconds * 1000;
-      line.show(done);
-    }
-    line.end();
-    expect(terminal.text.split('\n')).toEqual([
-      '40/100 pictures  ? images/s  ? left',
-      '61/100 pictures  2.0 images/s  20s left',
-      '100/100 pictures  3.0 images/s  0s left',
+  it('embeds sample images of the run and nothing else, whatever the log names', async () => {
+    const folder = newFolder();
+    const out = join(folder, 'run');
+    mkdirSync(join(out, 'samples'), { recursive: true });
+    const name = (step: number) => `samples/step-${String(step).padStart(8, '0')}.png`;
+    writeFileSync(join(out, name(1)), png);
+    const secret = Buffer.concat([png, Buffer.from('secret')]);
+    writeFileSync(join(folder, 'secret.png'), secret);
+    writeFileSync(join(out, 'secret.png'), secret);
+    writeFileSync(join(out, name(2)), 'secret, not an image');
+    symlinkSync(join(folder, 'secret.png'), join(out, name(3)));
+    mkdirSync(join(out, name(4)));
+    const files = [
+      name(1),
+      '../secret.png',
+      join(folder, 'secret.png'),
+      'secret.png',
+      name(2),
+      name(3),
+      name(4),
+      name(5),
+    ];
+    const odd = [
+      'samples/../../secret.png',
+      'samples/step-1.png',
+      `./${name(1)}`,
       '',
-    ]);
+      null,
+      7,
+      { length: 1 },
+      [name(1)],
+    ];
+    const record = (file: unknown) => JSON.stringify({ event: 'picture', step: 1, file });
+    writeFileSync(join(out, 'log.jsonl'), [...files, ...odd].map(record).join('\n'));
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    const html = readFileSync(await log.report(), 'utf8');
+    expect([...html.matchAll(/base64,([\w+/=]+)/g)].map(([, data]) => Buffer.from(data, 'base64'))).toEqual([png]);
+
+    rmSync(join(out, 'samples'), { recursive: true });
+    mkdirSync(join(folder, 'elsewhere'));
+    writeFileSync(join(folder, 'elsewhere', 'step-00000001.png'), secret);
+    symlinkSync(join(folder, 'elsewhere'), join(out, 'samples'));
+    expect(readFileSync(await log.report(), 'utf8')).not.toContain('base64,');
   });
 
-  it('tells durations in two units', () => {
-    expect([3, 65, 7380, 90000].map(formatDuration)).toEqual(['3s', '1m05s', '2h03m', '1d01h']);
+  it('shows the images of the last steps, newest first', async () => {
+    const out = newFolder();
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    await log.begin({ step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: {} }, 12);
+    for (let step = 1; step <= 8; step++)
+      await log.image(step, { width: 1, height: 1, data: Uint8Array.of(step, 0, 0) });
+    const html = readFileSync(await log.report(), 'utf8');
+    expect([...html.matchAll(/<h2>Step (\d)</g)].map(([, step]) => step)).toEqual(['8', '7', '6', '5', '4', '3']);
+  });
+});
+
+describe('formatTrainingStatus', () => {
+  it('reports where the run is, and how long it takes', () => {
+    const status = { steps: 9, loss: 1, smoothedLoss: 2, learningRate: 1e-4, imagesPerSecond: 3, secondsLeft: 65 };
+    expect(formatTrainingStatus({ ...status, step: 2 })).toBe(
+      'step 2/9  loss 1.0000 (smoothed 2.0000)  lr 1.00e-4  3.0 images/s  1m05s left',
+    );
   });
 });
 
@@ -133,7 +184,7 @@ describe('lossChart', () => {
 });
 
 describe('renderReport', () => {
-  it('draws the losses, embeds the pictures and escapes what others wrote', () => {
+  it('draws the losses, embeds the images and escapes what others wrote', () => {
     const records = [1, 2, 3].map((step) => ({
       event: 'step',
       step,
@@ -146,7 +197,7 @@ describe('renderReport', () => {
       title: 'run',
       config: { steps: 3 },
       records: [...records, bad],
-      pictures: [{ title: 'samples', png: Uint8Array.of(1, 2, 3) }],
+      images: [{ title: 'samples', png: Uint8Array.of(1, 2, 3) }],
       tables: [{ title: 'Measured', heads: ['', 'ours'], rows: [['a < b', '1']], note: 'rough' }],
     });
     expect(html.match(/<polyline/g)).toHaveLength(3);

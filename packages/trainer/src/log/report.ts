@@ -1,9 +1,9 @@
 // A run's report: one HTML file that needs nothing else, so that it can be mailed or archived.
+import { formatDuration } from '@tb/io';
 import { lossChart } from './chart.js';
-import { formatDuration } from './format.js';
 import type { LogRecord } from './json-lines.js';
 
-export type ReportPicture = { title: string; png: Uint8Array };
+export type ReportImage = { title: string; png: Uint8Array };
 
 /** The first column of each row names it. */
 export type ReportTable = {
@@ -18,23 +18,23 @@ export type ReportInput = {
   title: string;
   config: Record<string, unknown>;
   records: readonly LogRecord[];
-  pictures: readonly ReportPicture[];
-  /** Results, below the pictures. */
+  images: readonly ReportImage[];
+  /** Results, below the images. */
   tables?: readonly ReportTable[];
   /** Which come first (default: the curves of the losses). */
-  order?: 'curves first' | 'pictures first';
+  order?: 'curves first' | 'images first';
   /** Sentences above everything else: how the run ended, what to look at. */
   notes?: readonly string[];
 };
 
 /** The report as an HTML document. */
 export function renderReport(input: ReportInput): string {
-  const { title, config, records, pictures, tables = [], order = 'curves first', notes = [] } = input;
+  const { title, config, records, images, tables = [], order = 'curves first', notes = [] } = input;
   const steps = records.filter(({ event }) => event === 'step');
   const validations = records.filter(({ event }) => event === 'validation');
   const bad = records.filter(({ event }) => event === 'bad-image');
   const progress = [summary(steps), ...curves(steps, validations)];
-  const shown = [...pictures.map(({ title: name, png }) => figure(name, png)), ...tables.map(results)];
+  const shown = [...images.map(({ title: name, png }) => figure(name, png)), ...tables.map(results)];
   const sections = [
     `<h1>${escapeHtml(title)}</h1>`,
     ...notes.map((note) => `<p>${escapeHtml(note)}</p>`),

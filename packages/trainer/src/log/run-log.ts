@@ -1,34 +1,42 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodePng, type Pixels } from '@tb/images';
-import { printable, writeFileAtomic } from '@tb/io';
+import {
+  createStatusLine,
+  formatDuration,
+  formatRate,
+  makeFolders,
+  printable,
+  type Terminal,
+  writeFileAtomic,
+} from '@tb/io';
 import type { BadImage } from '../data/image-source.js';
+import { logOf, sampleFile, samplesOf } from '../run-folder/layout.js';
 import type { Progress } from '../run-folder/progress.js';
-import { appendRecord, type LogRecord, readRecords, truncateRecords } from './json-lines.js';
-import { type ReportPicture, renderReport } from './report.js';
-import { createStatusLine, type Terminal } from './status-line.js';
+import { createClock } from './clock.js';
+import { appendRecord, truncateRecords } from './json-lines.js';
+import { writeRunReport } from './run-report.js';
 import { createEventFile, type EventFile } from './tensorboard.js';
-import { formatTrainingStatus } from './training-status.js';
 
-/** Everything a run tells: the live line, JSON lines, TensorBoard events, pictures and the report. */
+/** Everything that a run reports: the status line, JSON lines, TensorBoard events, sample images and the report. */
 export type RunLog = {
-  /** A run starts or continues at `progress.step`. */
+  /** Starts the log of a run that begins or resumes at `progress.step`. */
   begin(progress: Progress, steps: number): Promise<void>;
-  /** @returns seconds trained so far, those of earlier parts of the run included */
+  /** Logs a step. @returns seconds of training so far, those of earlier parts of the run included */
   step(step: number, values: Record<string, number>, batchSize: number): number;
   validation(step: number, values: Record<string, number>): void;
-  picture(step: number, picture: Pixels): Promise<void>;
+  /** Writes a sample image. */
+  image(step: number, image: Pixels): Promise<void>;
   badImage(bad: BadImage): void;
-  /** Prints a message above the live line. */
-  say(message: string): void;
-  /** Leaves the live line standing, so that others can print. */
+  /** Prints a message above the status line. */
+  print(message: string): void;
+  /** Keeps the last status on the terminal, so that something else can be printed below it. */
   pause(): void;
   /** Writes the report. @returns its path */
   report(notes?: readonly string[]): Promise<string>;
 };
 
 export type RunLogOptions = {
+  /** Folder of the run. */
   out: string;
   title: string;
   config: Record<string, unknown>;
@@ -36,22 +44,22 @@ export type RunLogOptions = {
   now?: () => number;
 };
 
-/** Opens the log of the run in folder `out`. */
+/** Opens the log of a run. Nothing is written before `begin`. */
 export function createRunLog({ out, title, config, terminal, now = Date.now }: RunLogOptions): RunLog {
-  const path = join(out, 'log.jsonl');
+  const path = logOf(out);
   const line = createStatusLine(terminal, now);
   let events: EventFile | undefined;
-  let clock = createClock(0, 0, 0, now);
+  let clock = createClock({ step: 0, steps: 0, seconds: 0 }, now);
   let badCount = 0;
   const record = (event: string, step: number, values: Record<string, unknown>) =>
     appendRecord(path, { event, step, time: new Date(now()).toISOString(), ...values });
   return {
-    async begin(progress, steps) {
-      await mkdir(join(out, 'samples'), { recursive: true });
-      await truncateRecords(path, progress.step + 1);
-      events = createEventFile(out, progress.step + 1, now);
-      clock = createClock(progress.step, steps, progress.seconds, now);
-      record('begin', progress.step, { steps });
+    async begin({ step, seconds }, steps) {
+      await makeFolders(samplesOf(out));
+      await truncateRecords(path, step + 1);
+      events = createEventFile(out, step + 1, now);
+      clock = createClock({ step, steps, seconds }, now);
+      record('begin', step, { steps });
     },
     step(step, values, batchSize) {
       const timing = clock.tick(step, batchSize);
@@ -66,13 +74,13 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
       record('validation', step, values);
       events?.scalars(step, prefixed('validation/', values));
       const text = Object.entries(values).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-      line.say(`step ${step}: validation ${text.join(', ')}`);
+      line.print(`step ${step}: validation ${text.join(', ')}`);
       clock.skip();
     },
-    async picture(step, picture) {
-      const { width, height } = picture;
-      const png = await encodePng(picture);
-      const file = join('samples', `step-${String(step).padStart(8, '0')}.png`);
+    async image(step, image) {
+      const { width, height } = image;
+      const png = await encodePng(image);
+      const file = sampleFile(step);
       await writeFileAtomic(join(out, file), png);
       events?.image(step, 'samples', { png, width, height });
       record('picture', step, { file });
@@ -80,62 +88,34 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     },
     badImage({ path: file, reason }) {
       record('bad-image', clock.step, { path: file, reason });
-      line.say(printable(`skipped unreadable image ${++badCount}: ${file}: ${reason}`));
+      line.print(printable(`skipped unreadable image ${++badCount}: ${file}: ${reason}`));
     },
-    say: line.say,
+    print: (message) => line.print(printable(message)),
     pause: line.end,
-    report: (notes) => writeReport(out, title, config, readRecords(path), notes),
+    report: (notes) => writeRunReport(out, { title, config, notes }),
   };
-}
-
-async function writeReport(
-  out: string,
-  title: string,
-  config: Record<string, unknown>,
-  records: readonly LogRecord[],
-  notes?: readonly string[],
-): Promise<string> {
-  const file = join(out, 'report.html');
-  await writeFileAtomic(file, renderReport({ title, config, records, pictures: lastPictures(out, records), notes }));
-  return file;
-}
-
-/** Pictures of the last steps, newest first, few enough to mail; those of earlier parts of a resumed run included. */
-function lastPictures(out: string, records: readonly LogRecord[]): ReportPicture[] {
-  return records
-    .filter(({ event, file }) => event === 'picture' && existsSync(join(out, String(file))))
-    .slice(-6)
-    .reverse()
-    .map(({ step, file }) => ({ title: `Step ${step}`, png: readFileSync(join(out, String(file))) }));
 }
 
 const prefixed = (prefix: string, values: Record<string, number>) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]));
 
-/** Speed over the last steps, and the time that is left at that speed. */
-function createClock(firstStep: number, steps: number, secondsBefore: number, now: () => number) {
-  const started = now();
-  const recent: { step: number; at: number }[] = [{ step: firstStep, at: started }];
-  const clock = {
-    step: firstStep,
-    steps,
-    tick(step: number, batchSize: number) {
-      const at = now();
-      clock.step = step;
-      recent.push({ step, at });
-      if (recent.length > 21) recent.shift();
-      const first = recent[0];
-      const stepsPerSecond = (step - first.step) / Math.max((at - first.at) / 1000, 1e-9);
-      return {
-        imagesPerSecond: stepsPerSecond * batchSize,
-        secondsLeft: (steps - step) / stepsPerSecond,
-        seconds: secondsBefore + (at - started) / 1000,
-      };
-    },
-    /** Time spent looking is no training time. */
-    skip() {
-      recent.splice(0, recent.length, { step: clock.step, at: now() });
-    },
-  };
-  return clock;
+/** What the status line shows while a model is trained. */
+export type TrainingStatus = {
+  step: number;
+  steps: number;
+  loss: number;
+  smoothedLoss: number;
+  learningRate: number;
+  imagesPerSecond: number;
+  secondsLeft: number;
+};
+
+export function formatTrainingStatus(status: TrainingStatus): string {
+  return [
+    `step ${status.step}/${status.steps}`,
+    `loss ${status.loss.toFixed(4)} (smoothed ${status.smoothedLoss.toFixed(4)})`,
+    `lr ${status.learningRate.toExponential(2)}`,
+    `${formatRate(status.imagesPerSecond)} images/s`,
+    `${formatDuration(status.secondsLeft)} left`,
+  ].join('  ');
 }

@@ -3,10 +3,9 @@ import { mkdtempSync, readdirSync } from 'node:fs';
 import * as files from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { useBackend } from '@tb/runtime';
+import { disposeTree, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { disposeState } from '../train.js';
 import { initTrainState } from '../train-step.js';
 import { saveCheckpoint } from './checkpoint-writer.js';
 import { loadNewestState } from './training-state.js';
@@ -35,7 +34,7 @@ async function save(run: string, step: number, mark: number) {
     const progress = { step, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: {} };
     return await saveCheckpoint(run, state, progress, { keep: 1 });
   } finally {
-    disposeState(state);
+    disposeTree(state);
   }
 }
 
@@ -44,7 +43,7 @@ async function newest(run: string) {
   if (!loaded) return undefined;
   const { weight } = loaded.state.params as unknown as { weight: tf.Tensor };
   const [mark] = weight.dataSync();
-  disposeState(loaded.state);
+  disposeTree(loaded.state);
   return { step: loaded.progress.step, mark };
 }
 
@@ -113,7 +112,7 @@ describe('saving over the checkpoint of the same step', () => {
     const state = initTrainState({ weight: tf.scalar(3) });
     const progress = { step: 3, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: {} };
     await saveCheckpoint(run, state, progress, { keep: 2 });
-    disposeState(state);
+    disposeTree(state);
     expect(entriesOf(run)).toEqual(['step-00000002', 'step-00000003']);
   });
 
@@ -130,6 +129,6 @@ describe('saving over the checkpoint of the same step', () => {
 
 async function loadedFolder(run: string): Promise<string | undefined> {
   const loaded = await loadNewestState(run);
-  if (loaded) disposeState(loaded.state);
+  if (loaded) disposeTree(loaded.state);
   return loaded?.folder;
 }

@@ -53,6 +53,8 @@ export const logOf = (run: string) => join(run, 'log.jsonl');
 
 export const reportOf = (run: string) => join(run, 'report.html');
 
+export const samplesOf = (run: string) => join(run, 'samples');
+
 /** Path of a sample image relative to the run. */
 export const sampleFile = (step: number) => `samples/step-${stepDigits(step)}.png`;
 

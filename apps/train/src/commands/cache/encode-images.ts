@@ -42,7 +42,7 @@ export async function* encodeImages(
       next = readAhead(start + batch); // decodes while the autoencoder computes
       for (const pair of pairs) {
         if ('pixels' in pair) continue;
-        line.say(printable(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`));
+        line.print(printable(`skipped unreadable image ${++bad}: ${pair.path}: ${pair.reason}`));
         if (bad > most) throw new UsageError(`too many unreadable images (${bad} of ${source.length})`);
       }
       yield* await encodePairs(

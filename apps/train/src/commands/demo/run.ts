@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path';
 import { assertExists, prepareFolder } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
-import { classNamesOf, loadModel, loadVaeFile, type ReportPicture, renderReport } from '@tb/trainer';
+import { classNamesOf, loadModel, loadVaeFile, type ReportImage, renderReport } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { packageFolder } from '../../package.js';
 import { judgeGenerated } from './judge.js';
@@ -22,8 +22,8 @@ export async function runDemo(values: DemoValues): Promise<void> {
     photographs: packageFolder('demo/photos'),
   };
 
-  const images: ReportPicture[] = [];
-  const save = async (file: string, image: ReportPicture) => {
+  const images: ReportImage[] = [];
+  const save = async (file: string, image: ReportImage) => {
     await writeFileAtomic(`${out}/${file}`, image.png);
     images.push(image);
     console.error(`  ${relative('.', `${out}/${file}`)}`);
@@ -48,8 +48,8 @@ export async function runDemo(values: DemoValues): Promise<void> {
     `The loss at the end is that of ${values.steps} further updates on new crops. The model is already trained, so the loss varies with the crops and does not have to fall.`,
   ];
   const tables = table ? [table] : [];
-  const input = { title: 'TokenBridge demo', notes, config: values, records, pictures: images, tables };
-  await writeFileAtomic(report, renderReport({ ...input, order: 'pictures first' }));
+  const input = { title: 'TokenBridge demo', notes, config: values, records, images, tables };
+  await writeFileAtomic(report, renderReport({ ...input, order: 'images first' }));
   tf.dispose([weights.vae.params, weights.model.params] as unknown as tf.TensorContainer);
   console.error(`\nImages: ${relative('.', out)}\nReport: ${relative('.', report)}`);
 }

@@ -14,7 +14,7 @@ import {
   type LoadedVae,
   type LogRecord,
   quantizedLatents,
-  type ReportPicture,
+  type ReportImage,
   readRecords,
   reconstruct,
   train,
@@ -46,7 +46,7 @@ export const cropData = (photographs: string, seed: number) => ({
 });
 
 /** Draws the middle of every photograph: the original, and what the autoencoder makes of it without and with quantization. */
-export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<ReportPicture> {
+export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<ReportImage> {
   const { training } = await openData(cropData(photographs, 0));
   const paths = training.classNames.map((_, label) => training.requestOf(label, 0).path);
   const originals = await Promise.all(paths.map(async (path) => centreCrop(await decodeImage(path), size)));
@@ -91,7 +91,7 @@ export async function generateNumbered(
 export async function drawGenerated(
   { images, labels, size: side }: LabelledImages,
   names: readonly string[],
-): Promise<ReportPicture> {
+): Promise<ReportImage> {
   const length = side * side * 3;
   const shown = Array.from(labels, (_, i) => ({
     width: side,
