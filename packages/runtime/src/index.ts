@@ -11,6 +11,15 @@ export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, 
 export { allReduceMean, deviceCount, replicate } from './jit/replicas.js';
 export { dropElements } from './operations/drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './operations/fused-attention.js';
+export {
+  type Declines,
+  definedOperations,
+  defineOperation,
+  type Operation,
+  type OperationInputs,
+  operationChoices,
+  setKernelCondition,
+} from './operations/operation.js';
 export { rematerialize } from './operations/rematerialize.js';
 export { storeBfloat16, storeFloat32 } from './operations/storage.js';
 export { drawKeys, type HostRandom, hostRandom } from './random/host-random.js';

@@ -1,5 +1,6 @@
 /** Says whether GPUs can be used here, and if not, for what reason and which command mends it. */
 import { readFileSync } from 'node:fs';
+import { findNvrtc } from './cuda/nvrtc.js';
 import type { DeviceMemory } from './executor.js';
 import { createClient } from './pjrt/client.js';
 import { PjrtError } from './pjrt/errors.js';
@@ -23,6 +24,8 @@ export type XlaInfo = {
   devices: { id: number; kind: string; memory?: DeviceMemory }[];
   /** Version of the NVIDIA kernel driver. */
   driver?: string;
+  /** The run-time compiler of kernels in CUDA C++. Without it operations run as XLA compiles them. */
+  kernels?: { compiler: string; version: string } | { reason: string; fix?: string };
   /** Where a plugin was looked for in vain. */
   looked: { source: string; reason: string }[];
   /** Why no GPU is used, and the command or setting that mends it. */
@@ -130,6 +133,7 @@ export function xlaInfo(load: string | (() => Plugin) | undefined = undefined): 
     info.plugin = describePlugin(plugin);
     Object.assign(info, describeDevices(plugin));
     info.usable = info.devices.length > 0;
+    if (info.platform === 'cuda') info.kernels = describeKernels(plugin);
     if (!info.usable) Object.assign(info, knownProblem('NO_DEVICE', driver));
   } catch (error) {
     if (error instanceof PluginNotFoundError) info.looked = error.looked;
@@ -138,7 +142,17 @@ export function xlaInfo(load: string | (() => Plugin) | undefined = undefined): 
   return info;
 }
 
+function describeKernels({ location }: Plugin): XlaInfo['kernels'] {
+  const search = findNvrtc(location.nvidiaFolder);
+  return 'nvrtc' in search ? { compiler: search.nvrtc.path, version: search.nvrtc.version } : search;
+}
+
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+function formatKernels(kernels: NonNullable<XlaInfo['kernels']>): string {
+  if ('version' in kernels) return `NVRTC ${kernels.version}, ${kernels.compiler}`;
+  return `not available: ${kernels.reason}${kernels.fix ? `; ${kernels.fix}` : ''}`;
+}
 
 /** The same as lines for a terminal. */
 export function formatXlaInfo(info: XlaInfo): string {
@@ -152,6 +166,7 @@ export function formatXlaInfo(info: XlaInfo): string {
   for (const { id, kind, memory } of info.devices) {
     lines.push(`device ${id}    ${kind}${memory ? `, ${gibibytes(memory.bytesLimit)} usable` : ''}`);
   }
+  if (info.kernels) lines.push(`kernels     ${formatKernels(info.kernels)}`);
   for (const { source, reason } of info.looked) lines.push(`looked at   ${source}: ${reason}`);
   if (info.reason) lines.push(`reason      ${info.reason}`, `fix         ${info.fix}`);
   return lines.join('\n');

@@ -81,6 +81,8 @@ export type Executor = {
   /** The device's own name, such as `NVIDIA H200`. */
   readonly deviceKind: string;
   readonly deviceCount: number;
+  /** What the platform reports of a device, such as `compute_capability` and `core_count` of a GPU. */
+  readonly deviceAttributes?: Readonly<Record<string, string | number | boolean | number[]>>;
 
   /**
    * Compiles StableHLO text whose entry is `@main`.

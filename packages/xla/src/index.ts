@@ -1,4 +1,6 @@
 export { XlaBackend } from './backend.js';
+export { type CudaKernel, type CudaLaunch, defineCudaKernel } from './cuda/define-cuda-kernel.js';
+export type { CudaDevice } from './cuda/ptx.js';
 export { formatXlaInfo, type XlaInfo, xlaInfo } from './doctor.js';
 export type {
   CompileOptions,

@@ -1,6 +1,7 @@
 import { type JitEngine, registerJitEngine } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
+import { defineSampleSymbols } from './cuda/sample-symbols.js';
 import { xlaInfo } from './doctor.js';
 import type { Executor } from './executor.js';
 import { registerGradients } from './gradients.js';
@@ -46,6 +47,7 @@ export function registerKernels(): void {
   isRegistered = true;
   for (const table of tables) for (const [name, kernel] of Object.entries(table)) defineKernel(name, kernel);
   defineViews();
+  defineSampleSymbols();
   for (const name of kernelNames()) defineMissing(name);
   registerGradients();
 }

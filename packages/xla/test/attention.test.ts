@@ -1,6 +1,6 @@
 /** Attention as one kernel: against single operations, and the call to cuDNN as text. */
 import '@tensorflow/tfjs';
-import { fusedAttention } from '@tb/runtime';
+import { fusedAttention, operationChoices } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
@@ -64,6 +64,22 @@ describe.skipIf(!hasTestDevice())('attention as one kernel', () => {
     ],
     [[1, 80, 2, 64], undefined],
   ];
+  it.each(cases)(
+    'is what its definition in plain operations gives, for shape %s and key counts %s',
+    (shape, counts) => {
+      const inputs = inputsOf(shape, counts);
+      const scale = shape[3] ** -0.5;
+      const expected = byDefinition(inputs, scale);
+      process.env.TB_PLAIN = 'FusedAttention';
+      const plain = tf.tidy(() => [...fusedAttention(inputs, scale).dataSync()]);
+      delete process.env.TB_PLAIN;
+      plain.forEach((value, i) => {
+        expect(Math.abs(value - expected[i])).toBeLessThan(1e-5);
+      });
+      tf.dispose(inputs);
+    },
+  );
+
   it.each(cases)('mixes values of shape %s with key counts %s', async (shape, counts) => {
     const inputs = inputsOf(shape, counts);
     const scale = shape[3] ** -0.5;
@@ -96,8 +112,10 @@ it('calls cuDNN in bf16 programs on GPUs, and composes where gradients are recor
   expect(call).toContain('(tensor<2x2x12x8xbf16>, tensor<0xui8>)');
   const config = JSON.parse(JSON.parse(/backend_config = ("[^"]*")/.exec(call)![1].replaceAll('\\22', '\\"')));
   expect(config.cudnn_fmha_backend_config).toMatchObject({ fmha_scale: 0.5, mask_type: 'PADDING' });
-  tf.grad((query) => {
-    expect(fusedAttention({ ...inputs, query: query as tf.Tensor4D }, 0.5)).toBeUndefined();
-    return tf.neg(query);
-  })(inputs.query);
+  const slope = tf.grad((query) => tf.sum(fusedAttention({ ...inputs, query: query as tf.Tensor4D }, 0.5)))(
+    inputs.query,
+  );
+  slope.dataSync();
+  expect(operationChoices().FusedAttention).toBe('gradients are recorded');
+  expect(executor.modules.at(-1)).not.toContain('custom_call');
 });

@@ -1,7 +1,8 @@
 /** A PJRT client: the devices of one plugin, and the memory on them. */
 import type { DeviceMemory } from '../executor.js';
+import { PjrtError } from './errors.js';
 import { allocate, type Block, blockOf, readPointers, readText } from './memory.js';
-import type { Plugin } from './plugin.js';
+import { type Plugin, readNamedValues } from './plugin.js';
 import type { Rendezvous } from './rendezvous.js';
 import { Functions, type Inputs, Structs, writeFields } from './structs.js';
 
@@ -21,7 +22,13 @@ export type ClientOptions = {
 
 export type NamedValue = string | boolean | number | bigint | { float: number } | readonly number[];
 
-export type Device = { readonly address: bigint; readonly id: number; readonly kind: string };
+export type Device = {
+  readonly address: bigint;
+  readonly id: number;
+  readonly kind: string;
+  /** Such as `compute_capability` and `core_count`; empty where the plugin reports none. */
+  readonly attributes: Plugin['attributes'];
+};
 
 export type Client = {
   readonly plugin: Plugin;
@@ -99,7 +106,18 @@ function readDevice({ api }: Plugin, address: bigint): Device {
   const { device_description } = api.call(Functions.Device_GetDescription, { device: address });
   const { id } = api.call(Functions.DeviceDescription_Id, { device_description });
   const kind = api.call(Functions.DeviceDescription_Kind, { device_description });
-  return { address, id, kind: readText(kind.device_kind, Number(kind.device_kind_size)) };
+  const attributes = readDeviceAttributes(api, device_description);
+  return { address, id, kind: readText(kind.device_kind, Number(kind.device_kind_size)), attributes };
+}
+
+function readDeviceAttributes(api: Plugin['api'], device_description: bigint): Device['attributes'] {
+  try {
+    const list = api.call(Functions.DeviceDescription_Attributes, { device_description });
+    return readNamedValues(list.attributes, Number(list.num_attributes));
+  } catch (error) {
+    if (error instanceof PjrtError) return {};
+    throw error;
+  }
 }
 
 function readDevices(plugin: Plugin, client: bigint): { devices: Device[]; globalDeviceCount: number } {

@@ -48,6 +48,7 @@ export function executorOfClient(client: Client, cacheFolder: string | undefined
     platformVersion: client.platformVersion,
     deviceKind: client.devices[0]!.kind,
     deviceCount: client.devices.length,
+    deviceAttributes: client.devices[0]!.attributes,
     compile(module, options) {
       const program = compileProgram(client, cache, module, options);
       const { dispose } = program;

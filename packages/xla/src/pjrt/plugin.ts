@@ -66,9 +66,14 @@ function loadTable(path: string): bigint {
 
 function readAttributes(api: PjrtApi): Plugin['attributes'] {
   const { attributes, num_attributes } = api.call(Functions.Plugin_Attributes, {});
+  return readNamedValues(attributes, Number(num_attributes));
+}
+
+/** Reads PJRT's array of named values. */
+export function readNamedValues(attributes: bigint, length: number): Plugin['attributes'] {
   const result: Record<string, string | number | boolean | number[]> = {};
   const stride = Math.ceil(Structs.NamedValue.size / 8) * 8;
-  for (let index = 0; index < Number(num_attributes); index += 1) {
+  for (let index = 0; index < length; index += 1) {
     const view = viewMemory(attributes + BigInt(index * stride), stride);
     const entry = readFields(view, Structs.NamedValue);
     const name = readText(entry.name, Number(entry.name_size));

@@ -133,6 +133,11 @@ export const Functions = {
     buffer: 'pointer',
   }),
   DeviceDescription_Id: apiFunction(23, 'DeviceDescription_Id', { device_description: 'pointer', id: 'int32' }),
+  DeviceDescription_Attributes: apiFunction(25, 'DeviceDescription_Attributes', {
+    device_description: 'pointer',
+    num_attributes: 'int64',
+    attributes: 'pointer',
+  }),
   DeviceDescription_Kind: apiFunction(26, 'DeviceDescription_Kind', {
     device_description: 'pointer',
     device_kind: 'pointer',
