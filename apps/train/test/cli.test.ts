@@ -59,7 +59,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       const { code, stdout } = await runCommand(['doctor', '--device', 'cpu', '--python', join(folder, 'no-python')]);
       expect(code).toBe(0);
       expect(stdout).toContain('runs on the CPU');
-      expect(stdout).toMatch(/--backend auto takes (tensorflow|xla)\n$/);
+      expect(stdout).toMatch(/Commands on this machine will run on: (tensorflow|xla)\.\n$/);
     },
   );
 

@@ -8,15 +8,14 @@ export async function startBackend({ backend = 'auto', device }: Partial<Backend
   tf.enableProdMode(); // keeps tfjs from advertising its Node packages
   try {
     const report = await useBackend(backend, { device });
-    for (const { name, reason } of report.skipped) console.error(`backend ${name} not used: ${firstLine(reason)}`);
-    console.error(`backend ${report.name}: ${report.reason}`);
+    const skipped = report.skipped.map(({ name }) => name).join(' and ');
+    const why = skipped && ` (${skipped} did not load: tb-train doctor gives the reasons)`;
+    console.error(`backend ${report.name}: ${report.reason}${why}`);
     return report;
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
 }
-
-const firstLine = (text: string) => text.split('\n')[0];
 
 /** The former name. */
 export const startEngine = startBackend;

@@ -62,7 +62,7 @@ describe('diagnose', () => {
   const missing = new PluginNotFoundError([]);
 
   it.each([
-    ['darwin', undefined, missing, 'Linux alone', 'WSL 2'],
+    ['darwin', undefined, missing, 'only for Linux', 'WSL 2'],
     ['linux', undefined, missing, 'no NVIDIA driver', 'jax[cuda13]'],
     ['linux', '580.65.06', missing, 'no PJRT plugin', 'jax[cuda13]'],
     ['linux', '550.54.15', missing, 'no PJRT plugin', 'jax[cuda12]'],
@@ -87,6 +87,13 @@ describe('diagnose', () => {
     expect(diagnosis.reason).toContain(reason);
     expect(diagnosis.fix).toContain(fix);
   });
+});
+
+it('advises no driver to a machine without a GPU', () => {
+  const symptoms = { operatingSystem: 'linux', error: new PluginNotFoundError([]) } as const;
+  expect(diagnose({ ...symptoms, hasGpu: false })).toEqual({ reason: 'this machine has no NVIDIA GPU' });
+  expect(diagnose({ ...symptoms, hasGpu: true }).fix).toMatch(/^install the NVIDIA driver/);
+  expect(diagnose(symptoms).fix).toMatch(/^install the NVIDIA driver/); // where it is not known
 });
 
 describe('discoverPlugins', () => {

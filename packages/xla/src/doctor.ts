@@ -1,5 +1,5 @@
-/** Says whether GPUs can be used here, and if not, for what reason and which command mends it. */
-import { readFileSync } from 'node:fs';
+/** Reports whether GPUs can be used on this machine, and if not, why and which command fixes it. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { findNvrtc } from './cuda/nvrtc.js';
 import type { DeviceMemory } from './executor.js';
 import { createClient } from './pjrt/client.js';
@@ -26,15 +26,21 @@ export type XlaInfo = {
   driver?: string;
   /** The run-time compiler of kernels in CUDA C++. Without it operations run as XLA compiles them. */
   kernels?: { compiler: string; version: string } | { reason: string; fix?: string };
-  /** Where a plugin was looked for in vain. */
+  /** Where no plugin was found. */
   looked: { source: string; reason: string }[];
-  /** Why no GPU is used, and the command or setting that mends it. */
+  /** Why no GPU is used, and the command or setting that fixes it; a machine without a GPU has no fix. */
   reason?: string;
   fix?: string;
 };
 
-/** What a diagnosis goes by. */
-export type Symptoms = { operatingSystem: NodeJS.Platform; driver?: string; error: unknown };
+export type Symptoms = {
+  operatingSystem: NodeJS.Platform;
+  /** Version of the NVIDIA driver; absent where none is loaded. */
+  driver?: string;
+  /** Whether the machine has an NVIDIA GPU, where that is known. */
+  hasGpu?: boolean;
+  error: unknown;
+};
 
 /** The first driver for CUDA 13; older ones serve CUDA 12. Source: NVIDIA's CUDA compatibility table. */
 const CUDA_13_DRIVER = 580;
@@ -44,9 +50,9 @@ function installCommand(driver: string | undefined): string {
   return `pip install 'jax[${old ? 'cuda12' : 'cuda13'}]'`;
 }
 
-type Diagnosis = { reason: string; fix: string };
+type Diagnosis = { reason: string; fix?: string };
 
-/** Known messages of the loader and the plugin, and what mends their cause. */
+/** Known messages of the loader and the plugin, and what fixes their cause. */
 function knownProblem(message: string, driver: string | undefined): Diagnosis | undefined {
   const library = /(lib[\w.+-]+\.so[\w.]*): cannot open shared object/.exec(message)?.[1];
   if (library) return { reason: `the plugin needs ${library}, which is not installed`, fix: installCommand(driver) };
@@ -65,14 +71,15 @@ function knownProblem(message: string, driver: string | undefined): Diagnosis | 
   return undefined;
 }
 
-/** The reason behind an error of loading or opening a plugin, in words, with the fix. */
-export function diagnose({ operatingSystem, driver, error }: Symptoms): Diagnosis {
+/** The reason behind an error of loading or opening a plugin, in words, with the fix if there is one. */
+export function diagnose({ operatingSystem, driver, hasGpu, error }: Symptoms): Diagnosis {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof PluginNotFoundError) {
     if (operatingSystem !== 'linux') {
-      const reason = `PJRT's CUDA plugin exists for Linux alone; this is ${operatingSystem}`;
+      const reason = `PJRT's CUDA plugin exists only for Linux; this is ${operatingSystem}`;
       return { reason, fix: 'run on Linux (on Windows inside WSL 2), or choose another backend' };
     }
+    if (driver === undefined && hasGpu === false) return { reason: 'this machine has no NVIDIA GPU' };
     if (driver === undefined) {
       const reason = 'no NVIDIA driver is loaded (/proc/driver/nvidia/version is missing)';
       return { reason, fix: `install the NVIDIA driver, then ${installCommand(driver)}` };
@@ -92,6 +99,19 @@ function driverVersion(): string | undefined {
   try {
     const text = readFileSync('/proc/driver/nvidia/version', 'utf8');
     return / (\d+\.\d+(?:\.\d+)?) /.exec(text)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether an NVIDIA GPU is on the PCI bus; undefined where it may be elsewhere, as under WSL and on ARM boards. */
+function findGpu(): boolean | undefined {
+  if (process.arch !== 'x64' || existsSync('/dev/dxg')) return undefined;
+  const bus = '/sys/bus/pci/devices';
+  const read = (device: string, file: string) => readFileSync(`${bus}/${device}/${file}`, 'utf8');
+  const isDisplay = (device: string) => read(device, 'class').startsWith('0x03');
+  try {
+    return readdirSync(bus).some((device) => read(device, 'vendor').trim() === '0x10de' && isDisplay(device));
   } catch {
     return undefined;
   }
@@ -137,7 +157,7 @@ export function xlaInfo(load: string | (() => Plugin) | undefined = undefined): 
     if (!info.usable) Object.assign(info, knownProblem('NO_DEVICE', driver));
   } catch (error) {
     if (error instanceof PluginNotFoundError) info.looked = error.looked;
-    Object.assign(info, diagnose({ operatingSystem: process.platform, driver, error }));
+    Object.assign(info, diagnose({ operatingSystem: process.platform, driver, hasGpu: findGpu(), error }));
   }
   return info;
 }
@@ -168,6 +188,7 @@ export function formatXlaInfo(info: XlaInfo): string {
   }
   if (info.kernels) lines.push(`kernels     ${formatKernels(info.kernels)}`);
   for (const { source, reason } of info.looked) lines.push(`looked at   ${source}: ${reason}`);
-  if (info.reason) lines.push(`reason      ${info.reason}`, `fix         ${info.fix}`);
+  if (info.reason) lines.push(`reason      ${info.reason}`);
+  if (info.fix) lines.push(`fix         ${info.fix}`);
   return lines.join('\n');
 }

@@ -86,7 +86,7 @@ let processExecutor: Executor | undefined;
  * the first call's devices.
  *
  * @returns one line on what runs
- * @throws Error saying why no GPU is used and which command mends it
+ * @throws Error stating why no GPU is used and which command fixes it
  */
 export async function registerXla({ device = 'gpu' }: { device?: 'cpu' | 'gpu' } = {}): Promise<string> {
   if (!processExecutor) {
@@ -104,6 +104,6 @@ function openExecutor(): Executor {
     return createPjrtExecutor();
   } catch (error) {
     const { reason, fix } = xlaInfo();
-    throw new Error(reason ? `${reason}; ${fix}` : String(error), { cause: error });
+    throw new Error(reason ? [reason, fix].filter(Boolean).join('; ') : String(error), { cause: error });
   }
 }

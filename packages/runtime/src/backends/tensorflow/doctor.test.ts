@@ -168,7 +168,7 @@ describe.skipIf(!realPython)('the doctor names what was taken away', () => {
     expect(checks.at(-1)).toMatchObject({ name: 'compiler', ok: false, problem: { code: 'no-compiler' } });
     const wheel = await locateWheel(join(bin, 'python3'), environment);
     const build = { wheel, sources: root, folder: join(root, 'build'), onProgress: () => {}, environment };
-    await expect(buildAddon(build)).rejects.toThrow(/a C\+\+ compiler \(c\+\+\)[\s\S]*to mend it: /);
+    await expect(buildAddon(build)).rejects.toThrow(/a C\+\+ compiler \(c\+\+\)[\s\S]*To fix it: /);
     expect(existsSync(join(root, 'build'))).toBe(false);
   });
 

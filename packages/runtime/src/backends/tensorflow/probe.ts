@@ -38,7 +38,7 @@ export function gpuNotUsed(reason?: string): TensorflowProblem {
   return new TensorflowProblem(
     'no-gpu',
     `TensorFlow found no GPU it can use and would run on the CPU${reason ? `: ${reason}` : ''}`,
-    'tb-train doctor --device gpu   (says which of wheel, driver and CUDA libraries is missing)',
+    'tb-train doctor --device gpu   (reports which of wheel, driver and CUDA libraries is missing)',
   );
 }
 

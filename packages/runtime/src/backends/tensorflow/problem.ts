@@ -1,4 +1,4 @@
-/** What can stand between an installed TensorFlow and a tensor, in the order in which it is met. */
+/** Why TensorFlow cannot be used, in the order in which it is found. */
 export type ProblemCode =
   | 'no-python'
   | 'no-tensorflow'
@@ -17,15 +17,15 @@ export type ProblemCode =
   | 'no-cuda-libraries'
   | 'no-gpu';
 
-/** A reason why TensorFlow cannot be used, and the command that mends it. */
+/** A reason why TensorFlow cannot be used, and the command that fixes it. */
 export class TensorflowProblem extends Error {
-  readonly code: ProblemCode;
-  readonly remedy: string;
+  override readonly name = 'TensorflowProblem';
 
-  constructor(code: ProblemCode, what: string, remedy: string) {
-    super(`${what}\n  to mend it: ${remedy}`);
-    this.name = 'TensorflowProblem';
-    this.code = code;
-    this.remedy = remedy;
+  constructor(
+    readonly code: ProblemCode,
+    readonly what: string,
+    readonly remedy: string,
+  ) {
+    super(`${what}\n  To fix it: ${remedy}`);
   }
 }
