@@ -63,6 +63,14 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     },
   );
 
+  it('lists the backends, and which one runs', async () => {
+    const { code, stdout } = await runCommand(['doctor']);
+    expect(code).toBe(0);
+    for (const name of ['xla', 'tensorflow', 'wasm', 'cpu'])
+      expect(stdout).toMatch(new RegExp(`^${name} +(not )?available: `, 'm'));
+    expect(stdout).toMatch(/^Commands on this machine will run on: (xla|tensorflow|wasm)\.\n$/m);
+  });
+
   it('leaves a run folder with weights, log, events and report', async () => {
     const files = readdirSync(join(folder, 'vae'));
     expect(files).toEqual(expect.arrayContaining(['checkpoints', 'log.jsonl', 'report.html', 'vae.safetensors']));

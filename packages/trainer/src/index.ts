@@ -25,6 +25,7 @@ export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './opti
 export { type SavedCheckpoint, type SaveOptions, saveCheckpoint } from './run-folder/checkpoint-writer.js';
 export {
   classNamesOf,
+  findVae,
   type LoadedModel,
   type LoadedVae,
   type LoadModelOptions,

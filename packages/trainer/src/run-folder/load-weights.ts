@@ -79,6 +79,16 @@ export type LoadedVae = {
 };
 
 /**
+ * The file of the autoencoder that `--vae` names, without reading it.
+ *
+ * @throws InputError when nothing is named, or it is missing
+ */
+export function findVae(named: string | undefined): string {
+  if (named !== undefined) return findWeights('--vae', named, 'vae');
+  throw new InputError('findVae', '--vae must name the weights of an autoencoder; tb-train vae makes them');
+}
+
+/**
  * Loads the autoencoder that `--vae` names: a run of tb-train, or a file. A file of tb-train has its configuration; that of
  * other files follows from the shapes of their weights. The caller owns its tensors.
  *
@@ -86,11 +96,9 @@ export type LoadedVae = {
  *   not fit
  */
 export async function loadVaeFile(named: string | undefined): Promise<LoadedVae> {
-  const refuse = (what: string) => new InputError('loadVaeFile', what);
-  if (named === undefined) throw refuse('--vae must name the weights of an autoencoder; tb-train vae makes them');
-  const path = findWeights('--vae', named, 'vae');
+  const path = findVae(named);
   const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
-  if (modelConfig) throw refuse(`--vae ${path} holds a TokenBridge model, not an autoencoder`);
+  if (modelConfig) throw new InputError('loadVaeFile', `--vae ${path} holds a TokenBridge model, not an autoencoder`);
   const config = vaeConfig ?? (await readVaeConfig(path));
   return { params: await loadVae(path, config), config, path, sha256, imageSize };
 }

@@ -6,6 +6,7 @@ import { startBackend } from '@tb/command-line/compute';
 import {
   type CachePart,
   createDecodePool,
+  findVae,
   type ImageSource,
   type LatentCacheInfo,
   type LoadedVae,
@@ -22,8 +23,9 @@ export async function makeCache(values: CacheValues): Promise<void> {
   const { out, batch, badLimit, validationImages } = values;
   await prepareCacheFolder(out);
   const { training, validation } = await openData({ ...values, flip: false });
+  const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
-  const vae = await loadVaeFile(values.vae);
+  const vae = await loadVaeFile(vaeFile);
   const pool = createDecodePool(values.threads);
   const stop = listenForStop('stopping after this batch; once more ends at once');
   const partOf = (source: ImageSource): CachePart => ({

@@ -10,7 +10,7 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
-import { classNamesOf, loadModel, loadVaeFile } from '@tb/trainer';
+import { classNamesOf, findVae, loadModel, loadVaeFile } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { openData } from '../../data.js';
 import { generateImages } from '../../evaluation/generated-images.js';
@@ -53,16 +53,20 @@ export async function evaluateModel(values: EvalValues): Promise<void> {
 
 /** The networks, and the real images in the size of those that the model makes unless another is asked for. */
 async function openInputs(values: EvalValues) {
-  if (values.features === undefined)
-    findInceptionWeights(values.weights); // refuses before a backend is loaded
+  // What is missing is reported before a backend is loaded.
+  if (values.features === undefined) findInceptionWeights(values.weights);
   else assertExists('--features', values.features);
-  await startBackend(values);
-  const vae = await loadVaeFile(values.vae);
+  const vaeFile = findVae(values.vae);
   if (values.model === undefined)
     throw new UsageError('--model must name the weights of a model; tb-train model makes them');
+  assertExists('--model', values.model);
+
+  await startBackend(values);
+  const vae = await loadVaeFile(vaeFile);
   const model = await loadModel(values.model);
   const judge = values.features ? await loadJudge(values.features, classNamesOf(model), '--features') : undefined;
   const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
+
   const { imageSize = model.config.latent.height * downsamplingFactor(vae.config) } = values;
   const data = await openData({ ...values, imageSize, flip: false });
   if (judge && data.validation && data.validation.classNames.join() !== judge.classNames.join())

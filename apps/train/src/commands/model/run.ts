@@ -9,6 +9,7 @@ import {
   createRunLog,
   describeWeights,
   encodedImages,
+  findVae,
   type ImageBatch,
   type LatentBatch,
   type LatentCache,
@@ -56,8 +57,9 @@ type Source<Batch extends { labels: Int32Array }> = {
 /** Images are encoded anew for each batch. */
 async function openImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
   const { training, validation } = await openData(values);
+  const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
-  const vae = await loadVaeFile(values.vae);
+  const vae = await loadVaeFile(vaeFile);
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, training.size),
@@ -76,8 +78,9 @@ async function openImages(values: ModelValues, log: RunLog): Promise<Source<Imag
 
 /** A cache needs the autoencoder for sample images alone. */
 async function openCached(cache: LatentCache, values: ModelValues): Promise<Source<LatentBatch>> {
+  const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
   await startBackend(values);
-  const vae = values.vae === undefined ? undefined : await loadVaeFile(values.vae);
+  const vae = vaeFile === undefined ? undefined : await loadVaeFile(vaeFile);
   if (vae && vae.sha256 !== cache.vaeSha256) {
     throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
   }
