@@ -27,7 +27,7 @@ export function imageGrid(
   const cellHeight = images[0].height * zoom + captionHeight + gap;
   const rows = Math.ceil(images.length / columns);
   const labelWidth = Math.max(0, ...rowLabels.map(textWidth));
-  const margin = gap + (labelWidth > 0 ? labelWidth + gap : 0);
+  const margin = gap + (labelWidth > 0 ? labelWidth + 2 * gap : 0);
   const width = margin + columns * cellWidth;
   const height = rows * cellHeight + gap;
   const canvas = { width, height, data: new Uint8Array(width * height * 3).fill(255) };

@@ -45,21 +45,25 @@ export async function judgeGenerated(
 
 type Verdict = { report: EvaluationReport; agreement: ClassAgreement };
 
-/** Measures as many real crops too: they show how much numbers of so few images vary. */
+/**
+ * Measures as many real crops too: they show how much numbers of so few images vary. All sets have the same number of images of
+ * each class: a set of few images with another mix of classes is far from the reference for that reason alone.
+ */
 async function measure(generated: LabelledImages, judge: SmallFeatureFile, photographs: string): Promise<ReportTable> {
   const values = { ...cropData(photographs, 0), flip: false };
   const [first, second] = [await openData(values), await openData({ ...values, seed: 1 })];
-  const reference = { name: 'training crops', ...(await readImages(first.training, referenceCrops, values)) };
+  const readInTurn = (source: ImageSource, images: number) => readImages({ ...source, length: images }, images, values);
+  const reference = { name: 'training crops', ...(await readInTurn(first.training, referenceCrops)) };
   const extractor = smallFeatureExtractor(judge);
+  const count = generated.labels.length;
   const verdict = async (images: LabelledImages): Promise<Verdict> => ({
     report: await measureImages({ name: 'images', ...images }, reference, extractor, { seed: 0, resamples: 0 }),
     agreement: await judgeImages(judge, images),
   });
-  const asMany = (source: ImageSource) => readImages(source, generated.labels.length, values);
   return tableOf([
     await verdict(generated),
-    await verdict(await asMany(second.training)),
-    await verdict(await asMany(second.validation!)),
+    await verdict(await readInTurn(second.training, count)),
+    await verdict(await readInTurn(second.validation!, count)),
   ]);
 }
 

@@ -39,7 +39,7 @@ export async function runDemo(values: DemoValues): Promise<void> {
   console.error('\n3. The generated images measured against real ones, by a small classifier of the photographs');
   const table = await judgeGenerated(weights, values, `${folder}/features.safetensors`, generated);
 
-  console.error(`\n4. ${values.steps} training updates on new crops of the photographs`);
+  console.error(`\n4. Training on new crops of the photographs, updates: ${values.steps}`);
   const records = await fineTune(weights, values.steps);
 
   const report = `${out}/report.html`;
