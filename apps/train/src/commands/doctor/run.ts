@@ -39,14 +39,20 @@ export async function runDoctor(values: DoctorValues): Promise<void> {
 
 function findXla(): Finding {
   const info = xlaInfo();
-  const { usable: isAvailable, devices, driver, plugin, reason = 'no device was found', fix } = info;
+  const { usable: isAvailable, devices, driver, kernels, plugin, reason = 'no device was found', fix } = info;
   const kinds = devices.map(({ kind, memory }) => `${kind}${memory ? ` (${gibibytes(memory.bytesLimit)})` : ''}`);
   const details = [
     ...(plugin ? [`plugin ${plugin.path} (from ${plugin.source}), PJRT API ${plugin.apiVersion}`] : []),
     ...(driver === undefined ? [] : [`NVIDIA driver ${driver}`]),
+    ...(kernels === undefined ? [] : [describeKernels(kernels)]),
     ...searched(info),
   ];
   return { backend: 'xla', isAvailable, reason: isAvailable ? kinds.join(', ') : reason, details, fix };
+}
+
+function describeKernels(kernels: NonNullable<XlaInfo['kernels']>): string {
+  if ('version' in kernels) return `CUDA kernels are compiled by NVRTC ${kernels.version}, ${kernels.compiler}`;
+  return `no CUDA kernels: ${kernels.reason}${kernels.fix ? `; ${kernels.fix}` : ''}`;
 }
 
 /** Where a plugin was looked for. It matters only on a machine that has a driver, or where one was named. */
