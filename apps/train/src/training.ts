@@ -28,7 +28,7 @@ export type Run = {
   drawEvery: number;
   /** Everything that was resolved, stored with the checkpoints. */
   config: Record<string, unknown>;
-} & Pick<TrainOptions, 'metadata' | 'shapes'>;
+} & Pick<TrainOptions, 'data' | 'metadata' | 'onResume' | 'shapes'>;
 
 /** Makes the run folder, or says why it cannot be used. */
 export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 'resume'>): Promise<void> {

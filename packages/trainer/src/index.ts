@@ -35,7 +35,8 @@ export {
 export { findDamage, writeManifest } from './run-folder/manifest.js';
 export { type Checkpoint, findWeights, openRun, type RunFolder, type WeightSet } from './run-folder/open-run.js';
 export type { Progress } from './run-folder/progress.js';
-export { type LoadedState, loadNewestState } from './run-folder/training-state.js';
+export { type Change, compareData, type DataChanges, describeImages, type TrainedOn } from './run-folder/trained-on.js';
+export { type LoadedState, type LoadStateOptions, loadNewestState } from './run-folder/training-state.js';
 export { describeWeights, readWeightsInfo, type WeightsInfo } from './run-folder/weights-info.js';
 export { calibrateVae, createLatentStatistics, type LatentStatistics } from './tasks/calibrate-vae.js';
 export { createFeaturesTask, type FeaturesTaskOptions } from './tasks/features-task.js';

@@ -18,6 +18,7 @@ import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queu
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
 import { saveCheckpoint } from './run-folder/checkpoint-writer.js';
 import { checkpointsOf } from './run-folder/layout.js';
+import type { Checkpoint } from './run-folder/open-run.js';
 import type { Progress } from './run-folder/progress.js';
 import { loadNewestState, type ParameterShapes } from './run-folder/training-state.js';
 import {
@@ -93,6 +94,10 @@ export type TrainOptions = TrainStepOptions & {
   lossDelay: number;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
+  /** Stored in every checkpoint: the images that the run is trained on (see `describeImages`). */
+  data?: Progress['data'];
+  /** Called with the checkpoint that a resumed run continues from, before its tensors are loaded; throws to refuse it. */
+  onResume?: (checkpoint: Omit<Checkpoint, 'damaged'>) => void;
   /** Metadata of the weights in every checkpoint (see `describeWeights`). */
   metadata?: Record<string, string>;
   /** Shapes that the parameters of a checkpoint must have, by dotted name. */
@@ -263,10 +268,10 @@ async function start<Params extends TensorTree, Batch>(
   task: Task<Params, Batch>,
   options: TrainOptions,
 ): Promise<Run<Params>> {
-  const { seed, config } = options;
+  const { seed, config, data } = options;
   const params = await initParameters(task, seed);
   try {
-    const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config };
+    const progress = { step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed, config, data };
     return { states: replicateState(initTrainState(params), options), progress };
   } finally {
     disposeTree(params); // the states have their own
@@ -286,7 +291,7 @@ async function initParameters<Params extends TensorTree, Batch>(
 }
 
 async function restore<Params extends TensorTree>(options: TrainOptions, log: RunLog): Promise<Run<Params>> {
-  const run = await tryRestore<Params>(options, log);
+  const run = await tryRestore<Params>(options, log, options.onResume);
   if (run) return run;
   throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
 }
@@ -295,14 +300,15 @@ async function restore<Params extends TensorTree>(options: TrainOptions, log: Ru
 async function tryRestore<Params extends TensorTree>(
   options: TrainOptions,
   log: RunLog,
+  check?: TrainOptions['onResume'],
 ): Promise<Run<Params> | undefined> {
-  const checkpoint = await loadNewestState(options.out, options.shapes);
+  const checkpoint = await loadNewestState(options.out, { shapes: options.shapes, check });
   if (!checkpoint) return undefined;
   for (const damage of checkpoint.damaged) log.print(`passed over a damaged checkpoint: ${damage}`);
   const state = checkpoint.state as TrainState<Params>;
   return {
     states: replicateState(state, options),
-    progress: { ...checkpoint.progress, config: options.config },
+    progress: { ...checkpoint.progress, config: options.config, data: options.data },
   };
 }
 

@@ -144,9 +144,15 @@ function unite<Table extends Options>(source: Overrides<Table>): Source<Table> {
   return { ...rest, ...united } as unknown as Source<Table>;
 }
 
-/** The values as options again: what checkpoints and reports keep of a run, and `--resume` reads. */
-export function storedOptions<Resolved extends Alternatives>(command: string, values: Resolved) {
-  const { length, warmup, peak, ...rest } = values;
+/**
+ * The values as options again: what checkpoints and reports keep of a run, and `--resume` reads. What was accepted on purpose
+ * is not accepted again.
+ */
+export function storedOptions<Resolved extends Alternatives & { anyClasses?: boolean; anyVae?: boolean }>(
+  command: string,
+  values: Resolved,
+) {
+  const { length, warmup, peak, anyClasses: _, anyVae: __, ...rest } = values;
   const warmupOption = 'steps' in warmup ? { warmupSteps: warmup.steps } : { warmupEpochs: warmup.epochs };
   return { command, ...rest, ...length, ...warmupOption, ...peak };
 }

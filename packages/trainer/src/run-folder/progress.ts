@@ -15,9 +15,11 @@ export type Progress = {
   seed: number;
   /** Everything that defines the run, as resolved from preset, file and flags. */
   config: Record<string, unknown>;
+  /** The images that it is trained on: their number, and a SHA-256 of their names (see `describeImages`). */
+  data?: { images: number; names?: string };
 };
 
-const { anything, count, number, object, optional, record } = jsonShape;
+const { anything, count, number, object, optional, record, text } = jsonShape;
 
 const shape = object({
   step: count,
@@ -26,6 +28,7 @@ const shape = object({
   seconds: number,
   seed: number,
   config: record(anything),
+  data: optional(object({ images: count, names: optional(text) })),
 });
 
 /**
@@ -34,6 +37,7 @@ const shape = object({
  * @throws Error that names the file, and what is wrong with it
  */
 export async function readProgress(checkpoint: string): Promise<Progress> {
-  const progress = await readJson(join(checkpoint, checkpointFiles.progress), shape);
-  return { ...progress, smoothedLoss: progress.smoothedLoss ?? null };
+  const { data, smoothedLoss, ...rest } = await readJson(join(checkpoint, checkpointFiles.progress), shape);
+  const images = data && { images: data.images, ...(data.names && { names: data.names }) };
+  return { ...rest, smoothedLoss: smoothedLoss ?? null, ...(images && { data: images }) };
 }

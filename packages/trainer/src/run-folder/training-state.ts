@@ -12,16 +12,26 @@ export type ParameterShapes = Readonly<Record<string, readonly number[]>>;
 
 export type LoadedState = Checkpoint & { state: TrainState };
 
+export type LoadStateOptions = {
+  /** Of the parameters, by dotted name; without them any will do. */
+  shapes?: ParameterShapes;
+  /** Called before tensors are loaded; throws to refuse the checkpoint and with it the run. */
+  check?: (checkpoint: Omit<Checkpoint, 'damaged'>) => void;
+};
+
 /**
  * Loads the newest intact checkpoint of a run. The caller owns its tensors.
  *
- * @param shapes - of the parameters, by dotted name; without them any will do
  * @returns undefined when the run has no checkpoints
- * @throws Error when all checkpoints are damaged, or the parameters have other shapes
+ * @throws Error when all checkpoints are damaged, or the parameters have other shapes; what `check` throws
  */
-export async function loadNewestState(run: string, shapes?: ParameterShapes): Promise<LoadedState | undefined> {
+export async function loadNewestState(
+  run: string,
+  { shapes, check }: LoadStateOptions = {},
+): Promise<LoadedState | undefined> {
   const newest = await firstIntact(await listCheckpoints(run), async (folder) => {
     const checkpoint = await readCheckpoint(folder);
+    check?.(checkpoint);
     return { ...checkpoint, state: await loadState(folder, shapes) };
   });
   return newest && { ...newest.found, damaged: newest.damaged };

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { startBackend } from '@tb/command-line/compute';
 import { saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
 import { flattenShapes } from '@tb/nn';
-import { createFeaturesTask, createRunLog, describeWeights } from '@tb/trainer';
+import { createFeaturesTask, createRunLog, describeImages, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
+import { sameDataCheck } from '../../same-data.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
 import type { FeaturesValues } from './options.js';
 
@@ -23,10 +24,13 @@ export async function trainFeatures(values: FeaturesValues): Promise<void> {
   const openBatches = batchesOf(training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
 
+  const data = describeImages(training, values.data ?? '');
   const run = {
     samples: training.length,
+    data,
     drawEvery: values.validateEvery, // there is nothing to draw, but the report is written then
     config: stored,
+    onResume: sameDataCheck({ imageSize: size, classNames, ...data }, stored, values),
     metadata: describeWeights({ imageSize: size, classNames: [...classNames] }),
     shapes: flattenShapes(smallFeatureShapes(config)),
   };

@@ -12,6 +12,7 @@ import {
 import { assertCacheDecides, assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
 import { initialOption, vaeOption } from '../../options/weights.js';
+import { sameDataOptions } from '../../same-data.js';
 
 /** The defaults are those of the preset tiny. */
 export const modelOptions = {
@@ -19,6 +20,7 @@ export const modelOptions = {
   cache: text('latent cache made by tb-train cache, instead of --data', { placeholder: 'folder' }),
   vae: vaeOption,
   initial: initialOption,
+  ...sameDataOptions,
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536, default: 64 }),
   dropout: number('dropout rate, also of attention', { min: 0, max: 0.99, default: 0.1 }),
   labelDropout: number('share of labels hidden from the model, which guidance needs', {

@@ -7,6 +7,7 @@ import {
   cachedMoments,
   createModelTask,
   createRunLog,
+  describeImages,
   describeWeights,
   encodedImages,
   findVae,
@@ -19,9 +20,11 @@ import {
   openLatentCache,
   type RunLog,
   readHeldOutLatents,
+  type TrainOptions,
 } from '@tb/trainer';
 import { batchesOf, openData, readSome, validationBatch } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
+import { assertSameData, sameDataCheck } from '../../same-data.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
 import { findInitialWeights, latentSize } from '../../weights.js';
 import { assertSizeOfCache, type ModelValues } from './options.js';
@@ -49,6 +52,8 @@ export async function trainModel(values: ModelValues, requestedSize?: number): P
 type Source<Batch extends { labels: Int32Array }> = {
   task: Omit<ModelTaskOptions<Batch>, 'config' | 'initial' | 'rematerialize'>;
   samples: number;
+  /** Of the images, for the checkpoints. */
+  data: TrainOptions['data'];
   latent: TokenBridgeConfig['latent'];
   imageSize: number;
   vaeSha256: string;
@@ -70,6 +75,7 @@ async function openImages(values: ModelValues, log: RunLog): Promise<Source<Imag
       classNames: training.classNames,
     },
     samples: training.length,
+    data: describeImages(training, values.data ?? ''),
     latent: latentSize(training.size, vae.config),
     imageSize: training.size,
     vaeSha256: vae.sha256,
@@ -81,8 +87,11 @@ async function openCached(cache: LatentCache, values: ModelValues): Promise<Sour
   const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
   await startBackend(values);
   const vae = vaeFile === undefined ? undefined : await loadVaeFile(vaeFile);
-  if (vae && vae.sha256 !== cache.vaeSha256) {
-    throw new UsageError(`--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with`);
+  if (vae && vae.sha256 !== cache.vaeSha256 && !values.anyVae) {
+    throw new UsageError(
+      `--vae ${values.vae} is not the autoencoder that the cache ${values.cache} was made with: its SHA-256 begins with ` +
+        `${vae.sha256.slice(0, 12)}, and should with ${cache.vaeSha256.slice(0, 12)}; --any-vae draws with it all the same`,
+    );
   }
   const { batch, seed, flip, validationImages } = values;
   const [height, width, channels] = cache.latentShape;
@@ -96,6 +105,7 @@ async function openCached(cache: LatentCache, values: ModelValues): Promise<Sour
       classNames: cache.classNames,
     },
     samples: cache.length,
+    data: { images: cache.length },
     latent: { height, width, channels },
     imageSize: cache.imageSize,
     vaeSha256: cache.vaeSha256,
@@ -115,8 +125,10 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   source: Source<Batch>,
   { values, stored, log, initial }: ModelRun,
 ): Promise<void> {
-  const { imageSize, vaeSha256 } = source;
+  const { imageSize, vaeSha256, data } = source;
   const classNames = [...source.task.classNames];
+  const now = { imageSize, vaeSha256, classNames, ...data };
+  await assertSameData(initial, now, values);
   const config = configOf(values, source.latent, classNames.length);
   const task = createModelTask({
     ...source.task,
@@ -127,7 +139,9 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   });
   const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
   const shapes = flattenShapes(tokenBridgeShapes(config));
-  const run = { samples: source.samples, drawEvery: values.drawEvery, config: stored, metadata, shapes };
+  const onResume = sameDataCheck(now, stored, values);
+  const { drawEvery } = values;
+  const run = { samples: source.samples, data, drawEvery, config: stored, metadata, shapes, onResume };
   await runTraining(task, values, run, log, async ({ ema }) => {
     const path = join(values.out, 'model.safetensors');
     await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });

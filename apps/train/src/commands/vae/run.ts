@@ -6,6 +6,7 @@ import {
   calibrateVae,
   createRunLog,
   createVaeTask,
+  describeImages,
   describeWeights,
   type ImageSource,
   measureLatents,
@@ -13,6 +14,7 @@ import {
 import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
 import { batchesOf, openData, readSome } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
+import { sameDataCheck } from '../../same-data.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
 import { findInitialWeights, latentSize } from '../../weights.js';
 import type { VaeValues } from './options.js';
@@ -51,7 +53,11 @@ export async function trainVae(values: VaeValues): Promise<void> {
 
   const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
   const shapes = flattenShapes(vaeShapes(config));
-  const run = { samples: training.length, drawEvery: values.drawEvery, config: stored, metadata, shapes };
+  const data = describeImages(training, values.data ?? '');
+  // An autoencoder does not look at labels: other classes are other images, no more.
+  const onResume = sameDataCheck({ imageSize: size, ...data }, stored, {});
+  const { drawEvery } = values;
+  const run = { samples: training.length, data, drawEvery, config: stored, metadata, shapes, onResume };
   await runTraining(task, values, run, log, async ({ ema }) => {
     const calibrated = await calibrate(ema, config, training, threads);
     const path = join(out, 'vae.safetensors');

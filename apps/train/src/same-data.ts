@@ -1,0 +1,81 @@
+// Makes sure that a run which continues from other weights means the same by its labels and latents.
+import { flagName, type Overrides, toggle, UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
+import { type Change, type Checkpoint, compareData, readWeightsInfo, type TrainedOn } from '@tb/trainer';
+
+/** Options that accept on purpose what a run otherwise refuses. */
+export const sameDataOptions = {
+  anyClasses: toggle('accept weights of --resume or --initial that were trained on other classes', { default: false }),
+  anyVae: toggle('accept an autoencoder that the weights of --resume or --initial were not trained with', {
+    default: false,
+  }),
+};
+
+type Accepted = Overrides<typeof sameDataOptions>;
+
+/**
+ * Checks a run against the checkpoint that it resumes from, and prints what changes the order of its data.
+ *
+ * @returns the check, for `train`
+ */
+export function sameDataCheck(now: TrainedOn, options: Record<string, unknown>, accepted: Accepted) {
+  return ({ folder, info, progress }: Pick<Checkpoint, 'folder' | 'info' | 'progress'>): void => {
+    const { classes, vae, imageSize, images } = compareData({ ...info, ...progress.data }, now);
+    refuse('--resume', folder, { classes, vae }, accepted);
+    if (imageSize) console.error(`image size: ${imageSize.now} from here on, ${imageSize.before} so far`);
+    if (images)
+      console.error(
+        images.now === 'others'
+          ? 'the images have other names than those that the run was trained on so far: their order changes from here on'
+          : `the data has ${images.now}, and had ${images.before} so far: the order of the images changes from here on`,
+      );
+    for (const line of changedOptions(progress.config, options)) console.error(line);
+  };
+}
+
+/** Options that decide how images are cut and ordered. */
+const imageOptions = [
+  'crops',
+  'cropsPerPhotograph',
+  'cropScaleMin',
+  'cropScaleMax',
+  'heldOut',
+  'flip',
+  'seed',
+] as const;
+
+function changedOptions(before: Record<string, unknown>, now: Record<string, unknown>): string[] {
+  return imageOptions
+    .filter((name) => before[name] !== undefined && now[name] !== undefined && before[name] !== now[name])
+    .map((name) => `--${flagName(name)}: ${now[name]} from here on, ${before[name]} so far`);
+}
+
+/**
+ * Checks the weights that --initial names.
+ *
+ * @param path - their file; undefined for a run that starts without
+ * @throws UsageError when they were trained on other classes, or with another autoencoder
+ */
+export async function assertSameData(path: string | undefined, now: TrainedOn, accepted: Accepted): Promise<void> {
+  if (path === undefined) return;
+  const { classes, vae } = compareData(await readWeightsInfo(path), now);
+  refuse('--initial', path, { classes, vae }, accepted);
+}
+
+function refuse(
+  option: string,
+  weights: string,
+  { classes, vae }: { classes?: Change; vae?: Change },
+  { anyClasses, anyVae }: Accepted,
+): void {
+  if (classes && !anyClasses)
+    throw new UsageError(
+      `${option}: ${weights} was trained on the classes ${printable(classes.before)}, and the data has ` +
+        `${printable(classes.now)}; --any-classes gives the labels to the new classes all the same`,
+    );
+  if (vae && !anyVae)
+    throw new UsageError(
+      `${option}: ${weights} was trained with the autoencoder whose SHA-256 begins with ${vae.before}, and that of this run ` +
+        `begins with ${vae.now}; --any-vae uses it all the same`,
+    );
+}
