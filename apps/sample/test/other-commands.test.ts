@@ -57,7 +57,7 @@ describe('tb-sample', () => {
     await writeFile(join(root, 'broken.png'), 'no picture');
     expect(await compare(join(root, 'broken.png'))).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^tb-sample: picture .*broken\.png cannot be read/),
+      stderr: expect.stringMatching(/^tb-sample: image .*broken\.png cannot be read/),
     });
   });
 

@@ -23,22 +23,29 @@ export type Data = {
 /** Which images there are. */
 export type DataValues = Omit<ImageValues, 'threads' | 'badLimit'> & { seed: number };
 
-/** Opens what --data, --crops and --validation name. */
-export async function openData(values: DataValues): Promise<Data> {
-  const { data, validation, imageSize: size, seed, flip } = values;
-  if (data === undefined) throw new UsageError('--data must name a folder with one folder of images per class');
-  if (values.crops) return openCrops(data, values);
-  const training = await openImageFolder(data, { size, seed, flip });
+/**
+ * Opens what --data, --crops and --validation name.
+ *
+ * @param report - receives a line for each folder: how many classes and images it has, and what was left out
+ */
+export async function openData(values: DataValues, report: (line: string) => void = console.error): Promise<Data> {
+  const { data, validation, imageSize: size, seed, flip, maxPixels } = values;
+  if (data === undefined) throw new UsageError('--data must name a folder of images, or of one such folder per class');
+  if (values.crops) return openCrops(data, values, report);
+  const training = await openImageFolder(data, { size, seed, flip, maxPixels });
+  report(printable(`${data}: ${training.summary}`));
   if (validation === undefined) return { training };
-  const heldOut = await openImageFolder(validation, { size, seed, flip: false });
+  const heldOut = await openImageFolder(validation, { size, seed, flip: false, maxPixels });
+  report(printable(`${validation}: ${heldOut.summary}`));
   assertSameClasses(training, heldOut);
   return { training, validation: heldOut };
 }
 
-async function openCrops(folder: string, values: DataValues): Promise<Data> {
-  const { imageSize: size, seed, flip, cropsPerPhotograph, cropScaleMin, cropScaleMax, heldOut } = values;
-  const options = { size, seed, cropsPerPhotograph, scale: [cropScaleMin, cropScaleMax] as const, heldOut };
+async function openCrops(folder: string, values: DataValues, report: (line: string) => void): Promise<Data> {
+  const { imageSize: size, seed, flip, maxPixels, cropsPerPhotograph, cropScaleMin, cropScaleMax, heldOut } = values;
+  const options = { size, seed, maxPixels, cropsPerPhotograph, scale: [cropScaleMin, cropScaleMax] as const, heldOut };
   const training = await openPhotographCrops(folder, { ...options, flip, part: 'training' });
+  report(printable(`${folder}: ${training.summary}`));
   if (heldOut === 0) return { training };
   return { training, validation: await openPhotographCrops(folder, { ...options, flip: false, part: 'validation' }) };
 }
@@ -81,8 +88,7 @@ export async function readSome(source: ImageSource, count: number, threads: numb
 export function firstImages(source: ImageSource, count: number): ImageSource {
   const order = createDataOrder(source.length, validationSeed);
   return {
-    classNames: source.classNames,
-    size: source.size,
+    ...source,
     length: Math.min(count, source.length),
     labelOf: (index) => source.labelOf(order.at(index).index),
     requestOf: (index, epoch) => source.requestOf(order.at(index).index, epoch),

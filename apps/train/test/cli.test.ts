@@ -202,12 +202,12 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     [
       'an empty folder',
       ['vae', '--data', empty, '--out', join(folder, 'x3')],
-      /one folder of images per class, got an empty folder/,
+      /must hold images \(PNG, .*\), got an empty folder/,
     ],
     [
       'a class without a readable image',
       ['vae', '--data', hollow, '--out', join(folder, 'x4')],
-      /cats must hold a readable image/,
+      /class cats of \S+ must have a readable image/,
     ],
     [
       'a folder that cannot be written',

@@ -1,6 +1,16 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { decodeImage } from './decode.js';
+import { decodeImage, readImageFormat, readImageHeader } from './decode.js';
+
+const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
+const expected: Record<string, { width: number; height: number; rgb: string }> = JSON.parse(
+  readFileSync(fixture('expected.json'), 'utf8'),
+);
 
 /** Left half red, right half blue; 6 by 4 pixels. */
 const halves = () => {
@@ -8,51 +18,83 @@ const halves = () => {
   for (let i = 0; i < 24; i++) data[i * 3 + (i % 6 < 3 ? 0 : 2)] = 255;
   return sharp(data, { raw: { width: 6, height: 4, channels: 3 } });
 };
-const pixel = ({ data, width }: { data: Uint8Array; width: number }, x: number, y: number) => [
-  ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 3),
-];
 
 describe('decodeImage', () => {
-  it.each([
-    ['PNG', () => halves().png()],
-    ['palette PNG', () => halves().png({ palette: true })],
-    ['16-bit PNG', () => halves().toColourspace('rgb16').png()],
-    ['lossless WebP', () => halves().webp({ lossless: true })],
-    ['JPEG', () => halves().jpeg({ quality: 100, chromaSubsampling: '4:4:4' })],
-    ['CMYK JPEG', () => halves().toColourspace('cmyk').jpeg({ quality: 100, chromaSubsampling: '4:4:4' })],
-  ])('reads %s', async (_, make) => {
-    const image = await decodeImage(await make().toBuffer());
-    expect([image.width, image.height, image.data.length]).toEqual([6, 4, 72]);
-    const [red, , blueOfRed] = pixel(image, 0, 1);
-    const [redOfBlue, , blue] = pixel(image, 5, 1);
-    expect(red - blueOfRed).toBeGreaterThan(100);
-    expect(blue - redOfBlue).toBeGreaterThan(60);
+  it('has an expectation for every fixture', () => {
+    expect(Object.keys(expected).sort()).toEqual(readdirSync(fixture('decode')).sort());
   });
 
-  it('turns greyscale into three equal channels, in 8 and 16 bits', async () => {
-    const grey = sharp(Buffer.from([0, 100, 200, 255]), { raw: { width: 2, height: 2, channels: 1 } });
-    for (const file of [grey.clone().png(), grey.clone().toColourspace('grey16').png()]) {
-      const { data } = await decodeImage(await file.toBuffer());
-      expect([...data]).toEqual([0, 0, 0, 100, 100, 100, 200, 200, 200, 255, 255, 255]);
+  it.each(Object.entries(expected))('gives the bytes of Pillow for %s', async (file, { width, height, rgb }) => {
+    for (const source of [fixture(`decode/${file}`), readFileSync(fixture(`decode/${file}`))]) {
+      const image = await decodeImage(source);
+      expect([image.width, image.height]).toEqual([width, height]);
+      expect(Buffer.from(image.data).toString('hex')).toBe(rgb);
     }
   });
 
-  it('lays transparency on white', async () => {
-    const clear = sharp({ create: { width: 2, height: 1, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0 } } });
-    expect([...(await decodeImage(await clear.png().toBuffer())).data]).toEqual(new Array(6).fill(255));
+  it('reads AVIF', async () => {
+    const { width, height, data } = await decodeImage(await halves().resize(60, 40).avif({ quality: 90 }).toBuffer());
+    expect([width, height]).toEqual([60, 40]);
+    expect(data[0] - data[2]).toBeGreaterThan(200);
+    expect(data[59 * 3 + 2] - data[59 * 3]).toBeGreaterThan(200);
   });
 
-  it('applies EXIF rotation', async () => {
-    const turned = await halves().withMetadata({ orientation: 6 }).png().toBuffer(); // a quarter turn clockwise
-    const image = await decodeImage(turned);
-    expect([image.width, image.height]).toEqual([4, 6]);
-    expect(pixel(image, 1, 0)).toEqual([255, 0, 0]);
-    expect(pixel(image, 1, 5)).toEqual([0, 0, 255]);
+  it('shows black where a GIF is transparent', async () => {
+    const { data } = await decodeImage(fixture('transparent.gif'));
+    expect(Array.from({ length: 48 }, (_, i) => [...data.subarray(i * 3, i * 3 + 3)])).toContainEqual([0, 0, 0]);
   });
 
-  it('refuses damaged files', async () => {
-    const whole = await halves().resize(200, 200).jpeg().toBuffer();
-    await expect(decodeImage(whole.subarray(0, whole.length / 2))).rejects.toThrow(/^[^\n]+$/);
-    await expect(decodeImage(Buffer.from('no image'))).rejects.toThrow();
+  it.each(readdirSync(fixture('refused')))('refuses %s in one sentence', async (file) => {
+    for (const source of [fixture(`refused/${file}`), readFileSync(fixture(`refused/${file}`))]) {
+      await expect(decodeImage(source)).rejects.toThrow(/^[^\n]{10,200}$/);
+    }
+  });
+
+  it.each([
+    ['pixel-bomb.webp', 'it has 16383 × 16383 pixels, more than the limit of 67 million'],
+    ['pixel-bomb.png', 'it has 16000 × 16000 pixels, more than the limit of 67 million'],
+    ['pixel-bomb.jpg', 'it has 16000 × 16000 pixels, more than the limit of 67 million'],
+    ['svg-named.png', 'its content is not that of a PNG, JPEG, WebP, TIFF, GIF or AVIF file'],
+    ['bitmap.bmp', 'its content is not that of a PNG'],
+    ['empty.png', 'its content is not that of a PNG'],
+  ])('states what is wrong with %s', async (file, reason) => {
+    await expect(decodeImage(fixture(`refused/${file}`))).rejects.toThrow(reason);
+  });
+
+  it('decodes as many pixels as it is allowed', async () => {
+    const rgb = fixture('decode/rgb.png');
+    expect((await decodeImage(rgb, { maxPixels: 48 })).width).toBe(8);
+    await expect(decodeImage(rgb, { maxPixels: 47 })).rejects.toThrow('it has 8 × 6 pixels');
+  });
+
+  it('takes no memory for a small file that promises 268 million pixels', async () => {
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < 20; i++) await decodeImage(fixture('refused/pixel-bomb.webp')).catch(() => {});
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 2 ** 20);
+  });
+
+  it.skipIf(process.platform === 'win32')('states why a path cannot be read', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tb-images-'));
+    await expect(decodeImage(join(folder, 'none.png'))).rejects.toThrow(/^it does not exist$/);
+    await expect(decodeImage(folder)).rejects.toThrow(/^it is not a file$/);
+    execFileSync('mkfifo', [join(folder, 'pipe.png')]);
+    await expect(decodeImage(join(folder, 'pipe.png'))).rejects.toThrow(/^it is not a file$/);
+  });
+});
+
+describe('readImageHeader', () => {
+  it('gives the size after EXIF rotation, and the format of the content', async () => {
+    expect(await readImageHeader(fixture('decode/turned.jpg'))).toMatchObject({ width: 6, height: 8, format: 'jpeg' });
+    expect(await readImageHeader(fixture('decode/jpeg-named.png'))).toMatchObject({ format: 'jpeg' });
+    expect(await readImageHeader(fixture('decode/ycck.jpg'))).toMatchObject({ isCmyk: true });
+  });
+});
+
+describe('readImageFormat', () => {
+  it('goes by the content', async () => {
+    expect(await readImageFormat(fixture('decode/png-named.jpg'))).toBe('png');
+    expect(await readImageFormat(fixture('decode/lzw.tiff'))).toBe('tiff');
+    expect(await readImageFormat(fixture('refused/svg-named.png'))).toBeUndefined();
+    expect(await readImageFormat(fixture('refused/empty.png'))).toBeUndefined();
   });
 });

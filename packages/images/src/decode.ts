@@ -1,48 +1,112 @@
+import { open, stat } from 'node:fs/promises';
+import { fileSystemReason } from '@tb/io';
 import sharp from 'sharp';
+import { formatNames, formatOfContent, type ImageFormat, signatureLength } from './formats.js';
 import type { Pixels } from './pixels.js';
 
-/** File names that count as images, whatever their case. */
-export const imageExtension = /\.(jpe?g|png|webp)$/i;
+/** Images with more pixels are not decoded unless a caller allows more. The largest cameras have about as many. */
+export const defaultMaxPixels = 2 ** 26;
+
+export type DecodeOptions = {
+  /** Most pixels that an image may have; a larger one is refused before it is decoded (default 2²⁶, about 67 million). */
+  maxPixels?: number;
+};
+
+export type ImageHeader = {
+  /** Shown by the content, which may differ from what the name promises. */
+  format: ImageFormat;
+  /** Size after decoding: EXIF orientation may exchange the sides. */
+  width: number;
+  height: number;
+  isCmyk: boolean;
+};
 
 /**
- * Reads an image file as 8-bit RGB: greyscale and palettes are expanded, 16 bits reduced to 8, CMYK converted, EXIF
- * rotation applied, transparency laid on white. Embedded RGB colour profiles are ignored, as the reference does.
+ * Decodes an image file to 8-bit RGB, with the same bytes as Pillow's `Image.open(file).convert('RGB')`:
  *
- * @throws Error with one line of reason when the file cannot be read or is damaged
+ * - greyscale is repeated, palettes are looked up, and of an animation the first frame is taken;
+ * - an alpha channel is dropped, not blended with a background;
+ * - colour profiles are ignored; CMYK is converted by Pillow's formula;
+ * - of 16-bit values the high byte is kept (Pillow does so too, except for greyscale, where it clips at 255).
+ *
+ * Beyond Pillow, EXIF orientation is applied.
+ *
+ * @param source - path or bytes
+ * @throws Error with the reason in one sentence, if the file cannot be read, is damaged, or has too many pixels
  */
-export async function decodeImage(source: string | Uint8Array): Promise<Pixels> {
-  const { data, info } = await decodeToRaw(source).catch((error: Error) => {
-    throw new Error(error.message.split('\n')[0].replace(/:\s*$/, '')); // the decoder's warnings follow
-  });
+export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
+  const { isCmyk } = await readImageHeader(source, options);
+  const image = sharp(source, { failOn: 'error', ignoreIcc: true, limitInputPixels: false }).autoOrient();
+  const converted = isCmyk
+    ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
+    : image.removeAlpha().toColourspace('srgb');
+  const { data, info } = await inOneSentence(converted.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }));
+  if (!isCmyk && info.channels !== 3) throw new Error(`it has ${info.channels} channels after conversion to RGB`);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (info.channels === 3) return { width: info.width, height: info.height, data: bytes };
-  if (info.channels === 1) return { width: info.width, height: info.height, data: repeatChannel(bytes) };
-  throw new Error(`decodeImage: image must have 1 or 3 channels after conversion, got ${info.channels}`);
-}
-
-async function decodeToRaw(source: string | Uint8Array) {
-  const { space } = await sharp(source, { failOn: 'error' }).metadata();
-  const ignoreIcc = space !== 'cmyk'; // CMYK has no meaning without its profile
-  return sharp(source, { failOn: 'error', ignoreIcc, limitInputPixels: 2 ** 28 })
-    .rotate()
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-}
-
-function repeatChannel(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i], i * 3, i * 3 + 3);
-  return rgb;
+  return { width: info.width, height: info.height, data: isCmyk ? cmykToRgb(bytes, info.channels) : bytes };
 }
 
 /**
- * Reads the size that `decodeImage` will give, from the file's header alone: EXIF orientation may exchange the sides.
+ * Reads what a file's first bytes and its header state about the image, without decoding it.
  *
- * @throws Error when the file cannot be read or is not an image
+ * @param source - path or bytes
+ * @throws Error with the reason in one sentence, if the file cannot be read, is not an image, or has too many pixels
  */
-export async function imageSize(source: string | Uint8Array): Promise<{ width: number; height: number }> {
-  const { autoOrient } = await sharp(source).metadata();
-  return { width: autoOrient.width, height: autoOrient.height };
+export async function readImageHeader(
+  source: string | Uint8Array,
+  { maxPixels = defaultMaxPixels }: DecodeOptions = {},
+): Promise<ImageHeader> {
+  const format = formatOfContent(typeof source === 'string' ? await readStart(source) : source);
+  if (!format) throw new Error(`its content is not that of a ${formatNames} file`);
+  const { autoOrient, space } = await inOneSentence(
+    sharp(source, { failOn: 'error', limitInputPixels: false }).metadata(),
+  );
+  const { width, height } = autoOrient;
+  if (width * height > maxPixels) {
+    const limit = maxPixels >= 1e6 ? `${Math.floor(maxPixels / 1e6)} million` : maxPixels;
+    throw new Error(`it has ${width} × ${height} pixels, more than the limit of ${limit}`);
+  }
+  return { format, width, height, isCmyk: space === 'cmyk' };
+}
+
+/** The format that a file's content shows, or undefined if it is not an image. @throws Error if it cannot be read */
+export async function readImageFormat(path: string): Promise<ImageFormat | undefined> {
+  return formatOfContent(await readStart(path));
+}
+
+async function readStart(path: string): Promise<Uint8Array> {
+  try {
+    if (!(await stat(path)).isFile()) throw new Error('it is not a file'); // a pipe would never end
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(signatureLength), 0, signatureLength, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(fileSystemReason(error));
+  }
+}
+
+/** Keeps the first line of the decoder's messages: its warnings follow. */
+async function inOneSentence<T>(decoding: Promise<T>): Promise<T> {
+  try {
+    return await decoding;
+  } catch (error) {
+    throw new Error((error as Error).message.split('\n')[0].replace(/:\s*$/, ''));
+  }
+}
+
+/** Pillow's conversion: each of red, green and blue is (255 − ink) · (255 − black) / 255, rounded. */
+function cmykToRgb(cmyk: Uint8Array, channels: number): Uint8Array {
+  const rgb = new Uint8Array((cmyk.length / channels) * 3);
+  for (let from = 0, to = 0; from < cmyk.length; from += channels, to += 3) {
+    const light = 255 - cmyk[from + 3];
+    for (let ink = 0; ink < 3; ink++) {
+      const product = cmyk[from + ink] * light + 128;
+      rgb[to + ink] = light - (((product >> 8) + product) >> 8);
+    }
+  }
+  return rgb;
 }

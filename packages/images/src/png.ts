@@ -2,6 +2,7 @@
 // A chunk is a length, a type, data, and the CRC-32 of type and data (W3C PNG specification, section 5.3).
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import { formatOfContent } from './formats.js';
 import type { Pixels } from './pixels.js';
 
 /** Encodes an image as a PNG file. */
@@ -36,12 +37,14 @@ function encodeChunk(type: string, data: Buffer): Buffer {
 }
 
 /**
- * Reads the settings that `withPngSettings` added to a PNG file.
+ * Reads the settings that `withPngSettings` added to a PNG file. They may come from anybody: what is larger or more deeply
+ * nested than settings are is ignored.
  *
  * @returns undefined when the file is not a complete, undamaged PNG, or has no settings
  */
 export function readPngSettings(png: Uint8Array): Record<string, unknown> | undefined {
   const file = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
+  if (formatOfContent(file) !== 'png') return undefined;
   let found: Record<string, unknown> | undefined;
   for (let offset = signatureLength; offset + 12 <= file.length; ) {
     const length = file.readUInt32BE(offset);
@@ -49,19 +52,28 @@ export function readPngSettings(png: Uint8Array): Record<string, unknown> | unde
     if (end + 4 > file.length || crc32(file.subarray(offset + 4, end)) !== file.readUInt32BE(end)) return undefined;
     const type = file.toString('latin1', offset + 4, offset + 8);
     if (type === 'IEND') return found;
-    if (type === 'tEXt') found ??= parseText(file.toString('latin1', offset + 8, end));
+    if (type === 'tEXt' && length <= mostBytes) found ??= parseText(file.toString('latin1', offset + 8, end));
     offset = end + 4;
   }
   return undefined;
 }
 
+const mostBytes = 2 ** 16;
+const deepestNesting = 8;
+
 function parseText(content: string): Record<string, unknown> | undefined {
-  const [keyword, text] = content.split('\0');
+  const [keyword, text] = content.split('\0', 2);
   if (keyword !== settingsKeyword) return undefined;
   try {
     const settings: unknown = JSON.parse(text);
-    return typeof settings === 'object' && settings !== null ? { ...settings } : undefined;
+    const isRecord = typeof settings === 'object' && settings !== null && !Array.isArray(settings);
+    return isRecord && !isDeeper(settings, deepestNesting) ? { ...settings } : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }

@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type FeatureExtractor, inceptionExtractor } from './evaluation/feature-extractor.js';
 import { reportFileName, reportText } from './evaluation/report-text.js';
 import type { CollectRunOptions } from './evaluation/resumable.js';
-import { evaluatePaths, saveReferenceStatistics } from './evaluation/run.js';
+import { evaluatePaths, type SampleOptions, saveReferenceStatistics } from './evaluation/run.js';
 import type { InceptionPreprocessing } from './inception/preprocess.js';
 import { loadInceptionWeights } from './inception/weights-file.js';
 import { createProgressLine } from './progress.js';
@@ -140,8 +140,9 @@ async function loadNetwork(flags: NetworkFlags): Promise<FeatureExtractor> {
   return inceptionExtractor(weights, hash, flags.preprocessing);
 }
 
-function collectOptions({ batch, keep, resume }: NetworkFlags): CollectRunOptions {
-  return { batchSize: batch, keep, workFolder: resume, onProgress: progress.show, signal: stop.signal };
+function collectOptions({ batch, keep, resume }: NetworkFlags): CollectRunOptions & SampleOptions {
+  const onFound = (line: string) => process.stderr.write(`${line}\n`);
+  return { batchSize: batch, keep, workFolder: resume, onProgress: progress.show, onFound, signal: stop.signal };
 }
 
 /** Before the work whose result the file is to hold. */

@@ -9,6 +9,7 @@ export {
   evaluatePaths,
   openSamples,
   type RunOptions,
+  type SampleOptions,
   saveReferenceStatistics,
 } from './evaluation/run.js';
 export { frechetDistance, type Gaussian } from './frechet-distance.js';

@@ -1,9 +1,13 @@
-export type { BatchSource } from './data/batches.js';
-export { createDataOrder, type DataOrder } from './data/data-order.js';
+export { type BatchSource, createDataOrder, type DataOrder } from './data/batches.js';
 export { createDecodePool, type DecodePool, DecodePoolError } from './data/decode-pool.js';
 export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './data/image-batches.js';
-export { type ImageFolderOptions, openImageFolder } from './data/image-folder.js';
-export type { BadImage, ImageSource, SampleRequest } from './data/image-source.js';
+export {
+  type BadImage,
+  type ImageFolderOptions,
+  type ImageSource,
+  openImageFolder,
+  type SampleRequest,
+} from './data/image-source.js';
 export { type LatentBatch, openLatentBatches, readHeldOutLatents } from './data/latent-batches.js';
 export { type LatentCache, type LatentCacheInfo, type LatentSamples, openLatentCache } from './data/latent-cache.js';
 export { type CachePart, type CacheSample, writeLatentCache } from './data/latent-cache-writer.js';

@@ -1,7 +1,6 @@
 import { dropoutMask, hostRandom } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { prefetch } from '../src/data/batches.js';
-import { createDataOrder } from '../src/data/data-order.js';
+import { createDataOrder, prefetch } from '../src/data/batches.js';
 import type { Task, TrainOptions } from '../src/train.js';
 
 export type ToyBatch = { x: Float32Array; indices: number[] };

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
-import { encodePng, type Pixels, readPngSettings, withPngSettings } from '@tb/images';
+import { encodePng, listImages, type Pixels, readPngSettings, withPngSettings } from '@tb/images';
 import { printable, writeFileAtomic } from '@tb/io';
 import type { Job } from './jobs.js';
 import { differences, pictureSettings, type Settings } from './settings.js';
@@ -18,7 +18,7 @@ const atOnce = 32;
  */
 export async function missingJobs(folder: string, jobs: readonly Job[], settings: Settings): Promise<Job[]> {
   const present = new Set(await readdir(folder));
-  const foreign = [...present].find((name) => /\.(png|jpe?g|webp)$/i.test(name) && !ownName.test(name));
+  const foreign = (await listImages(folder, { subfolders: false })).files.find((name) => !ownName.test(name));
   if (foreign !== undefined)
     throw new UsageError(
       `--out ${folder} holds pictures that are not from tb-sample (${printable(foreign)}); choose another folder`,

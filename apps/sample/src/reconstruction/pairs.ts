@@ -1,7 +1,6 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
-import { decodeImage, type Pixels } from '@tb/images';
+import { assertNotEmpty, decodeImage, describeListing, listImages, type Pixels } from '@tb/images';
 import { printable } from '@tb/io';
 import { fixed, textTable } from '../text-table.js';
 import { pictureSimilarity } from './compare.js';
@@ -12,22 +11,26 @@ export type PairReport = {
   mean: { psnr: number; ssim: number };
 };
 
-const isPicture = /\.(png|jpe?g|webp)$/i;
 /** PSNR of equal pictures is infinite; one of them must not make the mean infinite. */
 const largestPsnr = 100;
 
 /**
- * Compares the pictures of two folders that have the same path below them, whatever their formats.
+ * Compares the images of two folders that have the same path below them, whatever their formats.
  *
- * @throws UsageError when a folder cannot be read or the names do not match
+ * @param onFound - receives a line for each folder: how many images it has, and what was left out
+ * @throws UsageError when a folder cannot be read, the names do not match, or two images of a folder have one name
  */
-export async function comparePairs(folder: string, reference: string): Promise<PairReport> {
-  const [ours, theirs] = [await listPictures(folder), await listPictures(reference)];
+export async function comparePairs(
+  folder: string,
+  reference: string,
+  onFound: (line: string) => void,
+): Promise<PairReport> {
+  const [ours, theirs] = [await listByName(folder, onFound), await listByName(reference, onFound)];
   const names = [...ours.keys()].sort();
   const alone = names.find((name) => !theirs.has(name)) ?? [...theirs.keys()].find((name) => !ours.has(name));
   if (alone !== undefined)
     throw new UsageError(
-      `${folder} and ${reference} must hold pictures of the same names; only one has ${printable(alone)}`,
+      `${folder} and ${reference} must hold images of the same names; only one has ${printable(alone)}`,
     );
   const pictures: PairReport['pictures'] = [];
   for (const name of names) {
@@ -61,18 +64,24 @@ export async function readImage(path: string): Promise<Pixels> {
   try {
     return await decodeImage(path);
   } catch (error) {
-    throw new UsageError(`picture ${path} cannot be read: ${(error as Error).message}`);
+    throw new UsageError(`image ${path} cannot be read: ${(error as Error).message}`);
   }
 }
 
-/** Files by their path without its ending. */
-async function listPictures(folder: string): Promise<Map<string, string>> {
-  const entries = await readdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `folder ${folder} ${error.code === 'ENOENT' ? 'does not exist' : `cannot be read: ${error.message}`}`,
-    );
-  });
-  const files = entries.filter((file) => isPicture.test(file));
-  if (files.length === 0) throw new UsageError(`folder ${folder} holds no pictures (PNG, JPEG, WebP)`);
-  return new Map(files.map((file) => [file.replace(isPicture, ''), file]));
+/** Files by their path without its ending, in one Unicode form. */
+async function listByName(folder: string, onFound: (line: string) => void): Promise<Map<string, string>> {
+  const listing = await listImages(folder);
+  onFound(printable(`${folder}: ${describeListing(listing)}`));
+  assertNotEmpty(folder, listing);
+  const files = new Map<string, string>();
+  for (const file of listing.files) {
+    const name = file.replace(/\.[^.]+$/, '').normalize('NFC');
+    const other = files.get(name);
+    if (other !== undefined)
+      throw new UsageError(
+        `${printable(folder)} has two images of one name, ${printable(other)} and ${printable(file)}: remove or rename one of them`,
+      );
+    files.set(name, file);
+  }
+  return files;
 }

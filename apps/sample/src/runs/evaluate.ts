@@ -30,7 +30,7 @@ export async function evaluate(samples: string, reference: string, values: Evalu
 }
 
 async function evaluatePairs(samples: string, reference: string) {
-  const report = await comparePairs(samples, reference);
+  const report = await comparePairs(samples, reference, console.error);
   return { text: pairsText(report), report };
 }
 
@@ -50,6 +50,7 @@ async function evaluateSets(samples: string, reference: string, values: Evaluate
       workFolder: values.resume,
       random: hostRandom(values.seed!).uniform,
       signal: stop?.signal,
+      onFound: console.error,
       onProgress: line.show,
       onStage: (what) => {
         stop?.close(); // nothing more is to be saved, and a signal may end it

@@ -15,7 +15,9 @@ import {
 } from '@tb/command-line';
 
 export const imageOptions = grouped('Images', {
-  data: text('folder with one folder of images per class (JPEG, PNG, WebP)', { placeholder: 'folder' }),
+  data: text('folder of images, or with one folder of images per class (PNG, JPEG, WebP, TIFF, GIF, AVIF)', {
+    placeholder: 'folder',
+  }),
   crops: toggle('use random square crops of the photographs in --data; each photograph is a class', { default: false }),
   cropsPerPhotograph: integer('crops of each photograph in an epoch or a cache', { min: 1, default: 1000 }),
   cropScaleMin: number("smallest side of a crop, as a share of the photograph's shorter side", {
@@ -37,6 +39,7 @@ export const imageOptions = grouped('Images', {
     max: 1,
     default: 0.05,
   }),
+  maxPixels: integer('leave out images with more pixels (default: about 67 million)', { min: 1 }),
   threads: integer('threads that decode images', {
     min: 1,
     max: 256,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { printable } from '@tb/io';
-import { openSampleFolder } from '../samples/folder.js';
+import { openSampleFolder, type SampleFolderOptions } from '../samples/folder.js';
 import { openSampleNpz } from '../samples/npz.js';
 import type { SampleSource } from '../samples/sample-source.js';
 import { saveCollection } from './collection-file.js';
@@ -11,24 +11,28 @@ import type { FeatureExtractor } from './feature-extractor.js';
 import { loadReference, type Reference, referenceContent, referenceFromCollection } from './reference.js';
 import { type CollectRunOptions, finishPass, openPass } from './resumable.js';
 
-export type RunOptions = EvaluateOptions &
-  CollectRunOptions & {
-    /** Accept lossy samples. References may always be lossy. */
-    readonly allowLossy?: boolean;
-  };
+/** How samples are opened. References may always be lossy. */
+export type SampleOptions = SampleFolderOptions & {
+  /** Receives a line for a folder of images: how many it has, and what was left out. */
+  readonly onFound?: (line: string) => void;
+};
+
+export type RunOptions = EvaluateOptions & CollectRunOptions & SampleOptions;
 
 /**
  * Opens samples: a folder of images, or an `.npz` file with `arr_0`.
  *
  * @throws Error if `path` is neither, or holds what `openSampleFolder` or `openSampleNpz` refuses
  */
-export async function openSamples(path: string, allowLossy = false): Promise<SampleSource> {
+export async function openSamples(path: string, options: SampleOptions = {}): Promise<SampleSource> {
   if (!existsSync(path)) throw new Error(`openSamples: ${printable(path)} does not exist`);
   if (extname(path) === '.npz') return openSampleNpz(path);
   if (!(await stat(path)).isDirectory()) {
-    throw new Error(`openSamples: ${path} must be a folder of images or an .npz file of samples`);
+    throw new Error(`openSamples: ${printable(path)} must be a folder of images or an .npz file of samples`);
   }
-  return openSampleFolder(path, { allowLossy });
+  const source = await openSampleFolder(path, options);
+  options.onFound?.(printable(`${path}: ${source.summary}`));
+  return source;
 }
 
 /**
@@ -46,9 +50,9 @@ export async function evaluatePaths(
   options: RunOptions,
 ): Promise<EvaluationReport> {
   if (options.resamples === 1) throw new RangeError('evaluatePaths: resamples must be 0 or at least 2, got 1');
-  const source = await openSamples(samples, options.allowLossy);
+  const source = await openSamples(samples, options);
   const content = await referenceContent(reference);
-  const images = content.images ? await openSamples(reference, true) : undefined;
+  const images = content.images ? await openSamples(reference, { ...options, allowLossy: true }) : undefined;
   for (const { name, count } of images && !content.statistics ? [source, images] : [source]) {
     if (count < 2) throw new Error(`evaluatePaths: ${name} holds one image; a covariance needs at least 2`);
   }
@@ -78,12 +82,12 @@ export async function saveReferenceStatistics(
   images: string,
   target: string,
   extractor: FeatureExtractor | (() => Promise<FeatureExtractor>),
-  options: CollectRunOptions,
+  options: CollectRunOptions & SampleOptions,
 ): Promise<Reference> {
   if (extname(target) !== '.safetensors') {
     throw new Error(`saveReferenceStatistics: the name of the statistics must end with .safetensors, got ${target}`);
   }
-  const source = await openSamples(images, true);
+  const source = await openSamples(images, { ...options, allowLossy: true });
   const network = typeof extractor === 'function' ? await extractor() : extractor;
   const pass = await openPass(source, 'reference', network, options);
   const collection = await finishPass(pass, network, options);

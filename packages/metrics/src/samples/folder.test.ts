@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { withPngSettings } from '@tb/images';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSampleFolder } from './folder.js';
@@ -16,15 +16,6 @@ function png(channels: 1 | 3 | 4, values: number[]): Promise<Buffer> {
   return sharp(data, options).png().toBuffer();
 }
 
-/** The PNG with a text chunk behind its header, as tb-sample writes it. */
-function withSettings(file: Buffer, settings: object): Buffer {
-  const body = Buffer.from(`tEXttokenbridge\0${JSON.stringify(settings)}`);
-  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
-  length.writeUInt32BE(body.length - 4);
-  checksum.writeUInt32BE(crc32(body));
-  return Buffer.concat([file.subarray(0, 33), length, body, checksum, file.subarray(33)]);
-}
-
 describe('openSampleFolder', () => {
   let root: string;
   beforeAll(async () => {
@@ -32,7 +23,7 @@ describe('openSampleFolder', () => {
   });
   afterAll(() => rm(root, { recursive: true }));
 
-  async function folder(name: string, files: Record<string, Buffer | string>): Promise<string> {
+  async function folder(name: string, files: Record<string, Uint8Array | string>): Promise<string> {
     await mkdir(join(root, name));
     for (const [file, content] of Object.entries(files)) await writeFile(join(root, name, file), content);
     return join(root, name);
@@ -73,15 +64,15 @@ describe('openSampleFolder', () => {
     ]);
   });
 
-  it('reports the settings that all pictures share', async () => {
-    const picture = await png(3, [1, 2, 3]);
+  it('reports the settings that all images share', async () => {
+    const image = await png(3, [1, 2, 3]);
     const settings = { cfg: 3.1, model: { sha256: 'ab' } };
     const path = await folder('settings', {
-      '0.png': withSettings(picture, { ...settings, pictureSeed: '1' }),
-      '1.png': withSettings(picture, { ...settings, pictureSeed: '2' }),
+      '0.png': withPngSettings(image, { ...settings, pictureSeed: '1' }),
+      '1.png': withPngSettings(image, { ...settings, pictureSeed: '2' }),
     });
     expect((await openSampleFolder(path)).settings).toEqual(settings);
-    expect((await openSampleFolder(await folder('silent', { '0.png': picture }))).settings).toBeUndefined();
+    expect((await openSampleFolder(await folder('silent', { '0.png': image }))).settings).toBeUndefined();
   });
 
   it('has another fingerprint when an image changes', async () => {
@@ -93,16 +84,69 @@ describe('openSampleFolder', () => {
   });
 
   it('refuses what would make a wrong number', async () => {
-    const picture = await png(3, [1, 2, 3]);
-    const jpeg = await sharp(picture).jpeg().toBuffer();
-    const lossy = await folder('lossy', { '0.png': picture, '1.JPG': jpeg, '2.jpg': jpeg });
+    const image = await png(3, [1, 2, 3]);
+    const jpeg = await sharp(image).jpeg().toBuffer();
+    const lossy = await folder('lossy', { '0.png': image, '1.JPG': jpeg, '2.jpg': jpeg });
     await expect(openSampleFolder(lossy)).rejects.toThrow(/2 images \(1\.JPG, …\) of a lossy kind.*--allow-lossy/);
     expect((await openSampleFolder(lossy, { allowLossy: true })).count).toBe(3);
-    const bitmap = await folder('bitmap', { '0.png': picture, '1.bmp': 'BM' });
-    await expect(openSampleFolder(bitmap)).rejects.toThrow(/an image \(1\.bmp\) of a kind that is not read/);
-    await expect(openSampleFolder(join(root, 'nowhere'))).rejects.toThrow(/nowhere does not exist/);
-    await expect(openSampleFolder(await folder('text', { 'a.txt': 'a' }))).rejects.toThrow(/text holds no images/);
-    const broken = await openSampleFolder(await folder('broken', { '0.png': 'no picture' }));
-    await expect(broken.batches(1).next()).rejects.toThrow(/0\.png cannot be decoded/);
+    const bitmap = await folder('bitmap', { '0.png': image, '1.bmp': 'BM' });
+    await expect(openSampleFolder(bitmap)).rejects.toThrow(/holds images of a kind that is not read \(\.bmp\)/);
+    await expect(openSampleFolder(join(root, 'nowhere'))).rejects.toThrow(/nowhere cannot be read: it does not exist/);
+    await expect(openSampleFolder(await folder('text', { 'a.txt': 'a' }))).rejects.toThrow(
+      /text must hold images \(PNG, .*\), got 1 \.txt file$/,
+    );
+  });
+
+  it('refuses what is not an image before anything is computed', async () => {
+    const broken = await folder('broken', { '0.png': await png(3, [1, 2, 3]), '1.png': 'not an image' });
+    await expect(openSampleFolder(broken)).rejects.toThrow(
+      /1\.png cannot be decoded: its content is not that of an image/,
+    );
+    const empty = await folder('empty', { '0.png': '' });
+    await expect(openSampleFolder(empty)).rejects.toThrow(
+      /0\.png cannot be decoded: its content is not that of an image/,
+    );
+    const drawing = await folder('drawing', {
+      '0.png': '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>',
+    });
+    await expect(openSampleFolder(drawing)).rejects.toThrow(/0\.png cannot be decoded/);
+  });
+
+  it('recognizes a lossy file by its content', async () => {
+    const image = await png(3, [1, 2, 3]);
+    const jpeg = await sharp(image).jpeg().toBuffer();
+    const gif = await sharp(image).gif().toBuffer();
+    const disguised = await folder('disguised', { '0.png': image, '1.png': jpeg, '2.tif': gif });
+    await expect(openSampleFolder(disguised)).rejects.toThrow(/2 images \(1\.png, …\) of a lossy kind/);
+    expect((await openSampleFolder(disguised, { allowLossy: true })).count).toBe(3);
+  });
+
+  it('skips hidden files, takes each file once, and states what it left out', async () => {
+    const image = await png(3, [1, 2, 3]);
+    const path = await folder('steps', { '._0.png': 'AppleDouble', '0.png': image, 'fid.json': '{}' });
+    await mkdir(join(path, 'more.png', '.ipynb_checkpoints'), { recursive: true });
+    await writeFile(join(path, 'more.png', '1.png'), image);
+    await writeFile(join(path, 'more.png', '.ipynb_checkpoints', '1-checkpoint.png'), image);
+    await symlink('more.png', join(path, 'latest'));
+    await symlink('.', join(path, 'self'));
+    await symlink('nothing', join(path, 'lost.png'));
+    const { count, summary } = await openSampleFolder(path);
+    expect(count).toBe(2);
+    expect(summary).toBe(
+      '2 images; left out: 1 .json file, 2 hidden files and folders, 1 link to nothing, 2 links to what was found before',
+    );
+  });
+
+  it('ignores colour profiles', async () => {
+    const fixture = (file: string) => new URL(`../../../images/fixtures/decode/${file}`, import.meta.url);
+    const files = { 'a.png': await readFile(fixture('rgb.png')), 'b.png': await readFile(fixture('icc.png')) };
+    const { value } = await (await openSampleFolder(await folder('profiles', files))).batches(2).next();
+    expect(Buffer.compare(value!.pixels.subarray(0, 144), value!.pixels.subarray(144)) === 0).toBe(true);
+  });
+
+  it('refuses an image of too many pixels', async () => {
+    const path = await folder('large', { '0.png': await png(3, [1, 2, 3]) });
+    const source = await openSampleFolder(path, { maxPixels: 15 });
+    await expect(source.batches(1).next()).rejects.toThrow(/0\.png cannot be decoded: it has 4 × 4 pixels/);
   });
 });

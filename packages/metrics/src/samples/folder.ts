@@ -1,66 +1,84 @@
 import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  assertNotEmpty,
+  decodeImage,
+  describeListing,
+  formatOfName,
+  type ImageFormat,
+  isUnreadEnding,
+  listImages,
+  type Pixels,
+  readImageFormat,
+  readPngSettings,
+} from '@tb/images';
 import { printable } from '@tb/io';
-import sharp from 'sharp';
 import type { SampleBatch, SampleSource } from './sample-source.js';
-
-const LOSSLESS = new Set(['.png', '.tif', '.tiff']);
-const LOSSY = new Set(['.jpg', '.jpeg', '.webp', '.avif']);
-/** Kinds of images that nothing here decodes: left out in silence, they would change the count. */
-const UNREADABLE = new Set(['.bmp', '.gif', '.pgm', '.ppm', '.jp2', '.heic']);
 
 export type SampleFolderOptions = {
   /** Accept JPEG and other lossy files. Their artefacts change the FID; right for a reference, wrong for samples. */
   readonly allowLossy?: boolean;
+  /** Most pixels that an image may have; see `decodeImage` of @tb/images. */
+  readonly maxPixels?: number;
 };
 
 /**
- * All images below a folder, in the order of their paths. Greyscale, palette, 16-bit and CMYK images become 8-bit RGB,
- * an alpha channel is dropped as the reference evaluators do, and EXIF orientation is applied.
+ * Opens all images in a folder and its subfolders, in the order of their paths. `listImages` of @tb/images decides what
+ * counts as an image, and `decodeImage` how it becomes RGB.
  *
- * @throws Error if the folder does not exist, holds no images, some that cannot be decoded, or lossy ones that were not
+ * @throws Error if the folder cannot be read or holds no images, some that cannot be decoded, or lossy ones that were not
  *   allowed
  */
-export async function openSampleFolder(
-  folder: string,
-  { allowLossy = false }: SampleFolderOptions = {},
-): Promise<SampleSource> {
-  const files = await listImages(folder);
-  const ofKinds = (kinds: Set<string>) => files.filter((file) => kinds.has(extension(file)));
-  if (files.length === 0) throw new Error(`openSampleFolder: ${folder} holds no images (PNG, TIFF, JPEG, WebP, AVIF)`);
-  const unreadable = ofKinds(UNREADABLE);
-  if (unreadable.length > 0) {
+export async function openSampleFolder(folder: string, options: SampleFolderOptions = {}): Promise<SampleSource> {
+  const { allowLossy = false, maxPixels } = options;
+  const listing = await listImages(folder);
+  const { files, leftOut } = listing;
+  const unread = Object.keys(leftOut.otherKinds).filter(isUnreadEnding);
+  if (unread.length > 0) {
     throw new Error(
-      `openSampleFolder: ${folder} holds ${counted(unreadable)} of a kind that is not read. Convert them to PNG.`,
+      `openSampleFolder: ${printable(folder)} holds images of a kind that is not read (${unread.join(', ')}). Left out, they would change the score: convert them to PNG.`,
     );
   }
-  const lossy = ofKinds(LOSSY);
+  assertNotEmpty(folder, listing);
+  const lossy = await lossyFiles(folder, files);
   if (lossy.length > 0 && !allowLossy) {
     throw new Error(
-      `openSampleFolder: ${folder} holds ${counted(lossy)} of a lossy kind, whose artefacts change the score. Save ` +
+      `openSampleFolder: ${printable(folder)} holds ${counted(lossy)} of a lossy kind, whose artefacts change the score. Save ` +
         'samples as PNG, or allow them with --allow-lossy.',
     );
   }
   return {
     name: folder,
     count: files.length,
+    summary: describeListing(listing),
     fingerprint: await fingerprintOf(folder, files),
     settings: await commonSettings(folder, files),
-    batches: (size, from = 0) => readBatches(folder, files, size, from),
+    batches: (size, from = 0) => readBatches(folder, files, size, from, maxPixels),
   };
 }
 
-async function listImages(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    const reason = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
-    throw new Error(`openSampleFolder: the folder ${folder} ${reason}`);
-  });
-  const kinds = [LOSSLESS, LOSSY, UNREADABLE];
-  return entries.filter((file) => kinds.some((kind) => kind.has(extension(file)))).sort();
+/** A GIF has at most 256 colours, and a WebP may be lossy. */
+const lossless: readonly ImageFormat[] = ['png', 'tiff'];
+const filesAtOnce = 64;
+
+/** Files that are lossy by their names or by their content. @throws Error for a file whose content is not an image's */
+async function lossyFiles(folder: string, files: readonly string[]): Promise<string[]> {
+  const lossy: string[] = [];
+  for (let start = 0; start < files.length; start += filesAtOnce) {
+    const some = files.slice(start, start + filesAtOnce);
+    const formats = await Promise.all(some.map((file) => formatOfFile(join(folder, file))));
+    for (const [index, file] of some.entries()) {
+      if (![formats[index], formatOfName(file)!].every((format) => lossless.includes(format))) lossy.push(file);
+    }
+  }
+  return lossy;
 }
 
-const extension = (file: string) => extname(file).toLowerCase();
+async function formatOfFile(file: string): Promise<ImageFormat> {
+  const format = await readImageFormat(file).catch((error) => failToDecode(file, error));
+  return format ?? failToDecode(file, new Error('its content is not that of an image'));
+}
 
 const counted = (files: readonly string[]) =>
   files.length === 1 ? `an image (${printable(files[0])})` : `${files.length} images (${printable(files[0])}, …)`;
@@ -73,52 +91,50 @@ async function fingerprintOf(folder: string, files: readonly string[]): Promise<
   return hash.digest('hex');
 }
 
-/** So many pictures are asked for their settings. */
-const ASKED = 50;
+/** Number of files whose settings are read. */
+const settingsRead = 50;
 
-/** The settings in which pictures from all over the folder agree: not their seeds, but how they were guided. */
+/** The settings in which images from all over the folder agree: how they were guided, not their seeds. */
 async function commonSettings(folder: string, files: readonly string[]): Promise<Record<string, unknown> | undefined> {
-  const step = Math.max(1, Math.floor(files.length / ASKED));
-  const asked = files.filter((_, i) => i % step === 0);
-  const [first, ...others] = await Promise.all(asked.map((file) => readSettings(join(folder, file))));
+  const step = Math.max(1, Math.floor(files.length / settingsRead));
+  const sampled = files.filter((_, i) => i % step === 0);
+  const [first, ...others] = await Promise.all(sampled.map((file) => readSettings(join(folder, file))));
   if (first === undefined) return undefined;
   const agreed = ([key, value]: [string, unknown]) =>
     others.every((settings) => JSON.stringify(settings?.[key]) === JSON.stringify(value));
   return Object.fromEntries(Object.entries(first).filter(agreed));
 }
 
-/** The settings that `tb-sample` writes into its pictures: a PNG text chunk named "tokenbridge" that holds JSON. */
+/** The settings that `tb-sample` writes into its images. */
 async function readSettings(file: string): Promise<Record<string, unknown> | undefined> {
-  try {
-    const { comments = [] } = await sharp(file).metadata();
-    const text = comments.find(({ keyword }) => keyword === 'tokenbridge')?.text;
-    const settings: unknown = text === undefined ? undefined : JSON.parse(text);
-    return typeof settings === 'object' && settings !== null ? { ...settings } : undefined;
-  } catch {
-    return undefined; // somebody else's text, or no image: decoding will say so
-  }
+  const isPng = (await readImageFormat(file)) === 'png';
+  return isPng ? readPngSettings(await readFile(file)) : undefined;
 }
 
-async function* readBatches(folder: string, files: string[], size: number, from: number): AsyncGenerator<SampleBatch> {
+async function* readBatches(
+  folder: string,
+  files: readonly string[],
+  size: number,
+  from: number,
+  maxPixels?: number,
+): AsyncGenerator<SampleBatch> {
   for (let start = from; start < files.length; start += size) {
-    const images = await Promise.all(files.slice(start, start + size).map((file) => decode(join(folder, file))));
+    const some = files.slice(start, start + size);
+    const images = await Promise.all(some.map((file) => decode(join(folder, file), maxPixels)));
     // A batch has one size: cut where it changes.
     for (let first = 0, last = 1; first < images.length; last++) {
       const { height, width } = images[first];
       if (last < images.length && images[last].height === height && images[last].width === width) continue;
       const run = images.slice(first, last);
-      yield { pixels: Buffer.concat(run.map(({ pixels }) => pixels)), count: run.length, height, width };
+      yield { pixels: Buffer.concat(run.map(({ data }) => data)), count: run.length, height, width };
       first = last;
     }
   }
 }
 
-async function decode(file: string): Promise<{ pixels: Uint8Array; height: number; width: number }> {
-  try {
-    const pipeline = sharp(file).rotate().toColourspace('srgb').removeAlpha();
-    const { data, info } = await pipeline.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    return { pixels: data, height: info.height, width: info.width };
-  } catch (error) {
-    throw new Error(`openSampleFolder: ${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
-  }
+const decode = (file: string, maxPixels?: number): Promise<Pixels> =>
+  decodeImage(file, { maxPixels }).catch((error) => failToDecode(file, error));
+
+function failToDecode(file: string, error: unknown): never {
+  throw new Error(`openSampleFolder: ${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
 }

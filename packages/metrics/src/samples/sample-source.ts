@@ -12,6 +12,8 @@ export type SampleSource = {
   /** What a report calls it: usually the path. */
   readonly name: string;
   readonly count: number;
+  /** What was found and what was left out, in one line. */
+  readonly summary?: string;
   /** Changes when the images do, as far as can be told without decoding them: a resumed run must find the same. */
   readonly fingerprint: string;
   /** How the samples were made (guidance scale, seed, weights…), where they say so. */

@@ -6,7 +6,7 @@ import type { SampleRequest } from './image-source.js';
 export type WorkerRequest = { id: number; request: SampleRequest };
 export type WorkerResponse = { id: number; pixels: Uint8Array } | { id: number; reason: string };
 
-/** Worker threads that decode pictures. */
+/** Worker threads that decode images. */
 export type DecodePool = {
   /**
    * RGB bytes [size, size, 3]; rejects with the reason when the file cannot be read, and with a `DecodePoolError` when the
@@ -16,7 +16,7 @@ export type DecodePool = {
   close(): Promise<void>;
 };
 
-/** The pool itself is at an end: says nothing about the picture that was asked for. */
+/** The pool was closed or lost a thread. The image that was asked for is not to blame. */
 export class DecodePoolError extends Error {
   override readonly name = 'DecodePoolError';
 }
@@ -35,7 +35,7 @@ export function createDecodePool(threads: number): DecodePool {
   };
   const answer = (response: WorkerResponse) => {
     const asked = waiting.get(response.id);
-    if (!asked) return; // it came while the pool was closing
+    if (!asked) return; // it arrived while the pool was closing
     waiting.delete(response.id);
     if (waiting.size === 0) for (const worker of workers) worker.unref();
     if ('pixels' in response) asked.resolve(response.pixels);
@@ -71,13 +71,13 @@ function startWorker(answer: (response: WorkerResponse) => void, finish: (reason
   return worker;
 }
 
-/** The built file stands beside this module; run from the sources, the TypeScript file needs a loader of its own. */
+/** The built worker is next to this module. When run from the sources, the TypeScript file needs a loader. */
 function workerEntry(): ConstructorParameters<typeof Worker> {
   if (!import.meta.url.endsWith('.ts')) return [new URL('./decode-worker.js', import.meta.url)];
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'));
   const loader = new URL('./dist/esm/api/index.mjs', tsx).href;
   const source = new URL('./decode-worker.ts', import.meta.url).href;
-  // The timer holds the thread while its modules load: the loader's own thread does not.
+  // The timer keeps the thread alive while its modules load: the loader's thread does not.
   const code = `const hold = setInterval(() => {}, 1000);
     import('${loader}').then(({ register }) => register()).then(() => import('${source}')).then(() => clearInterval(hold));`;
   return [code, { eval: true, execArgv: ['--conditions=@tb/source'] }];

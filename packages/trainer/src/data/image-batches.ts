@@ -1,6 +1,5 @@
 import { printable } from '@tb/io';
-import { type BatchSource, prefetch } from './batches.js';
-import { createDataOrder } from './data-order.js';
+import { type BatchSource, createDataOrder, prefetch } from './batches.js';
 import { createDecodePool, type DecodePool, DecodePoolError } from './decode-pool.js';
 import type { BadImage, ImageSource } from './image-source.js';
 
@@ -11,7 +10,7 @@ export type ImageBatch = {
   images: Uint8Array;
   /** Classes [N]. */
   labels: Int32Array;
-  /** Files the pictures come from. */
+  /** Files that the images come from. */
   paths: string[];
 };
 
@@ -24,13 +23,13 @@ export type ImageBatchOptions = {
   threads: number;
   /** Share of all samples that may be unreadable (three always may) before the run stops. */
   badLimit: number;
-  /** Told once of each unreadable file. */
+  /** Called once for each unreadable file. */
   onBadImage?: (bad: BadImage) => void;
 };
 
 /**
- * Batches of pictures, decoded by worker threads ahead of time. An unreadable file is reported, and its place taken by
- * the next sample of the source, so that the run stays reproducible.
+ * Opens batches of images that worker threads decode ahead of time. An unreadable file is reported and replaced by the next
+ * sample of the source, so that the run stays reproducible.
  *
  * @throws Error (from `next`) when too many files are unreadable; DecodePoolError when a thread ended or all were closed
  */

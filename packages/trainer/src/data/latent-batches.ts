@@ -1,7 +1,6 @@
 import { toFloat32 } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
-import { type BatchSource, prefetch } from './batches.js';
-import { createDataOrder } from './data-order.js';
+import { type BatchSource, createDataOrder, prefetch } from './batches.js';
 import { type LatentCache, type LatentCacheInfo, type LatentSamples, momentsLength } from './latent-cache.js';
 
 // N = images, h, w, C = height, width and channels of a latent

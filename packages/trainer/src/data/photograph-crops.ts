@@ -1,17 +1,10 @@
 import { join, parse } from 'node:path';
-import { imageExtension, imageSize } from '@tb/images';
+import { assertNotEmpty, describeListing, listImages, readImageHeader } from '@tb/images';
 import { printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
-import { byName, listFolder } from './image-folder.js';
-import type { ImageSource } from './image-source.js';
-import type { Rectangle } from './read-sample.js';
+import type { ImageFolderOptions, ImageSource, Square } from './image-source.js';
 
-export type PhotographCropsOptions = {
-  /** Side of the square pictures. */
-  size: number;
-  seed: number;
-  /** Mirror every other crop, at random. */
-  flip: boolean;
+export type PhotographCropsOptions = ImageFolderOptions & {
   /** Crops of each photograph in one epoch. */
   cropsPerPhotograph: number;
   /** Sides of the crops before scaling, as shares of the photograph's shorter side: [smallest, largest]. */
@@ -24,44 +17,55 @@ export type PhotographCropsOptions = {
 type Photograph = { path: string; width: number; height: number };
 
 /**
- * Random square crops of a few large photographs, each photograph a class of its name.
+ * Opens random square crops of a few large photographs, each photograph a class with the name of its file.
  *
- * @throws Error when the folder is missing, has no photographs, or one is too small to be cut
+ * @throws Error when the folder cannot be read or has no photographs, when two have one name, or one is too small
  */
 export async function openPhotographCrops(folder: string, options: PhotographCropsOptions): Promise<ImageSource> {
-  const entries = await listFolder(folder);
-  const names = entries.map(({ name }) => name).filter((name) => imageExtension.test(name) && !name.startsWith('.'));
-  if (names.length === 0) {
-    throw new Error(`openPhotographCrops: ${folder} must hold photographs (JPEG, PNG or WebP), got none`);
-  }
-  names.sort(byName);
-  const photographs = await Promise.all(names.map((name) => measure(join(folder, name))));
+  const listing = await listImages(folder, { subfolders: false });
+  const { files } = listing;
+  assertNotEmpty(folder, listing);
+  const classNames = files.map((file) => parse(file).name);
+  assertUnique(folder, files, classNames);
+  const photographs = await Promise.all(files.map((file) => measure(join(folder, file), options.maxPixels)));
   for (const photograph of photographs) assertLargeEnough(photograph, options);
-  const { size, seed, flip, part } = options;
+  const { size, seed, flip, part, maxPixels } = options;
   const partNumber = part === 'training' ? 0 : 1;
   return {
-    classNames: names.map((name) => parse(name).name),
+    classNames,
     size,
     length: photographs.length * options.cropsPerPhotograph,
+    summary: describeListing(listing),
     labelOf: (index) => index % photographs.length,
     requestOf: (index, epoch) => {
       const photograph = photographs[index % photographs.length];
       const random = hostRandom(seed, partNumber, epoch, index);
       const crop = chooseSquare(photograph, options, [random.uniform(), random.uniform(), random.uniform()]);
-      return { path: photograph.path, size, crop, mirror: flip && random.uniform() < 0.5 };
+      return { path: photograph.path, size, crop, mirror: flip && random.uniform() < 0.5, maxPixels };
     },
   };
 }
 
-async function measure(path: string): Promise<Photograph> {
+/** Two photographs of one name would be two classes of one name. */
+function assertUnique(folder: string, files: readonly string[], names: readonly string[]): void {
+  const second = names.findIndex((name, index) => names.indexOf(name) < index);
+  if (second < 0) return;
+  const pair = [files[names.indexOf(names[second])], files[second]].map(printable).join(' and ');
+  throw new Error(
+    `openPhotographCrops: ${printable(folder)} has two photographs of one name, ${pair}: rename one of them`,
+  );
+}
+
+async function measure(path: string, maxPixels?: number): Promise<Photograph> {
   try {
-    return { path, ...(await imageSize(path)) };
+    const { width, height } = await readImageHeader(path, { maxPixels });
+    return { path, width, height };
   } catch (error) {
     throw new Error(`openPhotographCrops: ${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
   }
 }
 
-/** The part's rectangle, cut from the longer side so that crops of both parts stay as large as they can. */
+/** The rectangle that a part's crops come from. The longer side is split, so that crops stay as large as they can. */
 function regionOf({ width, height }: Photograph, { heldOut, part }: PhotographCropsOptions) {
   const wide = width >= height;
   const long = wide ? width : height;
@@ -80,12 +84,12 @@ function assertLargeEnough(photograph: Photograph, options: PhotographCropsOptio
   );
 }
 
-/** Three uniform numbers choose side (uniform in its logarithm) and place. */
+/** Three uniform numbers choose the side, uniform in its logarithm, and the place. */
 function chooseSquare(
   photograph: Photograph,
   options: PhotographCropsOptions,
   [u, v, w]: [number, number, number],
-): Rectangle {
+): Square {
   const region = regionOf(photograph, options);
   const shorter = Math.min(photograph.width, photograph.height);
   const largest = Math.min(region.width, region.height);

@@ -10,7 +10,7 @@ import { judgeImages, loadJudge } from '../../evaluation/judge.js';
 import { measureImages } from '../../evaluation/measure.js';
 import { readImages } from '../../evaluation/real-images.js';
 import type { DemoValues } from './options.js';
-import { cropData, type DemoWeights, generateNumbered } from './steps.js';
+import { cropData, type DemoWeights, generateNumbered, silent } from './steps.js';
 
 /** Crops of the parts that the model was trained on; all images are compared with these. */
 const referenceCrops = 400;
@@ -51,7 +51,7 @@ type Verdict = { report: EvaluationReport; agreement: ClassAgreement };
  */
 async function measure(generated: LabelledImages, judge: SmallFeatureFile, photographs: string): Promise<ReportTable> {
   const values = { ...cropData(photographs, 0), flip: false };
-  const [first, second] = [await openData(values), await openData({ ...values, seed: 1 })];
+  const [first, second] = [await openData(values, silent), await openData({ ...values, seed: 1 }, silent)];
   const readInTurn = (source: ImageSource, images: number) => readImages({ ...source, length: images }, images, values);
   const reference = { name: 'training crops', ...(await readInTurn(first.training, referenceCrops)) };
   const extractor = smallFeatureExtractor(judge);

@@ -31,6 +31,9 @@ export type DemoWeights = { vae: LoadedVae; model: LoadedModel; photographs: str
 
 const size = 64;
 
+/** The demo does not report what it found: it always has the same photographs. */
+export const silent = () => {};
+
 /** The crops that the demo's weights were trained on. */
 export const cropData = (photographs: string, seed: number) => ({
   ...resolve(imageOptions, {
@@ -47,7 +50,7 @@ export const cropData = (photographs: string, seed: number) => ({
 
 /** Draws the middle of every photograph: the original, and what the autoencoder makes of it without and with quantization. */
 export async function drawReconstructions({ vae, photographs }: DemoWeights): Promise<ReportImage> {
-  const { training } = await openData(cropData(photographs, 0));
+  const { training } = await openData(cropData(photographs, 0), silent);
   const paths = training.classNames.map((_, label) => training.requestOf(label, 0).path);
   const originals = await Promise.all(paths.map(async (path) => centreCrop(await decodeImage(path), size)));
   const bytes = new Uint8Array(originals.length * size * size * 3);
@@ -119,7 +122,7 @@ export async function fineTune(weights: DemoWeights, steps: number): Promise<Log
 async function trainInFolder({ vae, model, photographs }: DemoWeights, out: string, steps: number): Promise<void> {
   const seed = Date.now() % 1e6; // crops that no run has used
   const values = { ...cropData(photographs, seed), batch: 4 };
-  const { training } = await openData(values);
+  const { training } = await openData(values, silent);
   const log = createRunLog({ out, title: 'Fine-tuning', config: values, terminal: process.stderr });
   const task = createModelTask({
     config: model.config,
