@@ -29,7 +29,7 @@ const buildForBrowsers = (options: Options) =>
     outDir: 'dist/browser',
     platform: 'browser',
     target: 'es2022',
-    esbuildPlugins: [withoutNode()],
+    esbuildPlugins: [...(options.esbuildPlugins ?? []), withoutNode()],
   });
 
 /** Build of a command-line application: ESM with a shebang line, no declarations. */

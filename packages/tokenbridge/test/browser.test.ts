@@ -7,6 +7,7 @@ import { randomKey, useBackend } from '@tb/runtime';
 import { build } from 'tsup';
 import { afterAll, expect, it } from 'vitest';
 import { withoutNode } from '../../../scripts/without-node.js';
+import { tfjsGradients } from '../../runtime/scripts/tfjs-gradients.js';
 import { generate, initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } from '../src/index.js';
 
 const small = { width: 16, depth: 1, heads: 2 };
@@ -30,7 +31,7 @@ const bundle = (program: string) =>
     platform: 'browser',
     noExternal: [/./],
     removeNodeProtocol: false,
-    esbuildPlugins: [withoutNode()],
+    esbuildPlugins: [tfjsGradients(), withoutNode()],
     esbuildOptions: (options) => {
       options.conditions = ['@tb/source'];
     },

@@ -1,12 +1,13 @@
-import '@tensorflow/tfjs';
-import { disposeTree, replicate, jit as runtimeJit } from '@tb/runtime';
+import { disposeTree, replicate, jit as runtimeJit, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeExecutor, type FakeExecutor } from '../test/fake-executor.js';
 import { jit } from './jit.js';
 import { registerBackend } from './register.js';
 
 let executor: FakeExecutor;
+
+beforeAll(() => useBackend('cpu')); // its gradients serve every backend
 
 beforeEach(async () => {
   executor = createFakeExecutor();

@@ -91,7 +91,7 @@ export async function useBackend(choice: BackendChoice, options: BackendOptions 
   if (choice !== 'auto' && !Object.hasOwn(engines, choice)) {
     throw new Error(`useBackend: backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
   }
-  await import('@tensorflow/tfjs'); // registers tfjs's gradients
+  await import('./tfjs-gradients.js');
   registerGradients();
   const skipped: BackendReport['skipped'] = [];
   for (const name of choice === 'auto' ? automatic : [choice]) {

@@ -1,12 +1,11 @@
 /** Kernels in CUDA C++ up to the program's text, with a stand-in for NVRTC. */
-import '@tensorflow/tfjs';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defineOperation, jit, operationChoices } from '@tb/runtime';
+import { defineOperation, jit, operationChoices, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeExecutor } from '../../test/fake-executor.js';
 import type { ArraySpec } from '../executor.js';
 import { makeLeaf, type Node } from '../graph/node.js';
@@ -18,6 +17,7 @@ import { findNvrtc, type Nvrtc } from './nvrtc.js';
 import { type CudaDevice, createCudaCompiler, cudaCompilerOf, setCudaCompiler } from './ptx.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cuda-'));
+beforeAll(() => useBackend('cpu')); // its gradients serve every backend
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const device: CudaDevice = { kind: 'NVIDIA H200', capability: '9.0', multiprocessors: 132 };

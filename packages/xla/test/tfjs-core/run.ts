@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { tfjsGradients } from '../../../runtime/scripts/tfjs-gradients.js';
 import { createPjrtExecutor, type Executor, xlaInfo } from '../../src/index.js';
 import { createJaxlibExecutor } from '../jaxlib-executor.js';
 import { knownReason } from './known-differences.js';
@@ -47,7 +48,8 @@ async function buildSpecs(): Promise<void> {
     format: 'cjs',
     mainFields: ['module', 'main'],
     conditions: ['@tb/source'],
-    external: ['jasmine-core', 'koffi', '@tensorflow/tfjs', '@tensorflow/tfjs-backend-*'],
+    external: ['jasmine-core', 'koffi', '@tensorflow/tfjs-backend-*'],
+    plugins: [tfjsGradients()],
     ignoreAnnotations: true,
     logLevel: 'error',
   });

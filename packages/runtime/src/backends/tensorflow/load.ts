@@ -94,10 +94,10 @@ function register({ addon, packageFolder }: AddonLocation, device?: 'cpu' | 'gpu
   });
   const require = createRequire(import.meta.url);
   const binding = loadAddon(require, addon);
+  const core = require('@tensorflow/tfjs-core');
   const load = commonJsLoader({
-    // ours, so that there is one tfjs
-    '@tensorflow/tfjs': require('@tensorflow/tfjs'),
-    '@tensorflow/tfjs-core': require('@tensorflow/tfjs-core'),
+    '@tensorflow/tfjs': core, // its backend and kernels need no more of the umbrella package
+    '@tensorflow/tfjs-core': core, // this program's copy, so that there is one
     util: utilOfOlderNode,
     './proto/api_pb': {}, // only TensorBoard summaries need it, and with it a package more
   });
