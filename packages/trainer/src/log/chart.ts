@@ -28,7 +28,8 @@ function axes(left: number, right: number, low: number, high: number): string {
   const base = height - margin.bottom;
   const text = (x: number, y: number, anchor: string, value: string) =>
     `<text x="${x}" y="${y}" font-size="12" fill="#666" text-anchor="${anchor}">${value}</text>`;
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
+  const shares = high > low ? [0, 0.25, 0.5, 0.75, 1] : [0]; // a constant needs one label
+  const ticks = shares.map((share) => {
     const y = base - share * (base - margin.top);
     const grid = `<line x1="${margin.left}" x2="${width - margin.right}" y1="${y}" y2="${y}" stroke="#eee"/>`;
     return grid + text(margin.left - 8, y + 4, 'end', formatTick(low + share * (high - low), (high - low) / 4));
@@ -36,9 +37,12 @@ function axes(left: number, right: number, low: number, high: number): string {
   return `${ticks.join('')}${text(margin.left, height - 8, 'start', String(left))}${text(width - margin.right, height - 8, 'end', String(right))}`;
 }
 
-/** As many decimals as tell neighbouring ticks apart. */
+/** As many decimals as neighbouring ticks need to look different. */
 function formatTick(value: number, step: number): string {
-  if (value !== 0 && Math.abs(value) < 1e-2) return value.toExponential(1);
+  if (value !== 0 && Math.abs(value) < 1e-2) {
+    const digits = step > 0 ? Math.ceil(Math.log10(Math.abs(value) / step)) : 1;
+    return value.toExponential(Math.min(Math.max(digits, 1), 8));
+  }
   const decimals = step > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(step)), 0), 8) : 4;
   return Number(value.toFixed(decimals)).toString();
 }
