@@ -19,6 +19,6 @@ it('shows in the help of eval what its crops default to', () => {
   expect(help).toMatch(/--crops-per-photograph <integer> [^-]*\(default: 1000\)/);
   expect(help).toMatch(/--held-out <number> [^-]*\(default: 0\.25\)/);
   expect(help).toMatch(
-    /--image-size <integer> [^-]*--data to compare with, 8 to 4096 \(default: that of the generated ones\)/,
+    /--image-size <integer> [^-]*--data to compare with \[8 to 4096\] \(default: that of the generated ones\)/,
   );
 });

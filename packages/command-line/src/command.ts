@@ -42,6 +42,6 @@ export function tableCommand<Table extends Options>(
 
 function describe(key: string, { description, defaultText }: Option<unknown>, value: unknown): string {
   if (value === true) return `${description} (default; --no-${flagName(key)} turns it off)`;
-  if (value === undefined && defaultText === undefined) return description;
-  return value === false ? description : `${description} (default: ${defaultText ?? value})`;
+  const text = value ?? defaultText;
+  return text === undefined || text === false ? description : `${description} (default: ${text})`;
 }

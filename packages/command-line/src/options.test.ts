@@ -100,7 +100,7 @@ describe('tableCommand', () => {
     const help = command.helpInformation();
     expect(help).toMatch(/--rate <number> +rate \(default: 2\)/);
     expect(help).toMatch(/--flip +mirror \(default; --no-flip turns it off\)/);
-    expect(help).toMatch(/--image-size <integer> +side, 8 to 4096\n/);
+    expect(help).toMatch(/--image-size <integer> +side \[8 to 4096\]\n/);
   });
 
   it('lists options under their headings', () => {

@@ -82,23 +82,28 @@ function numeric<Given>(
   description: string,
   { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, ...settings }: Settings<number> & Range,
 ): Made<number, Given> {
-  const range = rangeText(min, max, ' of', ' from');
   return {
-    description: description + (min === 0 && max === Number.POSITIVE_INFINITY ? '' : rangeText(min, max, ',', ',')),
+    description: description + rangeOfHelp(min, max),
     placeholder: kind,
     ...settings,
     parse: (value: string) => (value.trim() === '' ? Number.NaN : Number(value)),
     problem: (value: unknown) =>
       isOfKind(value) && (value as number) >= min && (value as number) <= max
         ? undefined
-        : `must be ${kind === 'integer' ? 'an integer' : 'a number'}${range}`,
+        : `must be ${kind === 'integer' ? 'an integer' : 'a number'}${rangeOfMessage(min, max)}`,
   } as Made<number, Given>;
 }
 
-function rangeText(min: number, max: number, open: string, closed: string): string {
-  if (min > Number.NEGATIVE_INFINITY && max < Number.POSITIVE_INFINITY) return `${closed} ${min} to ${max}`;
-  if (min > Number.NEGATIVE_INFINITY) return `${open} at least ${min}`;
-  return max < Number.POSITIVE_INFINITY ? `${open} at most ${max}` : '';
+function rangeOfMessage(min: number, max: number): string {
+  if (Number.isFinite(min) && Number.isFinite(max)) return ` from ${min} to ${max}`;
+  if (Number.isFinite(min)) return ` of at least ${min}`;
+  return Number.isFinite(max) ? ` of at most ${max}` : '';
+}
+
+function rangeOfHelp(min: number, max: number): string {
+  if (Number.isFinite(min) && Number.isFinite(max)) return ` [${min} to ${max}]`;
+  if (Number.isFinite(min)) return min === 0 ? '' : ` [${min} or more]`; // that nothing is negative goes without saying
+  return Number.isFinite(max) ? ` [${max} or less]` : '';
 }
 
 /** A switch: `--flip` turns it on, `--no-flip` off. */

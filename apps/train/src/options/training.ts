@@ -24,11 +24,11 @@ const ownOptions = grouped('Training', {
   config: configOption,
   out: text('run folder', { placeholder: 'folder', default: 'runs/model' }),
   resume: toggle('continue the run in --out from its newest checkpoint', { default: false }),
-  seed: integer('seed of everything random', { default: 0 }),
+  seed: integer('seed of all random numbers', { default: 0 }),
   steps: integer('length of the run in updates', { min: 1, default: 2000 }),
   epochs: number('length of the run in epochs, instead of --steps', { min: 0 }),
   batch: integer('images per update', { min: 1, max: 65536, default: 64 }),
-  microBatch: integer('images that a device works on at once; the gradients of a batch add up', {
+  microBatch: integer('images that a device processes at once; gradients of a batch are added up', {
     min: 1,
     defaultText: 'the complete batch on xla, else 8',
   }),

@@ -10,12 +10,13 @@ export const cacheCommand = tableCommand('cache', cacheOptions, async (flags) =>
   .addHelpText(
     'after',
     `
-Training from a cache decodes no images and runs no autoencoder. An image of 256 x 256 takes 16 KB, twice that with its mirror
-image. With --validation, or --crops and --held-out, the cache also holds images to validate on. Run the same command again to
-resume an interrupted cache.
+Training from a cache decodes no images and runs no autoencoder. An image of
+256 x 256 takes 16 KB, twice that with its mirror image. With --validation, or
+--crops and --held-out, the cache also holds images to validate on. Run the same
+command again to resume an interrupted cache.
 
-A cache of --crops holds the crops of one epoch, which training sees again in every epoch: multiply --crops-per-photograph by the
-number of epochs that you plan.
+A cache of --crops holds the crops of one epoch, which training sees again in
+every epoch: multiply --crops-per-photograph by the epochs that you plan.
 
 Examples:
   tb-train cache --data images --image-size 256 --vae kl16.ckpt --out runs/cache

@@ -10,7 +10,7 @@ export const demoOptions = {
   steps: integer('training updates to show', { min: 1, default: 24 }),
   seed: integer('seed of the generated images', { max: 2 ** 32 - 1, default: 1 }),
   numIter: integer('sampling steps per image', { min: 1, default: 16 }),
-  cfg: number('guidance scale, 1 for no guidance', { min: 1, default: 3 }),
+  cfg: number('guidance scale; 1 means no guidance', { min: 1, default: 3 }),
   judged: integer('generated images to judge, including those that are shown; 0 for none', { default: 30 }),
 };
 

@@ -1,7 +1,7 @@
 import { backendOptions, type Overrides, resolve, text, type Values } from '@tb/command-line';
 
 export const doctorOptions = {
-  device: backendOptions.device,
+  device: { ...backendOptions.device, description: 'fail if no backend can use this device: cpu, gpu' },
   python: text('Python whose TensorFlow is checked', {
     placeholder: 'command',
     defaultText: 'the linked one, else python3',

@@ -10,10 +10,12 @@ export const evalCommand = tableCommand('eval', evalOptions, async (flags) => {
   .addHelpText(
     'after',
     `
-With --features, the feature network also judges, as a classifier, whether images show the requested class. Its judgement of
-held-out real images is printed next to it. All images are kept in memory: for 50,000 of them, use tb-sample generate and
-tb-sample evaluate.
+With --features, the feature network also judges, as a classifier, whether images
+show the requested class. Its judgement of held-out real images is printed next
+to it. All images are kept in memory: for 50,000 of them, use tb-sample generate
+and tb-sample evaluate.
 
 Example:
-  tb-train eval --data photos --crops --model runs/model --vae runs/vae --features runs/features/features.safetensors`,
+  tb-train eval --data photos --crops --model runs/model --vae runs/vae \\
+    --features runs/features/features.safetensors`,
   );

@@ -32,11 +32,11 @@ export const evalOptions = {
     placeholder: 'file',
     defaultText: 'the caches of @tb/metrics and PyTorch',
   }),
-  samples: integer('images to generate, and images of --data to compare them with', { min: 2, default: 500 }),
+  samples: integer('images to generate, and real images to compare them with', { min: 2, default: 500 }),
   batch: integer('images generated together', { min: 1, max: 4096, default: 20 }),
   seed: integer('seed of the generated images, the crops and the bootstrap', { max: 2 ** 32 - 1, default: 0 }),
   numIter: integer('sampling steps per image', { min: 1, default: 64 }),
-  cfg: number('guidance scale, 1 for no guidance', { min: 1, default: 1 }),
+  cfg: number('guidance scale; 1 means no guidance', { min: 1, default: 1 }),
   json: text('where the report is saved', { placeholder: 'file', default: 'eval.json' }),
 };
 

@@ -10,8 +10,9 @@ export const featuresCommand = tableCommand('features', featuresOptions, async (
   .addHelpText(
     'after',
     `
-The run folder gets features.safetensors, which tb-train eval measures with. Distances on these features are not FIDs: they only
-compare models on the same data with the same file.
+The run folder gets features.safetensors, which tb-train eval measures with.
+Distances on these features are not FIDs: they only compare models on the same
+data with the same file.
 
 Example:
   tb-train features --data photos --crops --image-size 64 --out runs/features`,

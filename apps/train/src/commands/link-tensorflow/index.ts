@@ -13,5 +13,5 @@ export const linkTensorflowCommand = tableCommand('link-tensorflow', linkOptions
 Example:
   pip install "tensorflow[and-cuda]"
   tb-train link-tensorflow --gpu
-  tb-train model --backend tensorflow --device gpu --config own-images --data my-images --vae runs/my-vae`,
+  tb-train model --data images --vae runs/vae --backend tensorflow --device gpu`,
   );

@@ -10,14 +10,17 @@ export const modelCommand = tableCommand('model', modelOptions, async (flags) =>
   .addHelpText(
     'after',
     `
-Defaults are those of --preset tiny. The presets base, large and huge use the values of the paper's Table 4: batches of 2048, in
-micro-batches of 32, 32 and 16 for a GPU of 80 GB. With less memory, use a smaller --micro-batch or --rematerialize.
+Defaults are those of --preset tiny. The presets base, large and huge use the
+values of the paper's Table 4: batches of 2048 images, in micro-batches of 32, 32
+and 16 for a GPU of 80 GB. With less memory, use a smaller --micro-batch or
+--rematerialize.
 
-Results do not depend on --devices and --micro-batch, except through dropout: an update is always the mean over --batch images.
-A run can be resumed with other values of both.
+An update is the mean over --batch images on any hardware. --devices and
+--micro-batch only change which dropout masks are drawn; a run can be resumed
+with other values of both.
 
-The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and at the end model.safetensors (the averaged
-weights) for tb-sample.
+The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and
+at the end model.safetensors (the averaged weights) for tb-sample.
 
 Examples:
   tb-train model --data images --image-size 64 --vae runs/vae --out runs/model

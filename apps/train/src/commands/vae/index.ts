@@ -10,8 +10,9 @@ export const vaeCommand = tableCommand('vae', vaeOptions, async (flags) => {
   .addHelpText(
     'after',
     `
-The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and at the end vae.safetensors: the averaged
-weights, scaled so that every latent channel has unit variance, as the quantizer expects.
+The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and
+at the end vae.safetensors: the averaged weights, scaled so that every latent
+channel has unit variance, as the quantizer expects.
 
 Examples:
   tb-train vae --data images --image-size 64 --out runs/vae
