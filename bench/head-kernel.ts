@@ -20,10 +20,10 @@ const { values, config } = await open({
   /** `kernel` times and checks the kernel alone, without the plain programs. */
   only: { type: 'string', default: '' },
 });
-const head = channelHeadConfig(config);
+const head = { ...channelHeadConfig(config), channelOrder: undefined }; // tokens in the order of the groups
 const groups = head.channels / head.groupSize;
 const params = drawParameters(1, config);
-const stored = storeForSampling(params);
+const stored = storeForSampling(params).bfloat16;
 
 type Sampler = (weights: TokenBridge, features: tf.Tensor3D, keys: Key, number: tf.Scalar) => ChannelSample;
 

@@ -8,7 +8,7 @@ await useBackend('wasm');
 
 const config: ChannelHeadConfig = {
   kind: 'autoregressive', // or 'parallel'
-  groupSize: 1, // or 2, 4: channels classified jointly
+  groupSize: 1, // or 2, 4: channels predicted jointly
   channels: 16,
   levels: 64,
   featureWidth: 32,

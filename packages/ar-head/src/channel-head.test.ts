@@ -6,9 +6,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type ChannelHead, channelHeadShapes, initChannelHead } from './channel-head.js';
 import { assertChannelHeadConfig, type ChannelHeadConfig, channelHeadSizes } from './config.js';
-import { classesToTokens, tokensToClasses } from './groups.js';
-import { channelLogits } from './logits.js';
-import { sampleChannels } from './sample.js';
+import { channelLogits, sampleChannels, symbolsToTokens, tokensToSymbols } from './predict.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -30,6 +28,8 @@ const variants: [string, ChannelHeadConfig][] = [
   ['autoregressive', small],
   ['in groups of 2', { ...small, groupSize: 2 }],
   ['in groups of 4', { ...small, groupSize: 4 }],
+  ['in another order of channels', { ...small, channelOrder: [2, 0, 3, 1] }],
+  ['in groups of 2 in another order', { ...small, groupSize: 2, channelOrder: [2, 0, 3, 1] }],
   ['parallel', { ...small, kind: 'parallel' }],
   ['parallel in groups of 2', { ...small, kind: 'parallel', groupSize: 2 }],
 ];
@@ -66,15 +66,15 @@ describe.each(variants)('a head %s', (_, config) => {
       const tokens = tf.reshape<tf.Rank.R2>(sample.tokens, [6, config.channels]);
       const told = channelLogits(params, config, features, tokens, { firstPosition });
       expectClose(sample.logits.dataSync(), told.dataSync(), 1e-5);
-      const surprise = tf.sum(tf.mul(tf.logSoftmax(told), oneHotClasses(config, tokens)), [1, 2]);
-      expectClose(sample.logProbability.dataSync(), surprise.dataSync(), 1e-5);
+      const expected = tf.sum(tf.mul(tf.logSoftmax(told), oneHotSymbols(config, tokens)), [1, 2]);
+      expectClose(sample.logProbability.dataSync(), expected.dataSync(), 1e-5);
     }
   });
 
-  it('takes the likeliest class of each group when greedy', () => {
+  it('takes the likeliest symbol of each group when greedy', () => {
     const sample = sampleChannels(randomHead(config), config, tf.reshape(rows(6), [3, 2, -1]));
-    const classes = tokensToClasses(sample.tokens, config.levels, config.groupSize);
-    expect(flat(tf.argMax(sample.logits, 3))).toEqual(flat(classes));
+    const symbols = tokensToSymbols(config, sample.tokens);
+    expect(flat(tf.argMax(sample.logits, 3))).toEqual(flat(symbols));
   });
 
   it('disposes what it makes', () => {
@@ -92,8 +92,8 @@ describe.each(variants)('a head %s', (_, config) => {
   });
 });
 
-function oneHotClasses(config: ChannelHeadConfig, tokens: tf.Tensor): tf.Tensor {
-  return tf.oneHot(tokensToClasses(tokens, config.levels, config.groupSize), config.levels ** config.groupSize);
+function oneHotSymbols(config: ChannelHeadConfig, tokens: tf.Tensor): tf.Tensor {
+  return tf.oneHot(tokensToSymbols(config, tokens), config.levels ** config.groupSize);
 }
 
 describe('channelLogits', () => {
@@ -204,17 +204,30 @@ describe('sampleChannels', () => {
   });
 });
 
-describe('classesToTokens', () => {
-  it('undoes tokensToClasses', () => {
-    const groups = fc.constantFrom<[number, number]>([16, 4], [64, 2], [256, 2], [7, 1], [3, 4]);
+describe('symbols', () => {
+  it('are the tokens of a group as digits, the groups in the order of channels', () => {
+    const tokens = tf.tensor2d([[1, 2, 0, 3]], [1, 4], 'int32');
+    const symbols = (groupSize: 1 | 2 | 4, channelOrder?: number[]) =>
+      flat(tokensToSymbols({ levels: 10, groupSize, channelOrder }, tokens));
+    expect(symbols(1)).toEqual([1, 2, 0, 3]);
+    expect(symbols(2)).toEqual([12, 3]);
+    expect(symbols(4)).toEqual([1203]);
+    expect(symbols(1, [3, 0, 1, 2])).toEqual([3, 1, 2, 0]);
+    expect(symbols(2, [3, 0, 1, 2])).toEqual([31, 20]);
+  });
+
+  it('become the same tokens again', () => {
+    const groups = fc.constantFrom<[number, 1 | 2 | 4]>([16, 4], [64, 2], [256, 2], [7, 1], [3, 4]);
+    const orders = fc.constantFrom(undefined, [2, 0, 3, 1], [3, 2, 1, 0]);
     fc.assert(
-      fc.property(groups, fc.integer({ min: 1, max: 2 ** 31 }), ([levels, groupSize], seed) => {
+      fc.property(groups, orders, fc.integer({ min: 1, max: 2 ** 31 }), ([levels, groupSize], channelOrder, seed) => {
         tf.tidy(() => {
-          const drawn = tf.floor(tf.mul(uniform(randomKey(seed), [5, groupSize]), levels));
+          const drawn = tf.floor(tf.mul(uniform(randomKey(seed), [5, 4]), levels));
           const tokens = tf.cast(drawn, 'int32');
-          const classes = tokensToClasses(tokens, levels, groupSize);
-          expect(classes.shape).toEqual([5, 1]);
-          expect(flat(classesToTokens(classes, levels, groupSize))).toEqual(flat(tokens));
+          const config = { levels, groupSize, channelOrder };
+          const symbols = tokensToSymbols(config, tokens);
+          expect(symbols.shape).toEqual([5, 4 / groupSize]);
+          expect(symbolsToTokens(config, symbols).arraySync()).toEqual(tokens.arraySync());
         });
       }),
       { numRuns: 30 },
@@ -226,8 +239,17 @@ describe('sizes and configuration', () => {
   it('has Tab. 2(d)’s largest vocabulary', () => {
     const config = { ...small, ...channelHeadSizes.base, channels: 16, levels: 16, featureWidth: 768 };
     const count = (groupSize: 1 | 2 | 4) => countParameters(channelHeadShapes({ ...config, groupSize }));
-    // 4 classifiers and 3 embeddings of 65,536 classes by width 1024 add what the table adds, 470M.
+    // 4 classifiers and 3 embeddings of 65,536 symbols by width 1024 add what the table adds, 470M.
     expect((count(4) - count(1)) / 1e6).toBeCloseTo(469, 0);
+  });
+
+  it('refuses an order that is not one of all channels', () => {
+    for (const channelOrder of [
+      [0, 1, 2],
+      [0, 1, 2, 2],
+      [0, 1, 2, 4],
+    ])
+      expect(() => assertChannelHeadConfig({ ...small, channelOrder })).toThrow('channelOrder must hold each of 0 … 3');
   });
 
   it('lists everything that is wrong', () => {

@@ -9,7 +9,9 @@ export type ChannelHeadConfig = {
   channels: number;
   /** Quantization levels B of a channel. */
   levels: number;
-  /** Channels classified jointly (Tab. 2d): 1, 2 or 4. A group of g has Bᵍ classes. */
+  /** The channels in the order in which the head predicts them; default 0, 1, … */
+  channelOrder?: readonly number[];
+  /** Channels predicted jointly (Tab. 2d): 1, 2 or 4, neighbours in the order. The tokens of g channels have Bᵍ symbols. */
   groupSize: 1 | 2 | 4;
   /** Width of the backbone's context features. */
   featureWidth: number;
@@ -21,22 +23,22 @@ export type ChannelHeadConfig = {
   mlpRatio: number;
 };
 
-/** The largest number of classes of a group: Tab. 2(d)'s largest, 16⁴. */
-const maximumClasses = 65536;
+/** The most symbols of a group: Tab. 2(d)'s largest, 16⁴. */
+const maximumSymbols = 65536;
 
-/** How many predictions the head makes per position, one per group of channels. */
+/** G, the groups of channels: how many predictions the head makes per position. */
 export function groupCount({ channels, groupSize }: ChannelHeadConfig): number {
   return channels / groupSize;
 }
 
-/** Classes of one prediction, Bᵍ. */
-export function classCount({ levels, groupSize }: ChannelHeadConfig): number {
+/** K, the symbols of one group: Bᵍ. */
+export function symbolCount({ levels, groupSize }: ChannelHeadConfig): number {
   return levels ** groupSize;
 }
 
 /** @throws Error listing every field that no head can have */
 export function assertChannelHeadConfig(config: ChannelHeadConfig): void {
-  const { kind, channels, levels, groupSize, width, heads, mlpRatio } = config;
+  const { kind, channels, levels, channelOrder, groupSize, width, heads, mlpRatio } = config;
   const problems: string[] = [];
   for (const name of ['channels', 'featureWidth', 'width', 'depth', 'heads'] as const) {
     if (!Number.isInteger(config[name]) || config[name] < 1)
@@ -47,13 +49,19 @@ export function assertChannelHeadConfig(config: ChannelHeadConfig): void {
   if (![1, 2, 4].includes(groupSize)) problems.push(`groupSize must be 1, 2 or 4, got ${groupSize}`);
   if (channels % groupSize !== 0)
     problems.push(`channels must be a multiple of the groupSize ${groupSize}, got ${channels}`);
+  if (channelOrder && !isPermutation(channelOrder, channels))
+    problems.push(`channelOrder must hold each of 0 … ${channels - 1} once, got [${channelOrder.join(', ')}]`);
   if (!Number.isInteger(levels) || levels < 2) problems.push(`levels must be an integer from 2, got ${levels}`);
-  if (!(levels ** groupSize <= maximumClasses))
-    problems.push(`levels to the power of groupSize must be at most ${maximumClasses}, got ${levels}^${groupSize}`);
+  if (!(levels ** groupSize <= maximumSymbols))
+    problems.push(`levels to the power of groupSize must be at most ${maximumSymbols}, got ${levels}^${groupSize}`);
   if (width % heads !== 0) problems.push(`width must be a multiple of the ${heads} heads, got ${width}`);
   if (!(mlpRatio > 0) || !Number.isInteger(width * mlpRatio))
     problems.push(`mlpRatio times width must be a positive integer, got ${mlpRatio} × ${width}`);
   if (problems.length > 0) throw new Error(`assertChannelHeadConfig: ${problems.join('; ')}`);
+}
+
+function isPermutation(order: readonly number[], length: number): boolean {
+  return order.length === length && Array.from({ length }, (_, index) => index).every((index) => order.includes(index));
 }
 
 /**

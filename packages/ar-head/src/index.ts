@@ -1,7 +1,26 @@
-export type { AdaptiveModulation, ChannelBlock } from './channel-block.js';
-export { type ChannelHead, channelHeadShapes, initChannelHead } from './channel-head.js';
-export { assertChannelHeadConfig, type ChannelHeadConfig, channelHeadSizes, classCount, groupCount } from './config.js';
-export type { FirstPosition, ForwardOptions } from './forward.js';
-export { classesToTokens, tokensToClasses } from './groups.js';
-export { channelLogits, type LogitsOptions } from './logits.js';
-export { type ChannelSample, type Draw, type SampleOptions, sampleChannels } from './sample.js';
+export {
+  type AdaptiveModulation,
+  type ChannelBlock,
+  type ChannelHead,
+  channelHeadShapes,
+  type FirstPosition,
+  type ForwardOptions,
+  initChannelHead,
+} from './channel-head.js';
+export {
+  assertChannelHeadConfig,
+  type ChannelHeadConfig,
+  channelHeadSizes,
+  groupCount,
+  symbolCount,
+} from './config.js';
+export {
+  type ChannelSample,
+  channelLogits,
+  type Draw,
+  type LogitsOptions,
+  type SampleOptions,
+  sampleChannels,
+  symbolsToTokens,
+  tokensToSymbols,
+} from './predict.js';

@@ -6,8 +6,14 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { applyBackbone, type Backbone, type BackboneInputs, backboneShapes, initBackbone } from './backbone.js';
 import type { BackboneConfig } from './config.js';
-import { type Masking, maskingOfOrders, positionLists, randomOrder } from './masking.js';
-import { gatherPositions, selectPositions } from './selection.js';
+import {
+  gatherPositions,
+  type Masking,
+  maskingOfOrders,
+  positionLists,
+  randomOrder,
+  selectPositions,
+} from './positions.js';
 
 beforeAll(() => useBackend(testBackend));
 

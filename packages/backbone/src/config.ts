@@ -16,7 +16,7 @@ export type BackboneConfig = {
   channels: number;
   /** Number of classes. */
   classes: number;
-  /** How many copies of the class embedding stand before the positions. */
+  /** How many copies of the class embedding come before the positions. */
   bufferSize: number;
   encoder: StackConfig;
   decoder: StackConfig;

@@ -4,12 +4,14 @@ import {
   applyAttention,
   applyLayerNorm,
   applyMlp,
+  attentionParameters,
   countParameters,
-  initAttention,
-  initLayerNorm,
-  initMlp,
+  type Declaration,
+  initParameters,
   type LayerNorm,
+  layerNormParameters,
   type Mlp,
+  mlpParameters,
 } from '@tb/nn';
 import { flattenTree, normal, randomKey, splitKey, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
@@ -19,19 +21,21 @@ type Block = { norm1: LayerNorm; attn: Attention; norm2: LayerNorm; mlp: Mlp };
 const width = 32;
 const heads = 4;
 
+const blockParameters: Declaration<Block> = {
+  norm1: layerNormParameters(width),
+  attn: attentionParameters({ width, heads }),
+  norm2: layerNormParameters(width),
+  mlp: mlpParameters(width, 4 * width),
+};
+
 function applyBlock(params: Block, x: tf.Tensor3D): tf.Tensor3D {
   const attended = tf.add(x, applyAttention(params.attn, applyLayerNorm(params.norm1, x), { heads })) as tf.Tensor3D;
   return tf.add(attended, applyMlp(params.mlp, applyLayerNorm(params.norm2, attended)));
 }
 
 await useBackend('wasm');
-const [attentionKey, mlpKey, inputKey] = splitKey(randomKey(1), 3);
-const block: Block = {
-  norm1: initLayerNorm(width),
-  attn: initAttention(attentionKey, { width, heads }),
-  norm2: initLayerNorm(width),
-  mlp: initMlp(mlpKey, width, 4 * width),
-};
+const [blockKey, inputKey] = splitKey(randomKey(1), 2);
+const block = initParameters<Block>(blockKey, blockParameters);
 console.log(countParameters(block), 'parameters, such as', Object.keys(flattenTree(block))[2]);
 
 const x = normal(inputKey, [2, 10, width]) as tf.Tensor3D; // 2 sequences of 10 positions

@@ -4,7 +4,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
 import { gelu, silu } from './activations.js';
-import { modulate } from './modulation.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -18,20 +17,4 @@ describe('gelu', () => {
 
 describe('silu', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch('silu', (_, x: tf.Tensor1D) => silu(x)));
-});
-
-describe('modulate', () => {
-  it('scales by one more than the scale, then shifts', () => {
-    const [x, shift, scale] = [tf.tensor1d([1, 2]), tf.tensor1d([10, 20]), tf.tensor1d([0, 0.5])];
-    const before = tf.memory().numTensors;
-    const modulated = modulate(x, shift, scale);
-    expect(tf.memory().numTensors).toBe(before + 1);
-    expect(Array.from(modulated.dataSync())).toEqual([11, 23]);
-  });
-
-  it('changes nothing with shift and scale of zero', () => {
-    const x = tf.randomNormal<tf.Rank.R3>([2, 3, 4]);
-    const zero = tf.zeros([2, 1, 4]);
-    expect(modulate(x, zero, zero).dataSync()).toEqual(x.dataSync());
-  });
 });

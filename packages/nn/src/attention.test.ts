@@ -1,4 +1,4 @@
-import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import { disposeTree, flattenTree, normal, randomKey, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
@@ -8,10 +8,10 @@ import {
   type Attention,
   applyAttention,
   applyCachedAttention,
-  attentionShapes,
-  initAttention,
+  attentionParameters,
   type KeyValueCache,
 } from './attention.js';
+import { flattenShapes, initParameters, shapesOf } from './params.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -37,14 +37,14 @@ describe('applyAttention', () => {
   });
 
   it('gives the same numbers with padding as without, however many keys are padding', () => {
-    const params = initAttention(randomKey(3), { width: 8, heads, qkNorm: true });
+    const params = initParameters<Attention>(randomKey(3), attentionParameters({ width: 8, heads, qkNorm: true }));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 5 }), (valid, padding) => {
         tf.tidy(() => {
-          const x = tf.randomNormal<tf.Rank.R3>([2, valid, 8]);
-          const garbage = tf.randomNormal<tf.Rank.R3>([2, padding, 8], 0, 100);
+          const x = normal(randomKey(20), [2, valid, 8]) as tf.Tensor3D;
+          const garbage = tf.mul(normal(randomKey(30), [2, padding, 8]), 100);
           const keyCounts = tf.fill([2], valid, 'int32') as tf.Tensor1D;
-          const padded = applyAttention(params, tf.concat([x, garbage], 1), { heads, keyCounts });
+          const padded = applyAttention(params, tf.concat([x, garbage], 1) as tf.Tensor3D, { heads, keyCounts });
           const plain = applyAttention(params, x, { heads });
           expectClose(tf.slice(padded, [0, 0, 0], [2, valid, 8]).dataSync(), plain.dataSync(), 1e-6);
         });
@@ -54,12 +54,12 @@ describe('applyAttention', () => {
     disposeTree(params);
   });
 
-  it('gives the same numbers for many sequences, whose queries, keys and values are products of their own', () => {
+  it('gives the same numbers for many sequences, which it projects by three products', () => {
     const sequences = 2000; // of 5 positions: more than 8,192 rows
-    const params = initAttention(randomKey(3), { width: 8, heads });
+    const params = initParameters<Attention>(randomKey(3), attentionParameters({ width: 8, heads }));
     tf.tidy(() => {
-      const biased = { ...params, qkv: { ...params.qkv, bias: tf.randomNormal([24]) } } as Attention;
-      const x = tf.randomNormal<tf.Rank.R3>([3, 5, 8]);
+      const biased = { ...params, qkv: { ...params.qkv, bias: normal(randomKey(31), [24]) } } as Attention;
+      const x = normal(randomKey(21), [3, 5, 8]) as tf.Tensor3D;
       const many = applyAttention(biased, tf.tile(x, [sequences, 1, 1]), { heads });
       expectClose(tf.slice(many, [3, 0, 0], [3, 5, 8]).dataSync(), attend(biased, x).dataSync(), 1e-6);
     });
@@ -67,8 +67,8 @@ describe('applyAttention', () => {
   });
 
   it('drops attention weights and outputs by the key', () => {
-    const params = initAttention(randomKey(3), { width: 8, heads });
-    const x = tf.randomNormal<tf.Rank.R3>([2, 5, 8]);
+    const params = initParameters<Attention>(randomKey(3), attentionParameters({ width: 8, heads }));
+    const x = normal(randomKey(22), [2, 5, 8]) as tf.Tensor3D;
     const run = (seed: number, attention: number, projection: number) =>
       Array.from(
         applyAttention(params, x, {
@@ -83,8 +83,8 @@ describe('applyAttention', () => {
   });
 
   it('refuses a width that the heads do not divide, and counts of the wrong shape', () => {
-    expect(() => initAttention(randomKey(0), { width: 8, heads: 3 })).toThrow('got 8 and 3');
-    const params = initAttention(randomKey(0), { width: 8, heads });
+    expect(() => attentionParameters({ width: 8, heads: 3 })).toThrow('got 8 and 3');
+    const params = initParameters<Attention>(randomKey(0), attentionParameters({ width: 8, heads }));
     const x = tf.ones<tf.Rank.R3>([2, 3, 8]);
     expect(() => applyAttention(params, x, { heads: 3 })).toThrow('width must be a multiple of heads, got 8 and 3');
     expect(() => applyAttention(params, x, { heads, keyCounts: tf.ones([3], 'int32') })).toThrow(
@@ -95,8 +95,8 @@ describe('applyAttention', () => {
 
 describe('applyCachedAttention', () => {
   it('gives in pieces what causal attention gives at once', () => {
-    const params = initAttention(randomKey(5), { width: 8, heads, qkNorm: true });
-    const x = tf.randomNormal<tf.Rank.R3>([3, 6, 8]);
+    const params = initParameters<Attention>(randomKey(5), attentionParameters({ width: 8, heads, qkNorm: true }));
+    const x = normal(randomKey(23), [3, 6, 8]) as tf.Tensor3D;
     const whole = applyAttention(params, x, { heads, causal: true }).dataSync();
     const pieces = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2 }).map((sizes) => {
       const cut = sizes.filter((_, i) => sizes.slice(0, i + 1).reduce((a, b) => a + b) < 6);
@@ -123,7 +123,7 @@ describe('applyCachedAttention', () => {
   });
 
   it('returns an output and a cache, and leaves nothing else behind', () => {
-    const params = initAttention(randomKey(5), { width: 8, heads });
+    const params = initParameters<Attention>(randomKey(5), attentionParameters({ width: 8, heads }));
     const x = tf.ones<tf.Rank.R3>([1, 2, 8]);
     const before = tf.memory().numTensors;
     const first = applyCachedAttention(params, x, null, { heads, causal: true });
@@ -135,23 +135,18 @@ describe('applyCachedAttention', () => {
   });
 });
 
-describe('attentionShapes', () => {
-  it('says what initAttention makes', () => {
-    for (const qkNorm of [false, true]) {
-      const config = { width: 8, heads, qkNorm };
-      const shapes = flattenTree<tf.Tensor>(initAttention(randomKey(0), config));
-      const names = Object.fromEntries(Object.entries(shapes).map(([name, { shape }]) => [name, shape]));
-      const expected: Record<string, number[]> = {
-        'qkv.weight': [24, 8],
-        'qkv.bias': [24],
-        ...(qkNorm && { 'q_norm.weight': [4], 'q_norm.bias': [4], 'k_norm.weight': [4], 'k_norm.bias': [4] }),
-        'proj.weight': [8, 8],
-        'proj.bias': [8],
-      };
-      expect(names).toEqual(expected);
-      expect(Object.keys(attentionShapes(config))).toEqual(
-        qkNorm ? ['qkv', 'q_norm', 'k_norm', 'proj'] : ['qkv', 'proj'],
-      );
-    }
+describe('attentionParameters', () => {
+  it.each([false, true])('declares PyTorch’s shapes, which initParameters makes (norms: %s)', (qkNorm) => {
+    const declaration = attentionParameters({ width: 8, heads, qkNorm });
+    const expected = {
+      'qkv.weight': [24, 8],
+      'qkv.bias': [24],
+      ...(qkNorm && { 'q_norm.weight': [4], 'q_norm.bias': [4], 'k_norm.weight': [4], 'k_norm.bias': [4] }),
+      'proj.weight': [8, 8],
+      'proj.bias': [8],
+    };
+    expect(Object.entries(flattenShapes(shapesOf<Attention>(declaration)))).toEqual(Object.entries(expected));
+    const made = flattenTree<tf.Tensor>(initParameters<Attention>(randomKey(0), declaration));
+    expect(Object.entries(made).map(([name, { shape }]) => [name, shape])).toEqual(Object.entries(expected));
   });
 });

@@ -1,10 +1,11 @@
-import { randomKey, useBackend } from '@tb/runtime';
+import { normal, randomKey, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
-import { applyConv2d, type Conv2d, initConv2d } from './conv.js';
+import { applyConv2d, type Conv2d, conv2dParameters } from './conv.js';
 import { applyLinear } from './linear.js';
+import { initParameters } from './params.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -21,15 +22,15 @@ describe('applyConv2d', () => {
     ));
 
   it('is a linear layer at every pixel when the kernel is 1 × 1', () => {
-    const layer = initConv2d(randomKey(4), 5, 3, 1);
-    const x = tf.randomNormal<tf.Rank.R4>([2, 3, 4, 5]);
+    const layer = initParameters<Conv2d>(randomKey(4), conv2dParameters(5, 3, 1));
+    const x = normal(randomKey(5), [2, 3, 4, 5]) as tf.Tensor4D;
     const linear = applyLinear({ weight: tf.reshape(layer.weight, [3, 5]), bias: layer.bias }, x);
     expectClose(applyConv2d(layer, x).dataSync(), linear.dataSync(), 1e-6);
   });
 
   it('refuses another number of channels', () => {
-    expect(() => applyConv2d(initConv2d(randomKey(1), 3, 8, 3), tf.ones([1, 4, 4, 4]))).toThrow(
-      'applyConv2d: x must be [*, *, *, 3], got [1, 4, 4, 4]',
-    );
+    expect(() =>
+      applyConv2d(initParameters<Conv2d>(randomKey(1), conv2dParameters(3, 8, 3)), tf.ones([1, 4, 4, 4])),
+    ).toThrow('applyConv2d: x must be [*, *, *, 3], got [1, 4, 4, 4]');
   });
 });

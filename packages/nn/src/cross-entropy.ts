@@ -1,26 +1,24 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { assertShape } from './assert.js';
 
-// B = classes
-
 /**
- * −log softmax(logits)[target] in nats.
+ * Cross-entropy −log softmax(logits)[target], in nats.
  *
- * @param logits - [..., B]
- * @param targets - int32 [...], each in [0, B)
- * @returns one loss per target [...]
+ * @param logits - [..., classes]
+ * @param targets - int32 [...], each in [0, classes)
+ * @returns one value per target [...]
  * @throws Error if the leading axes differ or `targets` is not int32
  */
 export function crossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
   if (targets.dtype !== 'int32') throw new Error(`crossEntropy: targets must be int32, got ${targets.dtype}`);
   assertShape('crossEntropy', 'targets', targets, logits.shape.slice(0, -1));
   return tf.tidy(() => {
-    const chosen = tf.cast(tf.oneHot(targets, logits.shape.at(-1) as number), 'float32'); // [..., B]
+    const chosen = tf.cast(tf.oneHot(targets, logits.shape.at(-1) as number), 'float32'); // [..., classes]
     return crossEntropyWithGradient(chosen)(logits);
   });
 }
 
-// Own gradient: softmax − one-hot. On [1024, 1024] on wasm, forward and backward took 13 ms instead of 128.
+// Custom gradient: softmax − one-hot. On [1024, 1024] on wasm, forward and backward took 13 ms instead of 128.
 function crossEntropyWithGradient(chosen: tf.Tensor) {
   return tf.customGrad((input, save) => {
     const logits = input as tf.Tensor;

@@ -1,8 +1,8 @@
-import { randomKey, useBackend } from '@tb/runtime';
+import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dropout } from './dropout.js';
+import { dropout, dropoutOfBlocks } from './dropout.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -31,5 +31,21 @@ describe('dropout', () => {
 
   it.each([-0.1, 1, Number.NaN])('refuses a rate of %s', (rate) => {
     expect(() => dropout(tf.ones([2]), rate, randomKey(1))).toThrow(`dropout: rate must be in [0, 1), got ${rate}`);
+  });
+});
+
+describe('dropoutOfBlocks', () => {
+  it('gives every place of every block a different key, and only where there is dropout', () => {
+    const before = tf.memory().numTensors;
+    const key = randomKey(1);
+    const drops = dropoutOfBlocks({ attention: 0.1, projection: 0.2, key }, 3);
+    expect(drops.map(({ attention, mlp }) => [attention.attention, attention.projection, mlp.rate])).toEqual(
+      Array(3).fill([0.1, 0.2, 0.2]),
+    );
+    const keys = drops.flatMap(({ attention, mlp }) => [...attention.keys, ...mlp.keys]);
+    expect(new Set(keys.map((each) => each.dataSync().join())).size).toBe(12);
+    expect(dropoutOfBlocks(undefined, 3)).toEqual([]);
+    disposeTree([key, ...keys]);
+    expect(tf.memory().numTensors).toBe(before);
   });
 });

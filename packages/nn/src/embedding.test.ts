@@ -3,7 +3,8 @@ import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { pytorchCase, tensorOf } from '../test/pytorch.js';
-import { applyEmbedding, applyEmbeddings, embeddingShapes, initEmbedding } from './embedding.js';
+import { applyEmbedding, applyEmbeddings, type Embedding, embeddingParameters } from './embedding.js';
+import { initParameters } from './params.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -38,6 +39,17 @@ describe('applyEmbedding', () => {
     expect(gradient.filter((value) => value !== 0).length).toBe(4);
   });
 
+  it('has a gradient for a table of one entry, as of a model with one class', () => {
+    const indices = tf.tensor1d([0, 0, 0], 'int32');
+    const upstream = tf.tensor2d([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ]);
+    const gradient = tf.grad((weight) => applyEmbedding({ weight }, indices))(tf.tensor2d([[7, 8]]), upstream);
+    expect(gradient.arraySync()).toEqual([[9, 12]]);
+  });
+
   it('keeps indices that were made inside for the backward pass', () => {
     const weight = tf.tensor2d([[1], [2]]);
     const looked = (table: tf.Tensor) =>
@@ -46,7 +58,7 @@ describe('applyEmbedding', () => {
   });
 
   it('refuses indices that are not int32', () => {
-    const table = initEmbedding(randomKey(1), 4, 2, 1);
+    const table = initParameters<Embedding>(randomKey(1), embeddingParameters(4, 2, 1));
     expect(() => applyEmbedding(table, tf.tensor1d([0.5]))).toThrow('indices must be int32, got float32');
   });
 });
@@ -55,7 +67,9 @@ describe('applyEmbeddings', () => {
   it.each([7, 5000])('is each table on its own column, with its gradients, at %s entries', (entries) => {
     const before = tf.memory().numTensors;
     tf.tidy(() => {
-      const tables = [1, 2].map((seed) => initEmbedding(randomKey(seed), entries, 3, 1).weight);
+      const tables = [1, 2].map(
+        (seed) => initParameters<Embedding>(randomKey(seed), embeddingParameters(entries, 3, 1)).weight,
+      );
       const indices = tf.tensor2d(
         [
           [0, 6],
@@ -86,10 +100,10 @@ describe('applyEmbeddings', () => {
   });
 });
 
-describe('initEmbedding', () => {
+describe('embeddingParameters', () => {
   it('is Gaussian with the given deviation', () => {
-    const { weight } = initEmbedding(randomKey(1), 200, 100, 0.02);
-    expect(weight.shape).toEqual(embeddingShapes(200, 100).weight);
+    const { weight } = initParameters<Embedding>(randomKey(1), embeddingParameters(200, 100, 0.02));
+    expect(weight.shape).toEqual([200, 100]);
     const { mean, variance } = tf.moments(weight);
     expect(Math.abs(mean.dataSync()[0])).toBeLessThan(1e-3);
     expect(Math.sqrt(variance.dataSync()[0])).toBeCloseTo(0.02, 3);

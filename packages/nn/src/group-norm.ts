@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { assertShape } from './assert.js';
-import { normalize } from './normalize.js';
-import type { ShapesOf } from './params.js';
+import { normalize } from './layer-norm.js';
+import { type Declaration, parameter } from './params.js';
 
-// N = images, H, W = height and width, C = channels, G = groups
+// N = images, C = channels
 
 /** Scale and offset per channel after the normalization. */
 export type GroupNorm = {
@@ -12,28 +12,23 @@ export type GroupNorm = {
 };
 
 export type GroupNormOptions = {
-  /** Neighbouring channels share statistics in this many groups (default 32). */
+  /** Number of groups, in which neighbouring channels share statistics; default 32. */
   groups?: number;
   /** Default 1e-6, as in the reference's autoencoder. */
   epsilon?: number;
 };
 
-/** Shapes of a group norm's parameters. */
-export function groupNormShapes(channels: number): ShapesOf<GroupNorm> {
-  return { weight: [channels], bias: [channels] };
-}
-
-/** The identity after the normalization. */
-export function initGroupNorm(channels: number): GroupNorm {
-  return { weight: tf.ones([channels]), bias: tf.zeros([channels]) };
+/** Declares a group norm that starts as the plain normalization. */
+export function groupNormParameters(channels: number): Declaration<GroupNorm> {
+  return { weight: parameter([channels], 1), bias: parameter([channels], 0) };
 }
 
 /**
  * Group norm (Wu & He 2018) over positions and the channels of a group.
  *
- * @param x - [N, H, W, C]
- * @returns [N, H, W, C]
- * @throws Error if the last axis of `x` is not C, or C is no multiple of `groups`
+ * @param x - [N, height, width, C]
+ * @returns [N, height, width, C]
+ * @throws Error if the last axis of `x` is not C, or C is not a multiple of `groups`
  */
 export function applyGroupNorm(params: GroupNorm, x: tf.Tensor4D, options: GroupNormOptions = {}): tf.Tensor4D {
   const { groups = 32, epsilon = 1e-6 } = options;
@@ -51,9 +46,11 @@ export function applyGroupNorm(params: GroupNorm, x: tf.Tensor4D, options: Group
 }
 
 /**
- * Each channel's mean over all positions and its group's channels: [N, H, W, C] -> [N, 1, C]. One axis after another:
- * a quarter of a million values added up in one row would cost float32 two more digits. Spread over the channels again,
- * because WASM subtracts [N, 1, C] six times faster than [N, 1, G, 1].
+ * Each channel's mean over all positions and the channels of its group: [N, height, width, C] -> [N, 1, C].
+ *
+ * It takes one axis after another: a quarter of a million values summed in one row would cost float32 two more digits. It
+ * repeats each group's mean for all of its channels, because WASM subtracts [N, 1, C] six times faster than
+ * [N, 1, groups, 1].
  */
 function groupMean(x: tf.Tensor4D, groups: number): tf.Tensor {
   const [images, , , channels] = x.shape;

@@ -6,35 +6,37 @@ export {
   type AttentionOptions,
   applyAttention,
   applyCachedAttention,
-  attentionShapes,
-  initAttention,
+  attentionParameters,
   type KeyValueCache,
 } from './attention.js';
-export { type BlockDropout, type Dropout, dropoutOfBlocks } from './block-dropout.js';
-export {
-  applyConv2d,
-  type Conv2d,
-  type Conv2dOptions,
-  conv2dShapes,
-  initConv2d,
-  type Padding,
-} from './conv.js';
+export { applyConv2d, type Conv2d, type Conv2dOptions, conv2dParameters, type Padding } from './conv.js';
 export { crossEntropy } from './cross-entropy.js';
-export { dropout } from './dropout.js';
-export { applyEmbedding, applyEmbeddings, type Embedding, embeddingShapes, initEmbedding } from './embedding.js';
-export { applyGroupNorm, type GroupNorm, type GroupNormOptions, groupNormShapes, initGroupNorm } from './group-norm.js';
+export {
+  type AttentionDropout,
+  type BlockDropout,
+  type Dropout,
+  dropout,
+  dropoutOfBlocks,
+  type MlpDropout,
+} from './dropout.js';
+export { applyEmbedding, applyEmbeddings, type Embedding, embeddingParameters } from './embedding.js';
+export { applyGroupNorm, type GroupNorm, type GroupNormOptions, groupNormParameters } from './group-norm.js';
 export { fanInUniform, normal, xavierUniform } from './initializers.js';
-export { applyLayerNorm, initLayerNorm, type LayerNorm, layerNormShapes } from './layer-norm.js';
-export { applyLinear, applyLinears, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
-export { applyMlp, initMlp, type Mlp, type MlpOptions, mlpShapes } from './mlp.js';
-export { modulate } from './modulation.js';
+export { applyLayerNorm, type LayerNorm, layerNormParameters, modulate } from './layer-norm.js';
+export { applyLinear, applyLinears, type Linear, linearParameters, zeroLinearParameters } from './linear.js';
+export { applyMlp, type Mlp, type MlpOptions, mlpParameters } from './mlp.js';
 export {
   countParameters,
+  type Declaration,
+  type DeclaredParameter,
   flattenShapes,
+  type Initializer,
   initParameters,
   loadParameters,
+  parameter,
   readParameters,
   type Shape,
   type ShapesOf,
+  shapesOf,
 } from './params.js';
-export { applyDownsample, applyUpsample, initResample, type Resample, resampleShapes } from './resample.js';
+export { applyDownsample, applyUpsample, type Resample, resampleParameters } from './resample.js';

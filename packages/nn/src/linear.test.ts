@@ -1,9 +1,10 @@
-import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
+import { disposeTree, normal, randomKey, useBackend } from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
-import { applyLinear, applyLinears, initLinear, initZeroLinear, type Linear, linearShapes } from './linear.js';
+import { applyLinear, applyLinears, type Linear, linearParameters, zeroLinearParameters } from './linear.js';
+import { initParameters } from './params.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -11,8 +12,8 @@ describe('applyLinear', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Linear, tf.Tensor3D>('linear', applyLinear));
 
   it('takes any number of leading axes', () => {
-    const layer = initLinear(randomKey(1), 3, 2);
-    const x = tf.randomNormal([24, 3]);
+    const layer = initParameters<Linear>(randomKey(1), linearParameters(3, 2));
+    const x = normal(randomKey(2), [24, 3]);
     const flat = applyLinear(layer, x);
     for (const leading of [[24], [4, 6], [2, 3, 4], [2, 1, 3, 4]]) {
       const y = applyLinear(layer, tf.reshape(x, [...leading, 3]));
@@ -23,7 +24,7 @@ describe('applyLinear', () => {
   });
 
   it('names the argument when the width is wrong', () => {
-    const layer = initZeroLinear(3, 2);
+    const layer = initParameters<Linear>(randomKey(0), zeroLinearParameters(3, 2));
     expect(() => applyLinear(layer, tf.ones([5, 4]))).toThrow('applyLinear: x must have a last axis of 3, got [5, 4]');
   });
 });
@@ -32,8 +33,8 @@ describe('applyLinears', () => {
   it('is each layer on its own place, with its gradients', () => {
     const before = tf.memory().numTensors;
     tf.tidy(() => {
-      const layers = [1, 2, 3].map((seed) => initLinear(randomKey(seed), 4, 2));
-      const x = tf.randomNormal<tf.Rank.R3>([5, 3, 4]);
+      const layers = [1, 2, 3].map((seed) => initParameters<Linear>(randomKey(seed), linearParameters(4, 2)));
+      const x = normal(randomKey(4), [5, 3, 4]) as tf.Tensor3D;
       const apart = (input: tf.Tensor, ...weights: tf.Tensor[]) =>
         tf.stack(
           tf.unstack(input, 1).map((each, t) => applyLinear({ ...layers[t], weight: weights[t] }, each)),
@@ -58,11 +59,11 @@ describe('applyLinears', () => {
   });
 });
 
-describe('initLinear', () => {
+describe('linearParameters', () => {
   it('is xavier-uniform with zero bias and leaves only its parameters', () => {
     const key = randomKey(7);
     const before = tf.memory().numTensors;
-    const layer = initLinear(key, 300, 200);
+    const layer = initParameters<Linear>(key, linearParameters(300, 200));
     expect(tf.memory().numTensors).toBe(before + 2);
     const weight = Array.from(layer.weight.dataSync());
     const bound = Math.sqrt(6 / 500);
@@ -74,10 +75,9 @@ describe('initLinear', () => {
     disposeTree(layer);
   });
 
-  it('has the shapes that linearShapes says', () => {
-    for (const layer of [initLinear(randomKey(0), 3, 2), initZeroLinear(3, 2)]) {
-      const shapes = Object.entries(flattenTree<tf.Tensor>(layer)).map(([name, { shape }]) => [name, shape]);
-      expect(Object.fromEntries(shapes)).toEqual(linearShapes(3, 2));
-    }
+  it('starts with zeros where it is declared so', () => {
+    const { weight, bias } = initParameters<Linear>(randomKey(0), zeroLinearParameters(3, 2));
+    expect([weight, bias].map(({ shape }) => shape)).toEqual([[2, 3], [2]]);
+    expect([...weight.dataSync(), ...bias.dataSync()].every((value) => value === 0)).toBe(true);
   });
 });

@@ -1,33 +1,29 @@
-import type { Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { assertLastAxis, assertShape } from './assert.js';
 import { xavierUniform } from './initializers.js';
-import type { ShapesOf } from './params.js';
+import { type Declaration, parameter } from './params.js';
 
-// I = inputs, O = outputs, R = rows, T = layers
+// I = inputs, O = outputs, R = rows
 
-/** y = x·weightᵀ + bias, in PyTorch's layout. */
+/** Linear layer y = x·weightᵀ + bias, in PyTorch's layout. */
 export type Linear = {
   weight: tf.Tensor; // [O, I]
   bias: tf.Tensor; // [O]
 };
 
-/** Shapes of a linear layer's parameters. */
-export function linearShapes(inputs: number, outputs: number): ShapesOf<Linear> {
-  return { weight: [outputs, inputs], bias: [outputs] };
+/** Declares a linear layer that starts with a xavier-uniform weight and zero bias, as in the reference. */
+export function linearParameters(inputs: number, outputs: number): Declaration<Linear> {
+  return { weight: parameter([outputs, inputs], xavierUniform), bias: parameter([outputs], 0) };
 }
 
-/** Xavier-uniform weight and zero bias, as the reference starts its linears. */
-export function initLinear(key: Key, inputs: number, outputs: number): Linear {
-  return { weight: xavierUniform(key, [outputs, inputs]), bias: tf.zeros([outputs]) };
-}
-
-/** A linear layer of zeros: the start of adaLN projections, so that an untrained modulation changes nothing. */
-export function initZeroLinear(inputs: number, outputs: number): Linear {
-  return { weight: tf.zeros([outputs, inputs]), bias: tf.zeros([outputs]) };
+/** Declares a linear layer that starts with zeros, as adaLN's projections do: an untrained modulation changes nothing. */
+export function zeroLinearParameters(inputs: number, outputs: number): Declaration<Linear> {
+  return { weight: parameter([outputs, inputs], 0), bias: parameter([outputs], 0) };
 }
 
 /**
+ * Applies a linear layer to the last axis.
+ *
  * @param x - [..., I], any leading axes
  * @returns [..., O]
  * @throws Error if the last axis of `x` is not I
@@ -44,19 +40,19 @@ export function applyLinear<X extends tf.Tensor>(params: Linear, x: X): X {
 }
 
 /**
- * Several layers at once, layer t on place t: one product of batches.
+ * Applies a different linear layer to each place of the middle axis, all in one batched product.
  *
- * @param layers - T of them, all of the same shape
- * @param x - [R, T, I]
- * @returns [R, T, O]
- * @throws Error if `x` is not [R, T, I]
+ * @param layers - one for each place, all of the same shape
+ * @param x - [R, layers, I]
+ * @returns [R, layers, O]
+ * @throws Error if `x` is not [R, layers, I]
  */
 export function applyLinears(layers: readonly Linear[], x: tf.Tensor3D): tf.Tensor3D {
   assertShape('applyLinears', 'x', x, [null, layers.length, layers[0].weight.shape[1]!]);
   return tf.tidy(() => {
-    const weights = tf.stack(layers.map(({ weight }) => weight)); // [T, O, I]
-    const product = tf.matMul(tf.transpose(x, [1, 0, 2]), weights, false, true); // [T, R, O]
-    const biases = tf.stack(layers.map(({ bias }) => bias)); // [T, O]
+    const weights = tf.stack(layers.map(({ weight }) => weight)); // [layers, O, I]
+    const product = tf.matMul(tf.transpose(x, [1, 0, 2]), weights, false, true); // [layers, R, O]
+    const biases = tf.stack(layers.map(({ bias }) => bias)); // [layers, O]
     return tf.add(tf.transpose(product, [1, 0, 2]), biases) as tf.Tensor3D;
   });
 }

@@ -3,7 +3,8 @@ import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
-import { applyMlp, initMlp, type Mlp, mlpShapes } from './mlp.js';
+import { applyMlp, type Mlp, mlpParameters } from './mlp.js';
+import { initParameters, shapesOf } from './params.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -11,7 +12,7 @@ describe('applyMlp', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Mlp, tf.Tensor3D>('mlp', applyMlp));
 
   it('drops by the key, and not at all at rate 0', () => {
-    const layer = initMlp(randomKey(1), 8, 32);
+    const layer = initParameters<Mlp>(randomKey(1), mlpParameters(8, 32));
     const x = tf.ones([4, 8]);
     const run = (rate: number, seed: number) =>
       applyMlp(layer, x, { dropout: { rate, keys: [randomKey(seed), randomKey(seed + 100)] } }).dataSync();
@@ -20,16 +21,16 @@ describe('applyMlp', () => {
     expect(run(0, 1)).toEqual(applyMlp(layer, x).dataSync());
   });
 
-  it('has the shapes that mlpShapes says', () => {
-    const { fc1, fc2 } = initMlp(randomKey(1), 4, 6);
-    const made = {
-      fc1: { weight: fc1.weight.shape, bias: fc1.bias.shape },
-      fc2: { weight: fc2.weight.shape, bias: fc2.bias.shape },
-    };
-    expect(made).toEqual(mlpShapes(4, 6));
+  it('is declared with PyTorch’s shapes', () => {
+    expect(shapesOf<Mlp>(mlpParameters(4, 6))).toEqual({
+      fc1: { weight: [6, 4], bias: [6] },
+      fc2: { weight: [4, 6], bias: [4] },
+    });
   });
 
   it('refuses another width', () => {
-    expect(() => applyMlp(initMlp(randomKey(1), 4, 6), tf.ones([2, 5]))).toThrow('last axis of 4');
+    expect(() => applyMlp(initParameters<Mlp>(randomKey(1), mlpParameters(4, 6)), tf.ones([2, 5]))).toThrow(
+      'last axis of 4',
+    );
   });
 });

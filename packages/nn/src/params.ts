@@ -1,12 +1,78 @@
 import { type DType, fromFloat32, type HostTensor, toFloat32 } from '@tb/io';
-import { assertBackend, flattenTree, foldIn, type Key, type Tree } from '@tb/runtime';
+import { assertBackend, flattenTree, type Key, mapTree, splitKey, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
-// Parameters are plain trees of tensors. Their names, joined with dots, are those of the official checkpoints.
+// Parameters are plain trees of tensors. Joined with dots, the path to a tensor is its name in the official checkpoints.
+// A layer declares its parameters once: each one's shape and how its first value is made.
 
+/** Sizes of a parameter's axes. */
 export type Shape = readonly number[];
 
-/** How many weights an error lists. */
+/** How a parameter's first value is made: drawn from a key, or one number everywhere. */
+export type Initializer = ((key: Key, shape: Shape) => tf.Tensor) | number;
+
+/** A parameter before it is made. */
+export class DeclaredParameter {
+  constructor(
+    readonly shape: Shape,
+    readonly initializer: Initializer,
+  ) {}
+
+  /** Makes the first value; `key` is used only if the initializer draws it. */
+  make(key: Key): tf.Tensor {
+    const { initializer, shape } = this;
+    return typeof initializer === 'function' ? initializer(key, shape) : tf.fill([...shape], initializer);
+  }
+}
+
+/** Declares one parameter. */
+export function parameter(shape: Shape, initializer: Initializer): DeclaredParameter {
+  return new DeclaredParameter(shape, initializer);
+}
+
+/** A tree of parameters before they are made: what `initParameters` and `shapesOf` read. */
+export type Declaration<Params> = Params extends tf.Tensor
+  ? DeclaredParameter
+  : { [Name in keyof Params]: Declaration<Params[Name]> };
+
+/**
+ * Makes the first values of all declared parameters.
+ *
+ * @param key - every node splits its key among its children that draw values, in their order; a node with a single such
+ *   child hands its own key on, and a list always splits. So a value depends on the key and on its place in the tree.
+ * @returns float32 tensors that the caller disposes
+ */
+export function initParameters<Params>(key: Key, declaration: Declaration<Params>): Params {
+  return tf.tidy(() => makeNode(key, declaration as DeclarationNode) as tf.TensorContainer) as Params;
+}
+
+type DeclarationNode = DeclaredParameter | readonly DeclarationNode[] | { readonly [name: string]: DeclarationNode };
+
+function makeNode(key: Key, node: DeclarationNode): unknown {
+  if (node instanceof DeclaredParameter) return node.make(key);
+  if (Array.isArray(node)) {
+    const keys = splitKey(key, node.length);
+    return node.map((child, index) => makeNode(keys[index], child));
+  }
+  const entries = Object.entries(node);
+  const drawing = entries.filter(([, child]) => drawsValues(child)).map(([name]) => name);
+  const keys = drawing.length === 1 ? [key] : splitKey(key, drawing.length);
+  const keyOf = new Map(drawing.map((name, index) => [name, keys[index]]));
+  return Object.fromEntries(entries.map(([name, child]) => [name, makeNode(keyOf.get(name) ?? key, child)]));
+}
+
+function drawsValues(node: DeclarationNode): boolean {
+  if (node instanceof DeclaredParameter) return typeof node.initializer === 'function';
+  return Array.isArray(node) || Object.values(node).some(drawsValues);
+}
+
+/** The shapes of all declared parameters, as a tree. */
+export function shapesOf<Params>(declaration: Declaration<Params>): ShapesOf<Params> {
+  const tree = declaration as unknown as Tree<DeclaredParameter>;
+  return mapTree(tree, ({ shape }) => shape as unknown as object) as ShapesOf<Params>;
+}
+
+/** The most weights that an error lists. */
 const LONGEST_LIST = 30;
 
 /** The tree of shapes that belongs to a tree of parameters. */
@@ -14,7 +80,7 @@ export type ShapesOf<Params> = Params extends tf.Tensor ? Shape : { [Name in key
 
 type ShapeTree = Shape | readonly ShapeTree[] | { readonly [name: string]: ShapeTree };
 
-/** Shapes by dotted name, in the tree's order. */
+/** Flattens a tree of shapes to a record by dotted name, in the tree's order. */
 export function flattenShapes(shapes: unknown): Record<string, Shape> {
   const flat: Record<string, Shape> = Object.create(null);
   mapShapes(shapes as ShapeTree, '', (shape, name) => {
@@ -23,26 +89,12 @@ export function flattenShapes(shapes: unknown): Record<string, Shape> {
   return flat;
 }
 
-/** How many numbers a tree of parameters, or its tree of shapes, holds. */
+/** Counts the numbers that a tree of parameters, or a tree of shapes, holds. */
 export function countParameters(tree: unknown): number {
   if (tree instanceof tf.Tensor) return tree.size;
   if (isShape(tree)) return tree.reduce((product, size) => product * size, 1);
   if (typeof tree !== 'object' || tree === null) return 0;
   return Object.values(tree).reduce((sum, child) => sum + countParameters(child), 0);
-}
-
-/**
- * Makes every parameter of a tree of shapes by one rule, as a network's own `init_weights` does.
- *
- * @param initialize - gets a key of its own for each parameter, decided by the parameter's place in the tree
- */
-export function initParameters<Params>(
-  key: Key,
-  shapes: ShapesOf<Params>,
-  initialize: (key: Key, shape: Shape, name: string) => tf.Tensor,
-): Params {
-  let place = 0;
-  return buildTree(shapes, (shape, name) => initialize(foldIn(key, place++), shape, name));
 }
 
 /**
@@ -53,8 +105,8 @@ export function initParameters<Params>(
  * @param tensors - by dotted name, of any number type
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
- * @throws Error before a backend is loaded; Error listing the missing, surplus and misshapen weights, at most 30 of them,
- *   with the number of all; where no name fits, saying what the file holds instead
+ * @throws Error before a backend is loaded; Error listing the missing, unexpected and wrongly shaped weights, at most 30 of
+ *   them, with the number of all; where no name fits, Error naming what the file holds instead
  */
 export function loadParameters<Params>(
   shapes: ShapesOf<Params>,
@@ -110,10 +162,10 @@ function listProblems(expected: Record<string, Shape>, tensors: Readonly<Record<
   for (const [name, shape] of Object.entries(expected)) {
     if (!Object.hasOwn(tensors, name)) problems.push(`missing ${name} ${text(shape)}`);
     else if (text(tensors[name].shape) !== text(shape))
-      problems.push(`misshapen ${name}: must be ${text(shape)}, got ${text(tensors[name].shape)}`);
+      problems.push(`wrong shape ${name}: must be ${text(shape)}, got ${text(tensors[name].shape)}`);
   }
   for (const name of Object.keys(tensors)) {
-    if (!Object.hasOwn(expected, name)) problems.push(`surplus ${name} ${text(tensors[name].shape)}`);
+    if (!Object.hasOwn(expected, name)) problems.push(`unexpected ${name} ${text(tensors[name].shape)}`);
   }
   return problems;
 }

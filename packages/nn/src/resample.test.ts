@@ -3,7 +3,8 @@ import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { expectLikePyTorch } from '../test/pytorch.js';
-import { applyDownsample, applyUpsample, initResample, type Resample } from './resample.js';
+import { initParameters } from './params.js';
+import { applyDownsample, applyUpsample, type Resample, resampleParameters } from './resample.js';
 
 beforeAll(() => useBackend(testBackend));
 
@@ -21,7 +22,9 @@ describe('applyDownsample', () => {
   });
 
   it('refuses another number of channels', () => {
-    expect(() => applyDownsample(initResample(randomKey(0), 2), tf.ones([1, 4, 4, 3]))).toThrow('got [1, 4, 4, 3]');
+    expect(() =>
+      applyDownsample(initParameters<Resample>(randomKey(0), resampleParameters(2)), tf.ones([1, 4, 4, 3])),
+    ).toThrow('got [1, 4, 4, 3]');
   });
 });
 
@@ -29,6 +32,8 @@ describe('applyUpsample', () => {
   it('gives PyTorch’s values and gradients', () => expectLikePyTorch<Resample, tf.Tensor4D>('upsample', applyUpsample));
 
   it('doubles both sides', () => {
-    expect(applyUpsample(initResample(randomKey(0), 2), tf.ones([1, 3, 5, 2])).shape).toEqual([1, 6, 10, 2]);
+    expect(
+      applyUpsample(initParameters<Resample>(randomKey(0), resampleParameters(2)), tf.ones([1, 3, 5, 2])).shape,
+    ).toEqual([1, 6, 10, 2]);
   });
 });

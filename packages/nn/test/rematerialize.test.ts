@@ -3,21 +3,25 @@ import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, expect, it } from 'vitest';
 import {
+  type Attention,
   applyAttention,
   applyLayerNorm,
   applyMlp,
-  initAttention,
-  initLayerNorm,
-  initMlp,
+  attentionParameters,
+  initParameters,
+  type LayerNorm,
+  layerNormParameters,
+  type Mlp,
+  mlpParameters,
   normal,
 } from '../src/index.js';
 
 beforeAll(() => useBackend(testBackend));
 
 it('a block of layers has the same gradients when it is rematerialized', () => {
-  const attention = initAttention(randomKey(1), { width: 8, heads: 2, qkNorm: true });
-  const mlp = initMlp(randomKey(2), 8, 16);
-  const norm = initLayerNorm(8);
+  const attention = initParameters<Attention>(randomKey(1), attentionParameters({ width: 8, heads: 2, qkNorm: true }));
+  const mlp = initParameters<Mlp>(randomKey(2), mlpParameters(8, 16));
+  const norm = initParameters<LayerNorm>(randomKey(0), layerNormParameters(8));
   const x = normal(randomKey(3), [2, 4, 8], 1) as tf.Tensor3D;
   const block = (input: tf.Tensor3D, weight: tf.Tensor) => {
     const attended = applyAttention(attention, applyLayerNorm(norm, input), { heads: 2, causal: true });

@@ -12,11 +12,11 @@ const { tokens, latents, confidence } = await generate({
   ...model,
   labels: [3, null], // a class, and an image without one
   seeds: [1, 2], // the same seed gives the same image, in any batch
-  numIter: 4,
-  cfg: 3,
+  steps: 4,
+  guidanceScale: 3,
   temperature: 0.97,
   order: 'random', // or 'raster', or 'confidence'
-  onProgress: ({ step, known }) => console.log(`step ${step}: ${known} of 64 positions known`),
+  onProgress: ({ known, positions }) => console.log(`${known} of ${positions} positions known`),
 });
 console.log('tokens', tokens.shape, 'least confident', Math.min(...confidence).toFixed(3));
 

@@ -8,7 +8,7 @@ import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenConfig, goldenModel } from '../test/golden-model.js';
 import { loadTokenBridge, saveTokenBridge } from './files.js';
-import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
+import { type TokenBridge, tokenBridgeShapes } from './model.js';
 
 const description = goldenJson('tokenbridge', 'config.json');
 const official: Record<string, number[]> = description.state_dict_names_and_shapes;

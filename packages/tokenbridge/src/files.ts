@@ -5,13 +5,13 @@ import {
   nameOf,
   openCheckpoint,
   readSafetensors,
+  toFloat32,
   writeSafetensors,
 } from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
-import { buffersOf, configWithBuffers, separateBuffers } from './buffers.js';
-import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
-import { ConfigNeededError, configOfShapes } from './config-of-shapes.js';
-import { type TokenBridge, tokenBridgeShapes } from './parameters.js';
+import { assertTokenBridgeConfig, type TokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from './model.js';
+import { ConfigNeededError, configOfShapes } from './official.js';
+import { quantizerOf } from './quantization.js';
 
 /** Key under which the header of a safetensors file written by `saveTokenBridge` holds its `TokenBridgeConfig` as JSON. */
 export const modelConfigKey = 'tokenbridge.config';
@@ -97,3 +97,65 @@ function configOfWeights(input: ByteInput, tensors: Record<string, HostTensor>):
 
 const shapesOf = (tensors: Record<string, HostTensor>) =>
   Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+
+/** What an official state dict holds besides parameters. */
+const bufferNames = ['reconstruction_values', 'boundaries', 'channel_mask'] as const;
+
+/** Splits an official state dict into parameters and buffers. */
+function separateBuffers<Entry>(stateDict: Readonly<Record<string, Entry>>) {
+  const isBuffer = ([name]: [string, Entry]) => (bufferNames as readonly string[]).includes(name);
+  const entries = Object.entries(stateDict);
+  return {
+    parameters: Object.fromEntries(entries.filter((entry) => !isBuffer(entry))),
+    buffers: Object.fromEntries(entries.filter(isBuffer)),
+  };
+}
+
+/**
+ * Completes a configuration with a checkpoint's buffers: its reconstruction values override the computed ones. The other
+ * buffers must agree with the configuration.
+ *
+ * @throws Error listing every buffer that does not fit
+ */
+function configWithBuffers(config: TokenBridgeConfig, buffers: Record<string, HostTensor>): TokenBridgeConfig {
+  const { levels, range } = config.quantizer;
+  const { channels } = config.latent;
+  const shapes = { reconstruction_values: [levels], boundaries: [levels + 1], channel_mask: [channels, channels] };
+  const problems = Object.entries(buffers)
+    .filter(([name, { shape }]) => `${shape}` !== `${shapes[name as keyof typeof shapes]}`)
+    .map(([name, { shape }]) => `${name} must be [${shapes[name as keyof typeof shapes]}], got [${shape}]`);
+  if (problems.length === 0) {
+    const { boundaries, channel_mask: mask, reconstruction_values: values } = buffers;
+    const lowest = boundaries && toFloat32(boundaries)[0];
+    if (boundaries && Math.abs(lowest + range) > 1e-5 * range)
+      problems.push(`quantizer.range must be ${-lowest}, where the checkpoint's boundaries end, got ${range}`);
+    if (mask && !isCausal(toFloat32(mask), channels)) problems.push('channel_mask must be causal');
+    if (problems.length === 0 && values)
+      return { ...config, quantizer: { ...config.quantizer, codebook: [...toFloat32(values)] } };
+  }
+  if (problems.length > 0) throw new Error(`loadTokenBridge: buffers do not fit the model: ${problems.join('; ')}`);
+  return config;
+}
+
+/** The buffers to write next to the parameters: those of an official model; none for a model that never had any. */
+function buffersOf({ latent, quantizer }: TokenBridgeConfig): Record<string, HostTensor> {
+  const { codebook, levels } = quantizer;
+  if (!codebook) return {};
+  const { channels } = latent;
+  const mask = Float32Array.from({ length: channels ** 2 }, (_, index) =>
+    index % channels > Math.floor(index / channels) ? Number.NEGATIVE_INFINITY : 0,
+  );
+  const boundaries = Float32Array.from(quantizerOf(quantizer).quantizer.boundaries);
+  return {
+    channel_mask: { dtype: 'F32', shape: [channels, channels], data: mask },
+    reconstruction_values: { dtype: 'F32', shape: [levels], data: Float32Array.from(codebook) },
+    boundaries: { dtype: 'F32', shape: [levels + 1], data: boundaries },
+  };
+}
+
+function isCausal(mask: Float32Array, channels: number): boolean {
+  return mask.every((value, index) => {
+    const [row, column] = [Math.floor(index / channels), index % channels];
+    return value === (column > row ? Number.NEGATIVE_INFINITY : 0);
+  });
+}

@@ -4,9 +4,8 @@ import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-ut
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { caseInputs, goldenModel } from '../test/golden-model.js';
-import type { TokenBridgeConfig } from './config.js';
 import { evaluate, type LossInputs, loss } from './loss.js';
-import type { TokenBridge } from './parameters.js';
+import type { TokenBridge, TokenBridgeConfig } from './model.js';
 import { dequantize, quantize } from './quantization.js';
 
 let model: { params: TokenBridge; config: TokenBridgeConfig };

@@ -1,11 +1,13 @@
-import { randomKey, useBackend } from '@tb/runtime';
+import { disposeTree, mapTree, randomKey, type Tree, uniform, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenModel } from '../test/golden-model.js';
-import type { TokenBridgeConfig } from './config.js';
-import { type GenerateOptions, type GenerateProgress, generate } from './generate.js';
-import { initTokenBridge, type TokenBridge } from './parameters.js';
+import { generate } from './generate.js';
+import { initTokenBridge, type TokenBridge, type TokenBridgeConfig } from './model.js';
+import { presets } from './presets.js';
+import { sampleTokens } from './reference-sampler.js';
+import { type GenerateOptions, type GenerateProgress, imageKeys, ordersOf, requestOf } from './sampling-request.js';
 
 let model: { params: TokenBridge; config: TokenBridgeConfig };
 
@@ -18,10 +20,71 @@ afterEach(() => vi.restoreAllMocks());
 
 /** Generates and takes everything to the host. */
 async function sample(options: Partial<GenerateOptions> & Pick<GenerateOptions, 'labels' | 'seeds'>) {
-  const { tokens, latents, confidence, stepOfPosition } = await generate({ ...model, numIter: 5, ...options });
+  const { tokens, latents, confidence, stepOfPosition } = await generate({ ...model, steps: 5, ...options });
   const host = { tokens: [...tokens.dataSync()], latents: [...latents.dataSync()], confidence, stepOfPosition };
   tf.dispose([tokens, latents]);
   return host;
+}
+
+describe.each(['cpu', 'wasm'] as const)('generate on %s draws the tokens of the reference sampler', (backend) => {
+  const tiny: TokenBridgeConfig = {
+    ...presets.tiny,
+    latent: { height: 3, width: 3, channels: 4 },
+    classes: 5,
+    channelOrder: [2, 0, 3, 1],
+    quantizer: { levels: 6, min: -5, max: 5, range: 3 },
+    backbone: {
+      bufferSize: 2,
+      mlpRatio: 2,
+      encoder: { width: 8, depth: 1, heads: 2 },
+      decoder: { width: 12, depth: 1, heads: 3 },
+    },
+    head: { kind: 'autoregressive', groupSize: 1, width: 8, depth: 1, heads: 2, mlpRatio: 2 },
+  };
+  const heads: Record<string, Partial<TokenBridgeConfig['head']>> = {
+    'one channel after another': {},
+    'a parallel head': { kind: 'parallel' },
+    'channels in groups of 2': { groupSize: 2 },
+    'channels in groups of 4': { groupSize: 4 },
+  };
+  const runs: Record<string, Partial<GenerateOptions>> = {
+    'without guidance': {},
+    'with guidance, warm': { guidanceScale: 2.5, temperature: 1.3, steps: 4 },
+    'with constant guidance': { guidanceScale: 2, guidanceSchedule: 'constant', steps: 3 },
+    'row by row, the likeliest tokens': { order: 'raster', temperature: 0, steps: 9 },
+    'the most confident first': { order: 'confidence', guidanceScale: 1.5, steps: 5 },
+    'in static shapes': { guidanceScale: 2.5, steps: 5, staticShapes: true },
+    'in more steps than positions': { steps: 20, firstPosition: 'training' },
+  };
+  const images = { labels: [1, null], seeds: [3, 99n], steps: 4 };
+
+  beforeAll(() => useBackend(backend));
+  afterAll(() => useBackend(testBackend));
+
+  it.each(Object.keys(heads))('with %s', async (name) => {
+    const config = { ...tiny, head: { ...tiny.head, ...heads[name] } };
+    const params = randomModel(config);
+    for (const [run, options] of Object.entries(runs)) {
+      const request = requestOf({ params, config, ...images, ...options });
+      const { orderKeys, noiseKeys } = imageKeys(images.seeds);
+      const order = request.order === 'confidence' ? request.order : await ordersOf(request.order, orderKeys, request);
+      const expected = sampleTokens({ ...request, params, noiseKeys, order });
+      const { tokens } = await sample({ params, config, ...images, ...options });
+      expect(tokens, run).toEqual(expected.flat(2));
+      tf.dispose([orderKeys, noiseKeys]);
+    }
+    disposeTree(params as unknown as Tree<tf.Tensor>);
+  });
+});
+
+/** Random everywhere: zero modulations would hide mistakes. */
+function randomModel(config: TokenBridgeConfig): TokenBridge {
+  return tf.tidy(() => {
+    let leaves = 0;
+    const random = ({ shape }: tf.Tensor) => tf.sub(uniform(randomKey(++leaves), shape), 0.5);
+    const drawn = initTokenBridge(randomKey(0), config) as unknown as Tree<tf.Tensor>;
+    return mapTree(drawn, random) as tf.TensorContainer;
+  }) as unknown as TokenBridge;
 }
 
 describe('generate', () => {
@@ -29,7 +92,7 @@ describe('generate', () => {
     'makes the same image of a seed at any place of any batch, in %s order',
     async (order) => {
       // In bfloat16 batches of different sizes round otherwise.
-      const options = { order, cfg: 2, temperature: 1.5, precision: 'fp32' } as const;
+      const options = { order, guidanceScale: 2, temperature: 1.5, precision: 'fp32' } as const;
       const alone = await sample({ ...options, labels: [1], seeds: [42] });
       const batch = await sample({ ...options, labels: [0, 2, 1], seeds: [7, 8n, 42] });
       const size = alone.tokens.length;
@@ -50,7 +113,7 @@ describe('generate', () => {
   it('keeps the most confident of all masked positions in confidence order', async () => {
     const first = await sample({ order: 'confidence', labels: [3], seeds: [0], temperature: 0 });
     // With one step everything is predicted from nothing, as in the first step of the other run.
-    const all = await sample({ order: 'confidence', labels: [3], seeds: [0], temperature: 0, numIter: 1 });
+    const all = await sample({ order: 'confidence', labels: [3], seeds: [0], temperature: 0, steps: 1 });
     const kept = [...first.stepOfPosition.keys()].filter((position) => first.stepOfPosition[position] === 0);
     const best = [...all.confidence.keys()].sort((a, b) => all.confidence[b] - all.confidence[a]).slice(0, kept.length);
     expect(new Set(kept)).toEqual(new Set(best));
@@ -62,25 +125,26 @@ describe('generate', () => {
   });
 
   it('gives the same with more steps than positions as with one a position', async () => {
-    const [enough, more] = [16, 40].map((numIter) =>
-      sample({ numIter, labels: [1], seeds: [3], order: 'raster', temperature: 0 }),
+    const [enough, more] = [16, 40].map((steps) =>
+      sample({ steps, labels: [1], seeds: [3], order: 'raster', temperature: 0 }),
     );
     expect((await more).tokens).toEqual((await enough).tokens);
   });
 
   it('ignores labels at scale 0, and differs with them', async () => {
-    const run = (label: number | null, cfg: number) => sample({ labels: [label], seeds: [1], cfg, temperature: 0 });
+    const run = (label: number | null, guidanceScale: number) =>
+      sample({ labels: [label], seeds: [1], guidanceScale, temperature: 0 });
     const [unlabelled, free, labelled] = [await run(null, 1), await run(4, 0), await run(4, 1)];
     expect(free.tokens.length).toBe(unlabelled.tokens.length);
     const agreement = free.tokens.filter((token, index) => token === unlabelled.tokens[index]).length;
     expect(agreement).not.toBe(labelled.tokens.filter((token, index) => token === unlabelled.tokens[index]).length);
   });
 
-  it('tells its progress, and stops when told', async () => {
+  it('reports how many positions of all images are known, and stops when told', async () => {
     const seen: GenerateProgress[] = [];
-    await sample({ labels: [0], seeds: [0], onProgress: (progress) => seen.push(progress) });
-    expect(seen.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
-    expect(seen.at(-1)).toEqual({ step: 4, numIter: 5, known: 16 });
+    await sample({ labels: [0, 1], seeds: [0, 1], onProgress: (progress) => seen.push(progress) });
+    expect(seen.map(({ known }) => known)).toEqual([2, 8, 14, 24, 32]);
+    expect(new Set(seen.map(({ positions }) => positions))).toEqual(new Set([32]));
 
     const controller = new AbortController();
     const before = tf.memory().numTensors;
@@ -88,7 +152,7 @@ describe('generate', () => {
       labels: [0],
       seeds: [0],
       signal: controller.signal,
-      onProgress: ({ step }) => step === 1 && controller.abort(new Error('enough')),
+      onProgress: ({ known }) => known >= 4 && controller.abort(new Error('enough')),
     });
     await expect(stopped).rejects.toThrow('enough');
     expect(tf.memory().numTensors).toBe(before);
@@ -106,7 +170,7 @@ describe('generate', () => {
         return runKernel(...args);
       }) as typeof runKernel);
     };
-    const options = { order, labels: [1], seeds: [1], numIter: 2, cfg: 2 };
+    const options = { order, labels: [1], seeds: [1], steps: 2, guidanceScale: 2 };
     await sample(options); // an engine that records functions runs fewer operations from now on
     failAt(Number.POSITIVE_INFINITY);
     await sample(options);
@@ -123,7 +187,7 @@ describe('generate', () => {
   it.each([
     ['labels', { labels: [10], seeds: [0] }, 'labels must be null or in [0, 10), got 10'],
     ['seeds', { labels: [1, 2], seeds: [0] }, 'seeds must be 2, one per label, got 1'],
-    ['numIter', { labels: [1], seeds: [0], numIter: 0 }, 'numIter must be a positive integer, got 0'],
+    ['steps', { labels: [1], seeds: [0], steps: 0 }, 'steps must be a positive integer, got 0'],
     ['temperature', { labels: [1], seeds: [0], temperature: -1 }, 'temperature must be 0 or positive, got -1'],
     [
       'order',
@@ -150,7 +214,7 @@ describe('generate', () => {
     const quantizer = { levels: 4, min: -5, max: 5, range: 3 };
     const own: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, ...head } };
     const params = initTokenBridge(randomKey(2), own);
-    const { tokens } = await sample({ params, config: own, labels: [0, 1], seeds: [1, 2], cfg: 1.5 });
+    const { tokens } = await sample({ params, config: own, labels: [0, 1], seeds: [1, 2], guidanceScale: 1.5 });
     expect(new Set(tokens)).toEqual(new Set([0, 1, 2, 3]));
     tf.dispose(params as never);
   });

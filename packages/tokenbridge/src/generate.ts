@@ -1,9 +1,7 @@
-import type { FirstPosition } from '@tb/ar-head';
 import { roundUp } from '@tb/backbone';
-import { disposeTree, foldIn, type Key, permutation, randomKey, type Tree } from '@tb/runtime';
+import { disposeTree, type Key, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { positionCount, type TokenBridgeConfig } from './config.js';
-import type { TokenBridge } from './parameters.js';
+import { positionCount, type TokenBridge } from './model.js';
 import { dequantize } from './quantization.js';
 import {
   markAll,
@@ -12,139 +10,144 @@ import {
   planOfAllMasked,
   planOfOrders,
   planTensors,
-  rasterOrders,
   sourcesOf,
   stepCounts,
 } from './sampling-plan.js';
 import {
   commitTokens,
   initialState,
-  isStoredForSampling,
   type Predicted,
   type SamplingInputs,
   type SamplingState,
   samplingPrograms,
   storeForSampling,
 } from './sampling-programs.js';
+import { type GenerateOptions, imageKeys, ordersOf, requestOf, type SamplingRequest } from './sampling-request.js';
 
-// N = images, S = positions, h, w = height and width of the latent grid, C = channels
-
-export type GenerateProgress = {
-  /** The step just finished, from 0, of `numIter`. */
-  step: number;
-  numIter: number;
-  /** Positions of an image that are known by now, of h·w. */
-  known: number;
-};
-
-export type GenerateOptions = {
-  params: TokenBridge;
-  config: TokenBridgeConfig;
-  /** The class of each image, or `null` for an image without one. */
-  labels: readonly (number | null)[];
-  /**
-   * One seed per image. An image depends on its own seed and label alone, not on the others or its place among them; in
-   * bfloat16 a batch of another size may round otherwise, and so draw other tokens.
-   */
-  seeds: readonly (number | bigint)[];
-  /** Steps of the cosine schedule, at least 1; default 64. More than h·w give the same as h·w. */
-  numIter?: number;
-  /** Guidance scale; 1 (the default) is none and half the work. Tab. 4: 3.1 for L, 3.45 for H. */
-  cfg?: number;
-  /** How the scale grows with the known positions; default `linear`, from about 1 to about `cfg`. */
-  cfgSchedule?: 'linear' | 'constant';
-  /** Of the channels' softmax; default 1, and 0 takes the likeliest. Tab. 4: 0.97 for L, 0.91 for H. */
-  temperature?: number;
-  /** Default `random`. An order of one's own per image lists the positions as they stay masked: it is filled from its end. */
-  order?: 'random' | 'raster' | 'confidence' | readonly ArrayLike<number>[];
-  /** See `FirstPosition` of @tb/ar-head; default `sampling`, as released. */
-  firstPosition?: FirstPosition;
-  /** Of matrix products, where the engine has a choice (xla): default `bf16`. */
-  precision?: 'bf16' | 'fp32';
-  /** Pad lists of positions to few lengths. Default: where programs are compiled (xla). The result is the same. */
-  staticShapes?: boolean;
-  /** Called after every step. */
-  onProgress?: (progress: GenerateProgress) => void;
-  /** Stops before the next step with the signal's reason. */
-  signal?: AbortSignal;
-};
+// N = images, S = positions, C = channels
+//
+// The sampler of reference-sampler.ts, arranged so that the device is never idle. A call goes through three stages:
+//
+// Request (sampling-request.ts): options, defaults, checks.
+// Plan (sampling-plan.ts): which positions are known before each step and which it predicts. Except by confidence, all of it is
+//   known beforehand. So it is sent to the device once, with the guidance scales and the noise keys, and each step reads its
+//   row; the host sends nothing between steps and starts some of them ahead.
+// Fill (below, with the programs of sampling-programs.ts): in the planned order, or the most confident first.
+//
+// Capacities. A compiled program has static shapes, so lists of positions are padded with −1 to few lengths: quarters of the
+// grid for known positions, powers of two from 8 for predicted ones. 64 steps then need five programs. Padding changes no result.
+//
+// Donation. Tokens, confidences, features and the number of the plan's row are one state. Each step consumes the state and
+// returns the next in the same memory, because a GPU replays recorded kernels only if all their addresses stay the same.
 
 export type Generated = {
-  /** int32 [N, h, w, C], each in [0, levels). */
+  /** int32 [N, height, width, C], each in [0, levels). */
   tokens: tf.Tensor4D;
-  /** De-quantized, float32 [N, h, w, C]; divided by 0.2325 they are the VAE's. */
+  /** De-quantized, float32 [N, height, width, C]; divided by the autoencoder's `latentScale` they are its latents. */
   latents: tf.Tensor4D;
-  /** Geometric mean over the channels of the probability of a position's tokens when it was filled, in (0, 1]; [N·h·w]. */
+  /** Probability of each position's tokens when it was filled, as the geometric mean over its channels, in (0, 1]; [N·S]. */
   confidence: Float32Array;
-  /** The step that filled a position; [N·h·w]. */
+  /** The step that filled each position; [N·S]. */
   stepOfPosition: Int32Array;
 };
 
 /**
- * Samples images' latents: from nothing known, each step predicts some positions from the known ones (Sec. 3.3).
+ * Samples the latents of images: starting with nothing known, each step predicts some positions from the known ones (Sec. 3.3).
  *
  * @returns tensors that the caller disposes
  * @throws Error if an option is out of range; the signal's reason if it is aborted
  */
 export async function generate(options: GenerateOptions): Promise<Generated> {
-  const settings = withDefaults(options);
-  const { config, labels, precision } = settings;
-  const { height, width, channels } = config.latent;
-  const positions = positionCount(config);
-  const { orderKeys, state, ...inputs } = startTensors(settings);
-  const stepOfPosition = new Int32Array(labels.length * positions);
-  const run: Run = { ...settings, positions, inputs, state, stepOfPosition };
-  const isStored = precision === 'fp32' || isStoredForSampling(settings.params);
+  const request = requestOf(options);
+  const { params, isOwned } = parametersOf(request);
+  let run: Run | undefined;
   try {
-    if (!isStored) run.params = storeForSampling(settings.params);
-    const order = await resolveOrder(settings, orderKeys, positions);
-    await (order === 'confidence' ? fillByConfidence(run) : fillInOrder(run, order));
-    const { tokens, confidence } = run.state;
-    const shape: [number, number, number, number] = [labels.length, height, width, channels];
-    const probabilities = Float32Array.from(await confidence.data());
-    const results = tf.tidy(() => ({
-      tokens: tf.reshape<tf.Rank.R4>(tokens, shape),
-      latents: tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, tokens), shape),
-    }));
-    return { ...results, confidence: probabilities, stepOfPosition };
+    run = startRun(request, params);
+    if (request.order === 'confidence') await fillByConfidence(run);
+    else await fillInOrder(run, await ordersOf(request.order, run.orderKeys, request));
+    return await resultOf(run);
   } finally {
-    tf.dispose([orderKeys, inputs, run.state] as tf.TensorContainer);
-    if (run.params !== settings.params) disposeTree(run.params as unknown as Tree<tf.Tensor>);
+    if (run) tf.dispose([run.orderKeys, run.inputs, run.state] as tf.TensorContainer);
+    if (isOwned) disposeTree(params as unknown as Tree<tf.Tensor>);
   }
 }
 
-type Settings = Required<Omit<GenerateOptions, 'onProgress' | 'signal'>> &
-  Pick<GenerateOptions, 'onProgress' | 'signal'>;
-
-/** A run under way. */
-type Run = Settings & {
+/** One call of `generate`. */
+type Run = {
+  request: SamplingRequest;
+  params: TokenBridge;
+  /** S. */
   positions: number;
+  orderKeys: Key;
   inputs: Omit<SamplingInputs, 'plan'>;
   /** Replaced by every step. */
   state: SamplingState;
   stepOfPosition: Int32Array;
 };
 
-/** Everything is known beforehand, so the device gets it once and the host only starts the steps, some of them ahead. */
+function parametersOf({ params, precision }: SamplingRequest): { params: TokenBridge; isOwned: boolean } {
+  if ('bfloat16' in params) return { params: params.bfloat16, isOwned: false };
+  if (precision === 'fp32') return { params, isOwned: false };
+  return { params: storeForSampling(params).bfloat16, isOwned: true };
+}
+
+function startRun(request: SamplingRequest, params: TokenBridge): Run {
+  const { labels, seeds, temperature, config } = request;
+  const positions = positionCount(config);
+  const { orderKeys, state, ...inputs } = tf.tidy(() => ({
+    ...imageKeys(seeds),
+    labels: tf.tensor1d(
+      labels.map((label) => label ?? 0),
+      'int32',
+    ),
+    unlabelled: tf.tensor1d(labels.map((label) => (label === null ? 1 : 0))),
+    temperature: tf.scalar(temperature),
+    state: initialState(labels.length, config),
+  }));
+  return {
+    request,
+    params,
+    positions,
+    orderKeys,
+    inputs,
+    state,
+    stepOfPosition: new Int32Array(labels.length * positions),
+  };
+}
+
+async function resultOf({ request, state, stepOfPosition }: Run): Promise<Generated> {
+  const { config, labels } = request;
+  const { height, width, channels } = config.latent;
+  const shape: [number, number, number, number] = [labels.length, height, width, channels];
+  const confidence = Float32Array.from(await state.confidence.data());
+  const tensors = tf.tidy(() => ({
+    tokens: tf.reshape<tf.Rank.R4>(state.tokens, shape),
+    latents: tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, state.tokens), shape),
+  }));
+  return { ...tensors, confidence, stepOfPosition };
+}
+
+/** Fills positions in given orders. Everything is planned beforehand, so the host starts some steps ahead of the device. */
 async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Promise<void> {
-  const steps = planOfOrders(orders, stepCounts(run.numIter, run.positions));
+  const { request, positions } = run;
+  const steps = planOfOrders(orders, stepCounts(request.steps, positions));
   const longest = Math.max(...steps.map(({ before, after }) => before - after));
-  const plan = planTensors(steps, run.positions, capacityFor(longest, run), run);
+  const plan = planTensors(steps, positions, capacityForPredicted(longest, request), request);
   const inputs = { plan, ...run.inputs };
-  const started: { planned: PlannedStep; done: Promise<void> }[] = [];
+  const started: { step: PlannedStep; done: Promise<void> }[] = [];
   const finishOldest = async () => {
-    const { planned, done } = started.shift()!;
+    const { step, done } = started.shift()!;
     await done;
-    await tellProgress(run, planned);
+    await reportProgress(run, step);
   };
   try {
-    for (const planned of steps) {
-      run.signal?.throwIfAborted();
-      recordStep(run, planned);
-      run.state = runFeatures(run, inputs, planned);
-      const options = { ...tokenOptions(run), predictedCapacity: capacityFor(planned.before - planned.after, run) };
-      run.state = samplingPrograms[run.precision].fillPositions(run.state, run.params, options, inputs);
-      started.push({ planned, done: untilDone(run.state) });
+    for (const step of steps) {
+      request.signal?.throwIfAborted();
+      recordStep(run, step);
+      run.state = predictFeatures(run, inputs, step);
+      const options = tokenOptions(request, step.before - step.after);
+      run.state = samplingPrograms[request.precision].fillPositions(run.state, run.params, options, inputs);
+      started.push({ step, done: untilComputed(run.state) });
       if (started.length > STEPS_AHEAD) await finishOldest();
     }
     while (started.length > 0) await finishOldest();
@@ -154,72 +157,85 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
   }
 }
 
-/** Waits until the device has this state. It reads a copy of the row, whose own memory the next step takes. */
-async function untilDone({ row }: SamplingState): Promise<void> {
+/** How many steps wait on the device while the host waits for one, so that the device is never idle. */
+const STEPS_AHEAD = 2;
+
+/** Waits until the device has computed a state. Reads a copy of the row: the next step consumes the state itself. */
+async function untilComputed({ row }: SamplingState): Promise<void> {
   const copy = tf.tidy(() => tf.add(row, tf.scalar(0, 'int32')));
   await copy.data().finally(() => copy.dispose());
 }
 
-/** Predicts all that is masked, and keeps the most confident (Fig. 8): the host chooses after every step. */
+/** Predicts everything that is masked in every step, and keeps the most confident predictions (Fig. 8). */
 async function fillByConfidence(run: Run): Promise<void> {
-  const known = run.labels.map(() => new Uint8Array(run.positions));
-  for (const counts of stepCounts(run.numIter, run.positions)) {
-    run.signal?.throwIfAborted();
-    const planned = planOfAllMasked(known, counts);
-    const chosen = await fillMostConfident(run, planned);
+  const { request, positions } = run;
+  const known = request.labels.map(() => new Uint8Array(positions));
+  for (const counts of stepCounts(request.steps, positions)) {
+    request.signal?.throwIfAborted();
+    const step = planOfAllMasked(known, counts);
+    const chosen = await fillMostConfident(run, step);
     markAll(known, chosen);
-    recordStep(run, { ...planned, predicted: chosen });
-    await tellProgress(run, planned);
+    recordStep(run, { ...step, predicted: chosen });
+    await reportProgress(run, step);
   }
 }
 
-/** One step of it. @returns the positions that were filled, of every image */
-async function fillMostConfident(run: Run, planned: PlannedStep): Promise<Int32Array[]> {
-  const { before, after } = planned;
-  const capacity = capacityFor(before, run);
-  const plan = planTensors([planned], run.positions, capacity, run);
+/** Runs one step whose positions the host chooses by their confidence. @returns those positions, of every image */
+async function fillMostConfident(run: Run, step: PlannedStep): Promise<Int32Array[]> {
+  const { request, positions } = run;
+  const { before, after, predicted: candidates } = step;
+  const capacity = capacityForPredicted(before, request);
+  const plan = planTensors([step], positions, capacity, request);
   const inputs = { plan, ...run.inputs };
   let predicted: Predicted | undefined;
   let sources: tf.Tensor2D | undefined;
   try {
     run.state.row.dispose();
-    run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan is of this step alone
-    run.state = runFeatures(run, inputs, planned);
-    const options = { ...tokenOptions(run), predictedCapacity: capacity };
-    predicted = samplingPrograms[run.precision].predictTokens(run.state, run.params, options, inputs);
+    run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan has this step alone
+    run.state = predictFeatures(run, inputs, step);
+    const options = tokenOptions(request, before);
+    predicted = samplingPrograms[request.precision].predictTokens(run.state, run.params, options, inputs);
     const confidence = (await predicted.confidence.data()) as Float32Array;
-    const kept = mostConfident(planned.predicted, before - after, confidence, capacity);
-    sources = sourcesOf(planned.predicted, kept, run.positions);
+    const kept = mostConfident(candidates, before - after, confidence, capacity);
+    sources = sourcesOf(candidates, kept, positions);
     run.state = commitTokens(run.state, predicted, sources);
-    return planned.predicted.map((list, image) => kept[image].map((slot) => list[slot]));
+    return candidates.map((list, image) => kept[image].map((slot) => list[slot]));
   } finally {
     tf.dispose([plan, predicted, sources] as tf.TensorContainer);
   }
 }
 
-/** The backbone's part of a step; gives the next state. */
-function runFeatures(run: Run, inputs: SamplingInputs, { visible }: PlannedStep): SamplingState {
-  const { config, positions, cfg, staticShapes, state, params, precision } = run;
-  const room = Math.max(1, visible[0].length); // no tensor without elements
-  const visibleCapacity = staticShapes ? Math.min(positions, roundUp(room, Math.ceil(positions / 4))) : room;
-  const options = { config, guided: cfg !== 1, visibleCapacity };
+/** Runs the backbone's part of a step. @returns the next state */
+function predictFeatures({ request, params, positions, state }: Run, inputs: SamplingInputs, { visible }: PlannedStep) {
+  const { config, guidanceScale, precision } = request;
+  const visibleCapacity = capacityForVisible(visible[0].length, positions, request);
+  const options = { config, guided: guidanceScale !== 1, visibleCapacity };
   return samplingPrograms[precision].predictFeatures(state, params, options, inputs);
 }
 
-function tokenOptions({ config, temperature, firstPosition }: Run) {
-  return { config, greedy: temperature === 0, firstPosition };
+function tokenOptions(request: SamplingRequest, predicted: number) {
+  const { config, temperature, firstPosition } = request;
+  return {
+    config,
+    greedy: temperature === 0,
+    firstPosition,
+    predictedCapacity: capacityForPredicted(predicted, request),
+  };
 }
 
-/** Room for so many predictions: with static shapes powers of two, since every size is a program of its own. */
-function capacityFor(count: number, { staticShapes }: Settings): number {
+/** Length of the list of known positions: at least 1, since tensors without elements are avoided; a multiple of S/4. */
+function capacityForVisible(count: number, positions: number, { staticShapes }: SamplingRequest): number {
+  const least = Math.max(1, count);
+  return staticShapes ? Math.min(positions, roundUp(least, Math.ceil(positions / 4))) : least;
+}
+
+/** Length of the list of predictions: a power of two, since every length is a program of its own. */
+function capacityForPredicted(count: number, { staticShapes }: SamplingRequest): number {
   return staticShapes ? Math.max(FEWEST_PREDICTED, 2 ** Math.ceil(Math.log2(count))) : count;
 }
 
-/** A few positions more cost nothing, another program would take half a minute to compile. */
+/** A few more positions cost nothing; one more program would take half a minute to compile. */
 const FEWEST_PREDICTED = 8;
-
-/** Steps that a device has before it while the host waits for one, so that it is never idle. */
-const STEPS_AHEAD = 2;
 
 function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: PlannedStep): void {
   predicted.forEach((list, image) => {
@@ -227,80 +243,8 @@ function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: Pla
   });
 }
 
-async function tellProgress({ onProgress, signal, numIter, positions }: Run, { step, after }: PlannedStep) {
-  onProgress?.({ step, numIter, known: positions - after });
+async function reportProgress({ request, positions }: Run, { after }: PlannedStep): Promise<void> {
+  const { onProgress, signal, labels } = request;
+  onProgress?.({ known: labels.length * (positions - after), positions: labels.length * positions });
   if (onProgress || signal) await new Promise((resolve) => setTimeout(resolve)); // let events in
-}
-
-function withDefaults(options: GenerateOptions): Settings {
-  const settings = {
-    numIter: 64,
-    cfg: 1,
-    cfgSchedule: 'linear' as const,
-    temperature: 1,
-    order: 'random' as const,
-    firstPosition: 'sampling' as const,
-    precision: 'bf16' as const,
-    staticShapes: tf.getBackend() === 'xla',
-    ...options,
-  };
-  const { config, labels, seeds, numIter, cfg, temperature } = settings;
-  const fail = (what: string, got: unknown) => {
-    throw new RangeError(`generate: ${what}, got ${got}`);
-  };
-  if (labels.length === 0) fail('labels must hold at least one image', 'none');
-  if (seeds.length !== labels.length) fail(`seeds must be ${labels.length}, one per label`, seeds.length);
-  for (const label of labels) {
-    if (label !== null && !(Number.isInteger(label) && label >= 0 && label < config.classes))
-      fail(`labels must be null or in [0, ${config.classes})`, label);
-  }
-  if (!Number.isInteger(numIter) || numIter < 1) fail('numIter must be a positive integer', numIter);
-  if (!Number.isFinite(cfg)) fail('cfg must be a number', cfg);
-  if (!['linear', 'constant'].includes(settings.cfgSchedule))
-    fail("cfgSchedule must be 'linear' or 'constant'", settings.cfgSchedule);
-  if (!(temperature >= 0 && temperature < Infinity)) fail('temperature must be 0 or positive', temperature);
-  return settings;
-}
-
-function startTensors({ labels, seeds, temperature, config }: Settings) {
-  return tf.tidy(() => {
-    const keys: Key = tf.stack(seeds.map((seed) => randomKey(seed)));
-    return {
-      labels: tf.tensor1d(
-        labels.map((label) => label ?? 0),
-        'int32',
-      ),
-      unlabelled: tf.tensor1d(labels.map((label) => (label === null ? 1 : 0))),
-      temperature: tf.scalar(temperature),
-      orderKeys: foldIn(keys, 0),
-      noiseKeys: foldIn(keys, 1),
-      state: initialState(labels.length, config),
-    };
-  });
-}
-
-async function resolveOrder(
-  { order, labels }: Settings,
-  keys: Key,
-  positions: number,
-): Promise<readonly ArrayLike<number>[] | 'confidence'> {
-  if (order === 'confidence') return order;
-  if (order === 'raster') return rasterOrders(labels.length, positions);
-  if (order === 'random') {
-    const drawn = permutation(keys, positions);
-    const orders = await drawn.data<'int32'>().finally(() => drawn.dispose());
-    return labels.map((_, image) => orders.slice(image * positions, (image + 1) * positions) as Int32Array);
-  }
-  if (typeof order === 'string')
-    throw new RangeError(
-      `generate: order must be 'random', 'raster', 'confidence' or a list for each image, got ${order}`,
-    );
-  const isPosition = (p: number) => Number.isInteger(p) && p >= 0 && p < positions;
-  const fits = (each: ArrayLike<number>) =>
-    each.length === positions && new Set(Array.from(each).filter(isPosition)).size === positions;
-  if (order.length !== labels.length || !order.every(fits))
-    throw new Error(
-      `generate: order must hold a permutation of 0 … ${positions - 1} for each of ${labels.length} images`,
-    );
-  return order;
 }

@@ -1,14 +1,5 @@
-export {
-  assertTokenBridgeConfig,
-  backboneConfig,
-  channelHeadConfig,
-  officialChannelOrder,
-  positionCount,
-  type TokenBridgeConfig,
-} from './config.js';
-export { ConfigNeededError, configOfShapes, type WeightShapes } from './config-of-shapes.js';
 export { type LoadOptions, loadTokenBridge, modelConfigKey, type SaveOptions, saveTokenBridge } from './files.js';
-export { type Generated, type GenerateOptions, type GenerateProgress, generate } from './generate.js';
+export { type Generated, generate } from './generate.js';
 export {
   drawTrainingMasks,
   type Evaluation,
@@ -18,8 +9,25 @@ export {
   loss,
   type TrainingMasks,
 } from './loss.js';
-export { configFromOfficial, type OfficialArguments } from './official-config.js';
-export { initTokenBridge, type TokenBridge, tokenBridgeShapes } from './parameters.js';
+export {
+  assertTokenBridgeConfig,
+  backboneConfig,
+  channelHeadConfig,
+  initTokenBridge,
+  officialChannelOrder,
+  positionCount,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from './model.js';
+export {
+  ConfigNeededError,
+  configFromOfficial,
+  configOfShapes,
+  type OfficialArguments,
+  type WeightShapes,
+} from './official.js';
 export { presets } from './presets.js';
 export { dequantize, type QuantizerConfig, quantize, quantizerOf } from './quantization.js';
-export { storeForSampling } from './sampling-programs.js';
+export { type StoredParameters, storeForSampling } from './sampling-programs.js';
+export type { GenerateOptions, GenerateProgress } from './sampling-request.js';

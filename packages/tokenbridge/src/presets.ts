@@ -1,6 +1,6 @@
 import { channelHeadSizes } from '@tb/ar-head';
 import { backboneSizes } from '@tb/backbone';
-import { officialChannelOrder, type TokenBridgeConfig } from './config.js';
+import { officialChannelOrder, type TokenBridgeConfig } from './model.js';
 
 /** 256 × 256 images through the KL-16 autoencoder, ImageNet's classes, B = 64 on [−5, 5] (Sec. 4.1), rates of Tab. 4. */
 function imageNet(size: 'base' | 'large' | 'huge'): TokenBridgeConfig {

@@ -1,4 +1,4 @@
-import { randomOrder } from '@tb/backbone';
+import { randomOrder, rasterOrder } from '@tb/backbone';
 import { hostRandom, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
@@ -10,7 +10,6 @@ import {
   planOfAllMasked,
   planOfOrders,
   planTensors,
-  rasterOrders,
   sourcesOf,
   stepCounts,
 } from './sampling-plan.js';
@@ -19,7 +18,7 @@ beforeAll(() => useBackend(testBackend));
 
 const sizes = fc.record({
   positions: fc.integer({ min: 1, max: 40 }),
-  numIter: fc.integer({ min: 1, max: 48 }),
+  steps: fc.integer({ min: 1, max: 48 }),
   images: fc.integer({ min: 1, max: 4 }),
   seed: fc.nat(),
 });
@@ -32,12 +31,12 @@ const ascending = (list: Iterable<number>) => [...list].sort((a, b) => a - b);
 describe('stepCounts', () => {
   it('masks what the cosine says, at least one position less than before and none at the end', () => {
     fc.assert(
-      fc.property(sizes, ({ positions, numIter }) => {
-        const counts = stepCounts(numIter, positions);
+      fc.property(sizes, ({ positions, steps }) => {
+        const counts = stepCounts(steps, positions);
         let before = positions;
         for (const { step, after, before: stated } of counts) {
-          const cosine = Math.floor(positions * Math.cos((Math.PI / 2) * ((step + 1) / numIter)));
-          const isLast = step === numIter - 1;
+          const cosine = Math.floor(positions * Math.cos((Math.PI / 2) * ((step + 1) / steps)));
+          const isLast = step === steps - 1;
           expect(stated).toBe(before);
           expect(after).toBe(isLast ? 0 : Math.max(1, Math.min(before - 1, cosine)));
           before = after;
@@ -63,9 +62,9 @@ describe('stepCounts', () => {
 describe('planOfOrders', () => {
   it('predicts every position once, in the order given, and never one that is known', () => {
     fc.assert(
-      fc.property(sizes, ({ positions, numIter, images, seed }) => {
+      fc.property(sizes, ({ positions, steps, images, seed }) => {
         const orders = ordersOf(images, positions, seed);
-        const plan = planOfOrders(orders, stepCounts(numIter, positions));
+        const plan = planOfOrders(orders, stepCounts(steps, positions));
         for (const [image, order] of orders.entries()) {
           const known: number[] = [];
           for (const { visible, predicted, before, after } of plan) {
@@ -93,7 +92,7 @@ describe('planOfOrders', () => {
   });
 
   it('fills rows from the top in raster order', () => {
-    const plan = planOfOrders(rasterOrders(2, 9), stepCounts(9, 9));
+    const plan = planOfOrders([rasterOrder(9), rasterOrder(9)], stepCounts(9, 9));
     expect(plan.flatMap(({ predicted }) => [...predicted[1]])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
 });
@@ -124,16 +123,16 @@ describe('confidence', () => {
 });
 
 describe('planTensors', () => {
-  it('says the same on the device, with -1 behind the lists', () => {
+  it('holds the planned lists, filled up with -1', () => {
     fc.assert(
-      fc.property(sizes, fc.integer({ min: 0, max: 5 }), ({ positions, numIter, images, seed }, spare) => {
-        const steps = planOfOrders(ordersOf(images, positions, seed), stepCounts(numIter, positions));
-        const capacity = Math.max(...steps.map(({ before, after }) => before - after)) + spare;
-        const plan = planTensors(steps, positions, capacity, { cfg: 3, cfgSchedule: 'linear' });
+      fc.property(sizes, fc.integer({ min: 0, max: 5 }), ({ positions, steps, images, seed }, spare) => {
+        const plannedSteps = planOfOrders(ordersOf(images, positions, seed), stepCounts(steps, positions));
+        const capacity = Math.max(...plannedSteps.map(({ before, after }) => before - after)) + spare;
+        const plan = planTensors(plannedSteps, positions, capacity, { guidanceScale: 3, guidanceSchedule: 'linear' });
         const visible = plan.visible.arraySync();
         const predicted = plan.predicted.arraySync();
         const sources = plan.sources.arraySync();
-        for (const [row, step] of steps.entries()) {
+        for (const [row, step] of plannedSteps.entries()) {
           for (let image = 0; image < images; image++) {
             const padded = (list: Int32Array, length: number) => [
               ...list,
@@ -145,7 +144,7 @@ describe('planTensors', () => {
             expect(new Map(sourced as [number, number][])).toEqual(new Map(step.predicted[image].entries()));
           }
         }
-        expect([...plan.steps.dataSync()]).toEqual(steps.map(({ step }) => step));
+        expect([...plan.steps.dataSync()]).toEqual(plannedSteps.map(({ step }) => step));
         // The reference counts one position as masked even in the last step.
         expect(plan.scales.dataSync().at(-1)).toBeCloseTo(1 + (2 * (positions - 1)) / positions, 6);
         tf.dispose(plan as unknown as tf.TensorContainer);

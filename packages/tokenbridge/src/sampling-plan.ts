@@ -1,17 +1,18 @@
-import { guidanceScale, maskedAfterStep, rasterOrder } from '@tb/backbone';
+import { guidanceOfStep, maskedAfterStep } from '@tb/backbone';
 import * as tf from '@tensorflow/tfjs-core';
 
-// N = images, S = positions, T = steps, M = most positions that a step predicts. The host's side of sampling: which
-// positions are known, which come next.
+// N = images, S = positions, M = predicted positions (padded)
+//
+// The host's side of sampling: which positions are known before each step, and which it predicts.
 
-/** How many positions a step leaves masked, of how many. */
+/** How many positions of an image are masked before and after a step. */
 export type StepCounts = { step: number; before: number; after: number };
 
-/** The steps that predict something: all but the last where one position is left before it. */
-export function stepCounts(numIter: number, positions: number): StepCounts[] {
+/** Lists the steps that predict something; those that would leave the last masked position as it is are left out. */
+export function stepCounts(steps: number, positions: number): StepCounts[] {
   const counts: StepCounts[] = [];
   for (let step = 0, before = positions; before > 0; step++) {
-    const after = maskedAfterStep(step, numIter, positions, before);
+    const after = maskedAfterStep(step, steps, positions, before);
     if (after < before) counts.push({ step, before, after });
     before = after;
   }
@@ -26,25 +27,25 @@ export type PlannedStep = StepCounts & {
   predicted: Int32Array[];
 };
 
-/** Fills every image in an order of its own, from the order's end. */
+/** Plans all steps for given orders, one per image, each of which is filled from its end. */
 export function planOfOrders(orders: readonly ArrayLike<number>[], counts: readonly StepCounts[]): PlannedStep[] {
-  const own = orders.map((order) => Int32Array.from(order));
-  const known = own.map(({ length }) => new Uint8Array(length));
+  const lists = orders.map((order) => Int32Array.from(order));
+  const known = lists.map(({ length }) => new Uint8Array(length));
   return counts.map(({ step, before, after }) => {
     const visible = known.map(positionsWhereSet);
-    const predicted = own.map((order) => order.subarray(after, before));
+    const predicted = lists.map((order) => order.subarray(after, before));
     markAll(known, predicted);
     return { step, before, after, visible, predicted };
   });
 }
 
-/** Predicts every masked position (Fig. 8: the most confident of them are then kept). */
+/** Plans one step that predicts every masked position (Fig. 8: the most confident of them are then kept). */
 export function planOfAllMasked(known: readonly Uint8Array[], counts: StepCounts): PlannedStep {
   const masked = known.map((flags) => positionsWhereSet(flags.map((flag) => 1 - flag)));
   return { ...counts, visible: known.map(positionsWhereSet), predicted: masked };
 }
 
-/** Sets the flags of the listed positions of every image. */
+/** Marks the listed positions of every image as known. */
 export function markAll(known: readonly Uint8Array[], lists: readonly Int32Array[]): void {
   for (const [image, list] of lists.entries()) for (const position of list) known[image][position] = 1;
 }
@@ -57,9 +58,9 @@ function positionsWhereSet(flags: Uint8Array): Int32Array {
 }
 
 /**
- * Which predictions to keep: the `count` most confident of each image.
+ * Chooses the `count` most confident predictions of each image; of equals the first.
  *
- * @param confidence - of prediction k of image n at n · stride + k
+ * @param confidence - that of prediction k of image n is at n · stride + k
  * @returns places in each image's list of predictions
  */
 export function mostConfident(
@@ -76,28 +77,32 @@ export function mostConfident(
   });
 }
 
-/** A plan on the device, where each step reads its row: nothing has to be sent between steps. */
+/** A plan on the device. Each step reads its row, so nothing is sent between steps. */
 export type Plan = {
-  /** The steps' numbers, which decide their noise; int32 [T]. */
+  /** The steps' numbers, which decide their noise; int32 [steps]. */
   steps: tf.Tensor1D;
-  /** Guidance scales [T]. */
+  /** Guidance scales [steps]. */
   scales: tf.Tensor1D;
-  /** Known positions, −1 to fill up; int32 [T, N, S]. */
+  /** Known positions, filled up with −1; int32 [steps, N, S]. */
   visible: tf.Tensor3D;
-  /** Positions to predict, −1 to fill up; int32 [T, N, M]. */
+  /** Positions to predict, filled up with −1; int32 [steps, N, M]. */
   predicted: tf.Tensor3D;
-  /** For every position the place of its prediction in the step's list, −1 for none; int32 [T, N, S]. */
+  /** For every position its place in the step's list of predictions, −1 for none; int32 [steps, N, S]. */
   sources: tf.Tensor3D;
 };
 
-export type Guidance = { cfg: number; cfgSchedule: 'linear' | 'constant' };
+export type Guidance = { guidanceScale: number; guidanceSchedule: 'linear' | 'constant' };
 
-/** @param capacity - length of the lists of predictions, at least that of the longest */
+/**
+ * Sends a plan to the device.
+ *
+ * @param capacity - M, at least the length of the longest list of predictions
+ */
 export function planTensors(
   steps: readonly PlannedStep[],
   positions: number,
   capacity: number,
-  { cfg, cfgSchedule }: Guidance,
+  { guidanceScale, guidanceSchedule }: Guidance,
 ): Plan {
   const images = steps[0].visible.length;
   const rows = (length: number, fill: (step: PlannedStep, row: Int32Array) => void) => {
@@ -115,14 +120,14 @@ export function planTensors(
       steps.map(({ step }) => step),
       'int32',
     ),
-    scales: tf.tensor1d(steps.map(({ after }) => guidanceScale(cfgSchedule, cfg, positions, after))),
+    scales: tf.tensor1d(steps.map(({ after }) => guidanceOfStep(guidanceSchedule, guidanceScale, positions, after))),
     visible: listed(({ visible }) => visible, positions),
     predicted: listed(({ predicted }) => predicted, capacity),
     sources: rows(positions, ({ predicted }, row) => writeSources(row, predicted, predicted.map(placesOf))),
   };
 }
 
-/** For every position of every image the place in `predicted` that it takes, −1 for none; int32 [N, S]. */
+/** For every position of every image its place in `predicted` if that prediction is kept, else −1; int32 [N, S]. */
 export function sourcesOf(
   predicted: readonly Int32Array[],
   kept: readonly Int32Array[],
@@ -141,9 +146,4 @@ function writeSources(row: Int32Array, predicted: readonly Int32Array[], kept: r
 
 function placesOf(list: Int32Array): Int32Array {
   return Int32Array.from(list.keys());
-}
-
-/** The order that `raster` stands for, for every image. */
-export function rasterOrders(images: number, positions: number): Int32Array[] {
-  return Array.from({ length: images }, () => rasterOrder(positions));
 }

@@ -11,31 +11,31 @@ import {
   tidyTree,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { backboneConfig, channelHeadConfig, positionCount, type TokenBridgeConfig } from './config.js';
-import type { TokenBridge } from './parameters.js';
+import { backboneConfig, channelHeadConfig, positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import { dequantize } from './quantization.js';
 import type { Plan } from './sampling-plan.js';
 
-// N = images, S = positions, V / P = capacities for visible and predicted positions, C = channels, E = feature width
+// N = images, S = positions, V = visible positions (padded), M = predicted positions (padded), C = channels,
+// Z = width of the backbone's features
 //
-// One step of sampling as two compiled functions. Their shapes vary independently (V of the first, P of the second), so
-// there are as many programs as capacities, not as pairs of them. What changes from step to step stays on the device, in
-// memory that each step hands on to the next: GPUs replay a recorded program at once only if its addresses are the same.
-// So no step has a result of its own, however small, whose address the allocator would choose anew.
+// The device's side of sampling: one step as two compiled functions. Their shapes vary independently (V of the first, M of the
+// second), so there are as many programs as capacities, not as pairs of them. Everything that changes from step to step is
+// in the state, whose memory each step hands on to the next: a GPU replays recorded kernels at once only if all addresses are
+// those that it recorded. So no step has a result of its own, however small, for which memory would be allocated anew.
 
-/** Where sampling stands. */
+/** What sampling knows so far. Every step consumes one state and returns the next in the same memory. */
 export type SamplingState = {
-  /** Of the step under way; float32 [N, S, E]. */
+  /** Context features of the step under way; float32 [N, S, Z]. */
   features: tf.Tensor3D;
   /** In the latents' order of channels, int32 [N, S, C]; 0 where masked. */
   tokens: tf.Tensor3D;
-  /** The probability that the model gave to a channel's token, as the geometric mean over the channels; [N, S], 0 where masked. */
+  /** Probability of a position's tokens, as the geometric mean over its channels; [N, S], 0 where masked. */
   confidence: tf.Tensor2D;
-  /** The plan's row that comes next, int32 scalar. */
+  /** The plan's row of the next step, int32 scalar. */
   row: tf.Scalar;
 };
 
-/** What all steps of a run share. */
+/** What all steps of a run read. */
 export type SamplingInputs = {
   plan: Plan;
   /** int32 [N]. */
@@ -58,22 +58,16 @@ export type FeatureOptions = {
 
 export type TokenOptions = {
   config: TokenBridgeConfig;
+  /** Take the likeliest symbols. */
   greedy: boolean;
   firstPosition: FirstPosition;
-  /** P, at least the number of positions to predict. */
+  /** M, at least the number of positions to predict. */
   predictedCapacity: number;
 };
 
-/** The first `length` entries of a plan's row, for every image: [N, length]. */
-function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): tf.Tensor2D {
-  const all = tf.gather<tf.Tensor>(lists, row) as tf.Tensor2D;
-  return tf.slice(all, [0, 0], [-1, length]);
-}
-
 /**
- * The state with context features of all positions. With guidance the images go through the backbone twice, with and
- * without their labels, in one batch, and the two features (not the logits) are mixed, as in the reference. Consumes the
- * state.
+ * Computes the context features of all positions. With guidance the images go through the backbone twice, with and without
+ * their labels, in one batch; the two features (not the logits) are mixed, as in the reference. Consumes the state.
  */
 function predictFeatures(
   state: SamplingState,
@@ -97,29 +91,31 @@ function predictFeatures(
   return { ...state, features };
 }
 
-/** Tokens int32 [N, P, C] in the latents' order of channels, and confidence [N, P]. */
+/** Tokens int32 [N, M, C] in the latents' order of channels, and confidence [N, M]. */
 export type Predicted = { tokens: tf.Tensor3D; confidence: tf.Tensor2D };
 
-/** Draws the tokens of the positions that are next. */
+/** Draws the tokens of the step's positions. */
 function predictTokens(
   { features, row }: SamplingState,
   params: TokenBridge,
   { config, greedy, firstPosition, predictedCapacity }: TokenOptions,
   { plan, noiseKeys, temperature }: SamplingInputs,
 ): Predicted {
-  const selected = selectPositions(features, listsOf(plan.predicted, row, predictedCapacity)); // [N, P, E]
+  const selected = selectPositions(features, listsOf(plan.predicted, row, predictedCapacity)); // [N, M, Z]
   const keys = foldIn(noiseKeys, tf.gather(plan.steps, row));
   const draw = greedy ? 'greedy' : { temperature, keys };
   const sample = sampleChannels(params, channelHeadConfig(config), selected, { draw, firstPosition });
-  const { channelOrder } = config;
-  const inverseOrder = channelOrder.map((_, channel) => channelOrder.indexOf(channel));
   return {
-    tokens: tf.gather(sample.tokens, inverseOrder, 2),
+    tokens: sample.tokens,
     confidence: tf.exp(tf.div(sample.logProbability, config.latent.channels)) as tf.Tensor2D,
   };
 }
 
-/** @param sources - for every position its prediction, −1 to stay as it is; int32 [N, S] */
+/**
+ * Puts predictions into the state, and moves on to the plan's next row.
+ *
+ * @param sources - for every position its place among the predictions, −1 to stay as it is; int32 [N, S]
+ */
 function commit(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
   const { features, tokens, confidence, row } = state;
   const isTaken = tf.cast(tf.greaterEqual(sources, tf.scalar(0, 'int32')), 'int32');
@@ -134,7 +130,7 @@ function commit(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D
   };
 }
 
-/** `predictTokens`, and `commit` of all that it predicts. Consumes the state. */
+/** Draws the tokens of the step's positions and puts all of them into the state. Consumes the state. */
 function fillPositions(
   state: SamplingState,
   params: TokenBridge,
@@ -145,19 +141,25 @@ function fillPositions(
   return commit(state, predicted, listsOf(inputs.plan.sources, state.row));
 }
 
-/** All programs of one precision; where the engine has no choice of it the same for either. */
+/** The first `length` entries of a plan's row, for every image: [N, length]. */
+function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): tf.Tensor2D {
+  const all = tf.gather<tf.Tensor>(lists, row) as tf.Tensor2D;
+  return tf.slice(all, [0, 0], [-1, length]);
+}
+
 const programsOf = (precision: JitOptions['precision']) => ({
   predictFeatures: jit(predictFeatures, { donate: [0], static: [2], precision }),
   predictTokens: jit(predictTokens, { static: [2], precision }),
   fillPositions: jit(fillPositions, { donate: [0], static: [2], precision }),
 });
 
+/** The compiled functions by precision; the two are the same where the backend has no choice of it. */
 export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp32') };
 
 /** `commit` by itself, for predictions of which the host keeps some. Consumes the state. */
 export const commitTokens = jit(commit, { donate: [0] });
 
-/** Nothing known yet, the plan at its first row. */
+/** The state before the first step: nothing is known, the plan is at its first row. */
 export function initialState(images: number, config: TokenBridgeConfig): SamplingState {
   const positions = positionCount(config);
   const { channels } = config.latent;
@@ -169,21 +171,17 @@ export function initialState(images: number, config: TokenBridgeConfig): Samplin
   };
 }
 
-const stored = new WeakSet<TokenBridge>();
-
-/** Whether `storeForSampling` made these parameters. */
-export function isStoredForSampling(params: TokenBridge): boolean {
-  return stored.has(params);
-}
+/** Parameters that `storeForSampling` made, for `generate` at precision `bf16`. Dispose them with `disposeTree`. */
+export type StoredParameters = { bfloat16: TokenBridge };
 
 /**
- * The parameters with the weights that only products read, and the biases added to these, stored in bfloat16 where the
- * engine does so (xla): a batch of one image is bound by reading them. `generate` does this for each call at precision
- * `bf16`; do it once for many calls.
+ * Stores in bfloat16 the weights that only products read, and the biases added to these, where the backend can (xla): the
+ * speed of a small batch is bound by reading them. `generate` does this in each call at precision `bf16`; do it once for
+ * many calls.
  *
  * @returns parameters for `generate`, which the caller disposes; the given ones stay as they are
  */
-export function storeForSampling(params: TokenBridge): TokenBridge {
+export function storeForSampling(params: TokenBridge): StoredParameters {
   const layers = new Set(
     Object.entries(flattenTree(params))
       .filter(([name, leaf]) => leaf.rank === 2 && name.endsWith('.weight') && !EMBEDDINGS.test(name))
@@ -191,9 +189,7 @@ export function storeForSampling(params: TokenBridge): TokenBridge {
   );
   const store = (leaf: tf.Tensor, name: string) =>
     layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf);
-  const own = tidyTree(() => mapTreeWithNames(store, params));
-  stored.add(own);
-  return own;
+  return { bfloat16: tidyTree(() => mapTreeWithNames(store, params)) };
 }
 
 const EMBEDDINGS = /^(class_emb|token_embeddings)\b/;

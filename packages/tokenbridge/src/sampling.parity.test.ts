@@ -5,8 +5,8 @@ import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-ut
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { goldenModel, rowOf, tensorOf } from '../test/golden-model.js';
-import { channelHeadConfig } from './config.js';
 import { generate } from './generate.js';
+import { channelHeadConfig } from './model.js';
 
 const { runs } = goldenJson('tokenbridge', 'sampling.json');
 let golden: Record<string, HostTensor>;
@@ -34,9 +34,9 @@ describe.each(Object.keys(runs))('sampling run %s', (name) => {
       ...modelOf(run),
       labels: run.labels ?? orders.map(() => null),
       seeds: orders.map((_, i) => i),
-      numIter: run.num_iter,
-      cfg: run.cfg,
-      cfgSchedule: run.cfg_schedule === 'linear' ? 'linear' : 'constant', // so the reference reads any other name
+      steps: run.num_iter,
+      guidanceScale: run.cfg,
+      guidanceSchedule: run.cfg_schedule === 'linear' ? 'linear' : 'constant', // so the reference reads any other name
       temperature: run.temperature,
       order: orders,
       staticShapes,
@@ -66,8 +66,9 @@ it('gives the logits that the reference samples from', async () => {
       const whole = tensorOf(tensor);
       return tf.reshape(whole, [-1, whole.shape[2]!]) as tf.Tensor2D;
     };
+    const head = { ...channelHeadConfig(config), channelOrder: undefined }; // the golden tokens are in the head's order
     const ours = tf.tidy(() =>
-      channelLogits(params, channelHeadConfig(config), rows(features), rows(tokens), { firstPosition: 'sampling' }),
+      channelLogits(params, head, rows(features), rows(tokens), { firstPosition: 'sampling' }),
     );
     expectClose(await ours.data(), logits.data as Float32Array, 1e-4, name);
     ours.dispose();

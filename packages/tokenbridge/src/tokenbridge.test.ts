@@ -8,12 +8,16 @@ import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenConfig } from '../test/golden-model.js';
-import { assertTokenBridgeConfig, type TokenBridgeConfig } from './config.js';
-import { ConfigNeededError, configOfShapes } from './config-of-shapes.js';
 import { loadTokenBridge, saveTokenBridge } from './files.js';
 import { drawTrainingMasks, evaluate, type LossInputs, loss } from './loss.js';
-import { configFromOfficial } from './official-config.js';
-import { initTokenBridge, type TokenBridge, tokenBridgeShapes } from './parameters.js';
+import {
+  assertTokenBridgeConfig,
+  initTokenBridge,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from './model.js';
+import { ConfigNeededError, configFromOfficial, configOfShapes } from './official.js';
 import { presets } from './presets.js';
 import { dequantize, quantize } from './quantization.js';
 

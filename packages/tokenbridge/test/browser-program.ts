@@ -6,7 +6,7 @@ import { generate, loadTokenBridge } from '@tb/tokenbridge';
 async function sample(bytes: Uint8Array): Promise<Int32Array> {
   await useBackend('cpu');
   const model = await loadTokenBridge(bytes);
-  const { tokens } = await generate({ ...model, labels: [3], seeds: [1], numIter: 2 });
+  const { tokens } = await generate({ ...model, labels: [3], seeds: [1], steps: 2 });
   return tokens.data<'int32'>();
 }
 

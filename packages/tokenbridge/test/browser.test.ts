@@ -41,7 +41,7 @@ it('samples from fetched weights in a bundle for browsers, which has nothing of 
   await useBackend('cpu');
   const params = initTokenBridge(randomKey(1), config);
   await saveTokenBridge(join(folder, 'model.safetensors'), { params, config });
-  const { tokens } = await generate({ params, config, labels: [3], seeds: [1], numIter: 2 });
+  const { tokens } = await generate({ params, config, labels: [3], seeds: [1], steps: 2 });
 
   await bundle('browser-program.ts');
   const webWorker = {

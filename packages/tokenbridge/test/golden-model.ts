@@ -2,10 +2,10 @@ import { maskingOfOrders } from '@tb/backbone';
 import type { HostTensor } from '@tb/io';
 import { goldenJson, goldenPath } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
-import type { TokenBridgeConfig } from '../src/config.js';
 import { loadTokenBridge } from '../src/files.js';
 import type { LossInputs } from '../src/loss.js';
-import { configFromOfficial } from '../src/official-config.js';
+import type { TokenBridgeConfig } from '../src/model.js';
+import { configFromOfficial } from '../src/official.js';
 
 /** The golden model's configuration, as the golden set tells it: nothing is known beforehand. */
 export function goldenConfig(): TokenBridgeConfig {

@@ -2,17 +2,17 @@ import {
   applyConv2d,
   applyGroupNorm,
   type Conv2d,
-  conv2dShapes,
+  conv2dParameters,
+  type Declaration,
   type GroupNorm,
-  groupNormShapes,
-  type ShapesOf,
+  groupNormParameters,
   silu,
 } from '@tb/nn';
 import * as tf from '@tensorflow/tfjs-core';
 
-// N = images, H, W = height and width, I = input channels, O = output channels, C = channels
+// N = images, I = input channels, O = output channels, C = channels of a feature map
 
-/** Two convolutions around a shortcut. */
+/** Two convolutions with a shortcut around them. */
 export type ResidualBlock = {
   norm1: GroupNorm; // over I
   conv1: Conv2d; // I -> O
@@ -21,17 +21,17 @@ export type ResidualBlock = {
   nin_shortcut?: Conv2d; // I -> O, where they differ
 };
 
-export function residualBlockShapes(inputs: number, outputs: number): ShapesOf<ResidualBlock> {
+export function residualBlockParameters(inputs: number, outputs: number): Declaration<ResidualBlock> {
   return {
-    norm1: groupNormShapes(inputs),
-    conv1: conv2dShapes(inputs, outputs, 3),
-    norm2: groupNormShapes(outputs),
-    conv2: conv2dShapes(outputs, outputs, 3),
-    ...(inputs !== outputs && { nin_shortcut: conv2dShapes(inputs, outputs, 1) }),
+    norm1: groupNormParameters(inputs),
+    conv1: conv2dParameters(inputs, outputs, 3),
+    norm2: groupNormParameters(outputs),
+    conv2: conv2dParameters(outputs, outputs, 3),
+    ...(inputs !== outputs && { nin_shortcut: conv2dParameters(inputs, outputs, 1) }),
   };
 }
 
-/** [N, H, W, I] -> [N, H, W, O] */
+/** [N, height, width, I] to [N, height, width, O]. */
 export function applyResidualBlock(params: ResidualBlock, x: tf.Tensor4D, groups: number): tf.Tensor4D {
   return tf.tidy(() => {
     const first = applyConv2d(params.conv1, silu(applyGroupNorm(params.norm1, x, { groups })), { padding: 1 });
@@ -49,12 +49,12 @@ export type AttentionBlock = {
   proj_out: Conv2d; // C -> C
 };
 
-export function attentionBlockShapes(channels: number): ShapesOf<AttentionBlock> {
-  const linear = () => conv2dShapes(channels, channels, 1);
-  return { norm: groupNormShapes(channels), q: linear(), k: linear(), v: linear(), proj_out: linear() };
+export function attentionBlockParameters(channels: number): Declaration<AttentionBlock> {
+  const linear = conv2dParameters(channels, channels, 1);
+  return { norm: groupNormParameters(channels), q: linear, k: linear, v: linear, proj_out: linear };
 }
 
-/** [N, H, W, C] -> [N, H, W, C] */
+/** [N, height, width, C] to the same shape. */
 export function applyAttentionBlock(params: AttentionBlock, x: tf.Tensor4D, groups: number): tf.Tensor4D {
   const [images, height, width, channels] = x.shape;
   return tf.tidy(() => {
@@ -62,8 +62,26 @@ export function applyAttentionBlock(params: AttentionBlock, x: tf.Tensor4D, grou
     const [query, key, value] = [params.q, params.k, params.v].map((conv) =>
       tf.reshape(applyConv2d(conv, normalized), [images, height * width, channels]),
     );
-    const scores = tf.mul(tf.matMul(query, key, false, true), channels ** -0.5); // [N, H·W, H·W]
+    const scores = tf.mul(tf.matMul(query, key, false, true), channels ** -0.5); // [N, positions, positions]
     const mixed = tf.reshape<tf.Rank.R4>(tf.matMul(tf.softmax(scores), value), x.shape);
     return tf.add(x, applyConv2d(params.proj_out, mixed));
   });
+}
+
+/** The two residual blocks around attention at the lowest resolution, in encoder and decoder alike. */
+export type Middle = { block_1: ResidualBlock; attn_1: AttentionBlock; block_2: ResidualBlock };
+
+export function middleParameters(channels: number): Declaration<Middle> {
+  const block = residualBlockParameters(channels, channels);
+  return { block_1: block, attn_1: attentionBlockParameters(channels), block_2: block };
+}
+
+/** One step of a network, with its name in the official checkpoint. */
+export type Stage = { name: string; apply: (x: tf.Tensor4D) => tf.Tensor4D };
+
+/** The middle's steps in order. */
+export function* middleStages(params: Middle, groups: number): Generator<Stage> {
+  yield { name: 'mid.block_1', apply: (x) => applyResidualBlock(params.block_1, x, groups) };
+  yield { name: 'mid.attn_1', apply: (x) => applyAttentionBlock(params.attn_1, x, groups) };
+  yield { name: 'mid.block_2', apply: (x) => applyResidualBlock(params.block_2, x, groups) };
 }

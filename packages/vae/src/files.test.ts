@@ -8,8 +8,7 @@ import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { demo, kl16, type VaeConfig } from './config.js';
-import { vaeConfigOfShapes } from './config-of-shapes.js';
+import { demo, kl16, type VaeConfig, vaeConfigOfShapes } from './config.js';
 import { loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
 import { initVae, vaeShapes } from './vae.js';
 
@@ -85,9 +84,9 @@ describe('loadVae', () => {
     const path = await written({ ...others, 'quant_conv.offset': bias });
     const before = tf.memory().numTensors;
     await expect(loadVae(path, config)).rejects.toThrow(
-      /missing quant_conv\.bias \[2\]\n.*surplus quant_conv\.offset/s,
+      /missing quant_conv\.bias \[2\]\n.*unexpected quant_conv\.offset/s,
     );
-    await expect(loadVae(path, { ...config, channels: 3 })).rejects.toThrow('misshapen encoder.conv_in.weight');
+    await expect(loadVae(path, { ...config, channels: 3 })).rejects.toThrow('wrong shape encoder.conv_in.weight');
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -11,8 +11,7 @@ import {
   writeSafetensors,
 } from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
-import type { VaeConfig } from './config.js';
-import { vaeConfigOfShapes } from './config-of-shapes.js';
+import { type VaeConfig, vaeConfigOfShapes } from './config.js';
 import { type Vae, vaeShapes } from './vae.js';
 
 /** Key under which the header of a safetensors file written by `saveVae` holds its `VaeConfig` as JSON. */
@@ -24,8 +23,8 @@ type StateDict<Tensor> = Record<string, Tensor>;
  * Loads the weights of an autoencoder by their official names: the reference's `kl16.ckpt` (its state dict is under
  * `model`), a checkpoint of latent diffusion (under `state_dict`), a bare state dict, or a `.safetensors` file.
  *
- * The discriminator and the perceptual network that such checkpoints also hold (`loss.…`) are training matter and are
- * left out. Any other missing, surplus or misshapen weight is an error.
+ * Such checkpoints also hold the networks of the training losses (`loss.…`: discriminator and perceptual network), which are
+ * left out. Any other missing, unexpected or wrongly shaped weight is an error.
  *
  * @param input - a path, or the file's bytes
  * @throws Error listing every weight that does not fit; FileFormatError if the file is damaged

@@ -1,10 +1,14 @@
-export type { AttentionBlock, ResidualBlock } from './blocks.js';
-export { demo, downsamplingFactor, kl16, type VaeConfig, vaePresets } from './config.js';
-export { vaeConfigOfShapes, type WeightShapes } from './config-of-shapes.js';
-export type { Decoder, DecoderLevel } from './decoder.js';
-export type { Encoder, EncoderLevel } from './encoder.js';
+export type { AttentionBlock, Middle, ResidualBlock } from './blocks.js';
+export {
+  demo,
+  downsamplingFactor,
+  kl16,
+  type VaeConfig,
+  vaeConfigOfShapes,
+  vaePresets,
+  type WeightShapes,
+} from './config.js';
 export { loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
-export type { Middle } from './middle.js';
 export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampleLatent } from './posterior.js';
 export {
   type Autoencoder,
@@ -14,4 +18,14 @@ export {
   type Pixels,
   tensorToImages,
 } from './programs.js';
-export { decode, encode, initVae, type Vae, vaeShapes } from './vae.js';
+export {
+  type Decoder,
+  type DecoderLevel,
+  decode,
+  type Encoder,
+  type EncoderLevel,
+  encode,
+  initVae,
+  type Vae,
+  vaeShapes,
+} from './vae.js';

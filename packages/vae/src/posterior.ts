@@ -1,18 +1,18 @@
 import { type Key, normal } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
-// N = images, h, w = height and width of a latent, C = its channels
+// N = images, C = channels of a latent
 
-/** What the encoder says about an image: independent Gaussians. */
+/** The encoder's output for images: independent Gaussians over latents. */
 export type Posterior = {
-  mean: tf.Tensor4D; // [N, h, w, C]
-  logVariance: tf.Tensor4D; // [N, h, w, C], in [-30, 20]
+  mean: tf.Tensor4D; // [N, height, width, C]
+  logVariance: tf.Tensor4D; // [N, height, width, C], in [-30, 20]
 };
 
 /**
  * Splits the encoder's output into mean and log-variance, and clamps the log-variance to [-30, 20].
  *
- * @param moments - [N, h, w, 2C]
+ * @param moments - [N, height, width, 2C]
  */
 export function posteriorOf(moments: tf.Tensor4D): Posterior {
   return tf.tidy(() => {
@@ -22,10 +22,10 @@ export function posteriorOf(moments: tf.Tensor4D): Posterior {
 }
 
 /**
- * Draws mean + deviation · noise.
+ * Draws latents: mean + deviation · noise.
  *
  * @param key - one key, or one per image [N, 2]
- * @returns [N, h, w, C]
+ * @returns [N, height, width, C]
  */
 export function sampleLatent({ mean, logVariance }: Posterior, key: Key): tf.Tensor4D {
   return tf.tidy(() => {
@@ -35,7 +35,7 @@ export function sampleLatent({ mean, logVariance }: Posterior, key: Key): tf.Ten
 }
 
 /**
- * KL divergence from the standard normal, ½ Σ (mean² + variance − 1 − log variance).
+ * KL divergence of the posterior from the standard normal, ½ Σ (mean² + variance − 1 − log variance).
  *
  * @returns nats per image [N]
  */
@@ -47,9 +47,9 @@ export function klDivergence({ mean, logVariance }: Posterior): tf.Tensor1D {
 }
 
 /**
- * −log of the posterior's density at `latents`.
+ * Negative logarithm of the posterior's density at `latents`.
  *
- * @param latents - [N, h, w, C]
+ * @param latents - [N, height, width, C]
  * @returns nats per image [N]
  */
 export function negativeLogLikelihood({ mean, logVariance }: Posterior, latents: tf.Tensor4D): tf.Tensor1D {

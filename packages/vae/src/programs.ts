@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { VaeConfig } from './config.js';
 import { decode, encode, type Vae } from './vae.js';
 
-// N = images, H, W = height and width of an image, h, w = of a latent, C = channels of a latent
+// N = images, C = channels of a latent
 //
 // The autoencoder as compiled programs, and the conversion between images in bytes and tensors.
 
@@ -16,21 +16,21 @@ export type Autoencoder = {
    * Encodes images to the means of their latents.
    *
    * @param images - RGB bytes [N, size, size, 3]
-   * @returns [N, h, w, C] in the autoencoder's units
+   * @returns [N, height, width, C] in the autoencoder's units
    */
   encode(params: Vae, images: Uint8Array): Promise<Float32Array>;
   /**
    * Encodes images to means and log-variances, from which training draws latents.
    *
    * @param images - RGB bytes [N, size, size, 3]
-   * @returns [N, h, w, 2C]: C means, then C log-variances
+   * @returns [N, height, width, 2C]: C means, then C log-variances
    */
   encodeMoments(params: Vae, images: Uint8Array): Promise<Float32Array>;
   /**
    * Decodes latents to images.
    *
    * @param latents - in the autoencoder's units
-   * @param shape - [N, h, w, C]
+   * @param shape - [N, height, width, C]
    */
   decode(params: Vae, latents: Float32Array, shape: [number, number, number, number]): Promise<Pixels[]>;
 };
@@ -74,7 +74,7 @@ export function createAutoencoder(config: VaeConfig, size: number): Autoencoder 
 }
 
 /**
- * Compiles `decode`: latents [N, h, w, C] in the autoencoder's units to images [N, H, W, 3], about [-1, 1]. The caller
+ * Compiles `decode`: latents [N, height, width, C] in the autoencoder's units to images [N, height, width, 3], about [-1, 1]. The caller
  * disposes the result.
  */
 export function createDecoder(config: VaeConfig): (params: Vae, latents: tf.Tensor4D) => tf.Tensor4D {
@@ -88,7 +88,7 @@ export function imagesToTensor(bytes: Uint8Array, count: number, size: number): 
   return tf.tensor4d(values, [count, size, size, 3]);
 }
 
-/** Converts a tensor [N, H, W, 3] of values around [-1, 1] to images, rounding to the nearest byte. */
+/** Converts a tensor [N, height, width, 3] of values around [-1, 1] to images, rounding to the nearest byte. */
 export async function tensorToImages(images: tf.Tensor4D): Promise<Pixels[]> {
   const [count, height, width] = images.shape;
   const values = await images.data();

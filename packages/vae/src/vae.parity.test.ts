@@ -4,12 +4,10 @@ import { expectClose, goldenJson, goldenPath, goldenTensors, testBackend } from 
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelsFirst, goldenConfig, tensorOf } from '../test/golden.js';
-import { decoderStages } from './decoder.js';
-import { encoderStages } from './encoder.js';
+import type { Stage } from './blocks.js';
 import { loadVae } from './files.js';
 import { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf } from './posterior.js';
-import type { Stage } from './stage.js';
-import { decode, encode, type Vae, vaeShapes } from './vae.js';
+import { decode, decoderStages, encode, encoderStages, type Vae, vaeShapes } from './vae.js';
 
 const config = goldenConfig();
 const tolerance = 1e-4;

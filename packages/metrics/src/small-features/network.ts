@@ -4,15 +4,15 @@ import {
   applyLinear,
   assertShape,
   type Conv2d,
-  conv2dShapes,
+  conv2dParameters,
+  type Declaration,
   type GroupNorm,
-  groupNormShapes,
-  initConv2d,
-  initGroupNorm,
-  initLinear,
+  groupNormParameters,
+  initParameters,
   type Linear,
-  linearShapes,
+  linearParameters,
   type ShapesOf,
+  shapesOf,
   silu,
 } from '@tb/nn';
 import { foldIn, type Key } from '@tb/runtime';
@@ -34,9 +34,11 @@ export type SmallFeatureConfig = {
 
 /** A 3×3 convolution, a norm and SiLU for each of the widths, then a linear classifier of the means. */
 export type SmallFeatures = {
-  stages: { convolution: Conv2d; norm: GroupNorm }[];
+  stages: Stage[];
   classifier: Linear; // D -> K
 };
+
+type Stage = { convolution: Conv2d; norm: GroupNorm };
 
 /** 187 thousand parameters for ten classes; 64×64 pictures shrink to 8×8. */
 export const smallFeatureWidths: readonly number[] = [32, 64, 96, 128];
@@ -44,8 +46,8 @@ export const smallFeatureWidths: readonly number[] = [32, 64, 96, 128];
 /** Halves height and width in so many stages, then keeps them. */
 const HALVINGS = 3;
 
-/** @throws RangeError if the configuration makes no network */
-export function smallFeatureShapes({ classes, imageSize, widths }: SmallFeatureConfig): ShapesOf<SmallFeatures> {
+/** Starting values are PyTorch's default for convolutions, norms at identity, a xavier-uniform classifier. */
+function smallFeatureParameters({ classes, imageSize, widths }: SmallFeatureConfig): Declaration<SmallFeatures> {
   if (!(Number.isInteger(imageSize) && imageSize >= 32)) {
     throw new RangeError(`smallFeatureShapes: imageSize must be an integer of at least 32, got ${imageSize}`);
   }
@@ -57,27 +59,29 @@ export function smallFeatureShapes({ classes, imageSize, widths }: SmallFeatureC
   }
   return {
     stages: widths.map((width, stage) => ({
-      convolution: conv2dShapes(stage === 0 ? 3 : widths[stage - 1], width, 3),
-      norm: groupNormShapes(width),
+      convolution: conv2dParameters(stage === 0 ? 3 : widths[stage - 1], width, 3),
+      norm: groupNormParameters(width),
     })),
-    classifier: linearShapes(widths[widths.length - 1], classes),
+    classifier: linearParameters(widths[widths.length - 1], classes),
   };
 }
 
+/** Shapes of the network's parameters. @throws RangeError if no network has this configuration */
+export function smallFeatureShapes(config: SmallFeatureConfig): ShapesOf<SmallFeatures> {
+  return shapesOf<SmallFeatures>(smallFeatureParameters(config));
+}
+
 /**
- * PyTorch's default start of the convolutions, norms at identity, a xavier-uniform classifier.
+ * Makes starting values: PyTorch's default for the convolutions, norms at identity, a xavier-uniform classifier.
  *
  * @returns float32 tensors that the caller disposes
- * @throws RangeError if the configuration makes no network
+ * @throws RangeError if no network has this configuration
  */
 export function initSmallFeatures(key: Key, config: SmallFeatureConfig): SmallFeatures {
-  const shapes = smallFeatureShapes(config);
+  const { stages, classifier } = smallFeatureParameters(config);
   return tf.tidy(() => ({
-    stages: shapes.stages.map(({ convolution }, stage) => {
-      const [outputs, inputs] = convolution.weight as number[];
-      return { convolution: initConv2d(foldIn(key, stage), inputs, outputs, 3), norm: initGroupNorm(outputs) };
-    }),
-    classifier: initLinear(foldIn(key, shapes.stages.length), config.widths[config.widths.length - 1], config.classes),
+    stages: stages.map((stage, index) => initParameters<Stage>(foldIn(key, index), stage)),
+    classifier: initParameters<Linear>(foldIn(key, stages.length), classifier),
   }));
 }
 

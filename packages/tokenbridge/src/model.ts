@@ -1,18 +1,28 @@
-import { assertChannelHeadConfig, type ChannelHeadConfig } from '@tb/ar-head';
-import { assertBackboneConfig, type BackboneConfig } from '@tb/backbone';
+import {
+  assertChannelHeadConfig,
+  type ChannelHead,
+  type ChannelHeadConfig,
+  channelHeadShapes,
+  initChannelHead,
+} from '@tb/ar-head';
+import { assertBackboneConfig, type Backbone, type BackboneConfig, backboneShapes, initBackbone } from '@tb/backbone';
+import type { ShapesOf } from '@tb/nn';
+import { type Key, splitKey } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
 import { type QuantizerConfig, quantizerOf } from './quantization.js';
 
-/** A TokenBridge model, complete: with the weights it is all that sampling and training need to know of it. */
+/** Everything about a TokenBridge model except its weights. */
 export type TokenBridgeConfig = {
-  /** The grid of latents that the VAE makes of an image. */
+  /** The grid of latents that the autoencoder makes of an image. */
   latent: { height: number; width: number; channels: number };
+  /** Image classes; labels are 0 … classes − 1. */
   classes: number;
   quantizer: QuantizerConfig;
   /** The channels in the order in which the head predicts them. No official checkpoint holds it; it belongs to the weights. */
   channelOrder: readonly number[];
   backbone: Omit<BackboneConfig, 'positions' | 'channels' | 'classes'>;
-  head: Omit<ChannelHeadConfig, 'channels' | 'levels' | 'featureWidth'>;
-  /** Rates in [0, 1) that training alone uses. */
+  head: Omit<ChannelHeadConfig, 'channels' | 'levels' | 'channelOrder' | 'featureWidth'>;
+  /** Rates in [0, 1) that only training uses. */
   training: {
     attentionDropout: number;
     projectionDropout: number;
@@ -24,28 +34,63 @@ export type TokenBridgeConfig = {
 };
 
 /**
- * The channel order of the released code, for the 16 channels of its VAE (Sec. 3.2: by share of low frequencies). For other
- * latents compute one with `lowFrequencyOrder` of @tb/quantizer.
+ * The channel order of the released code, for the 16 channels of its autoencoder (Sec. 3.2: by share of low frequencies). For
+ * other latents compute one with `lowFrequencyOrder` of @tb/quantizer.
  */
 export const officialChannelOrder: readonly number[] = [8, 1, 10, 9, 6, 12, 4, 0, 3, 11, 7, 14, 2, 15, 13, 5];
 
-/** Positions of the latent grid. */
+/**
+ * All trained parameters. Backbone and head share one flat tree, as in the official checkpoints: flattened with dots its
+ * names are theirs, and functions of either part take the complete tree.
+ */
+export type TokenBridge = Backbone & ChannelHead;
+
+/** Number of positions of the latent grid. */
 export function positionCount({ latent }: TokenBridgeConfig): number {
   return latent.height * latent.width;
 }
 
-/** The backbone's whole configuration. */
+/** The backbone's complete configuration. */
 export function backboneConfig(config: TokenBridgeConfig): BackboneConfig {
   const { latent, classes, backbone } = config;
   return { ...backbone, positions: positionCount(config), channels: latent.channels, classes };
 }
 
-/** The head's whole configuration. */
-export function channelHeadConfig({ latent, quantizer, backbone, head }: TokenBridgeConfig): ChannelHeadConfig {
-  return { ...head, channels: latent.channels, levels: quantizer.levels, featureWidth: backbone.decoder.width };
+/** The head's complete configuration. */
+export function channelHeadConfig(config: TokenBridgeConfig): ChannelHeadConfig {
+  const { latent, quantizer, channelOrder, backbone, head } = config;
+  const { channels } = latent;
+  return { ...head, channels, channelOrder, levels: quantizer.levels, featureWidth: backbone.decoder.width };
 }
 
-/** @throws Error saying what is wrong with which field */
+/**
+ * Shapes of the parameters, without making any; `countParameters(tokenBridgeShapes(config))` counts them.
+ *
+ * @throws Error naming what is wrong with which field of the configuration
+ */
+export function tokenBridgeShapes(config: TokenBridgeConfig): ShapesOf<TokenBridge> {
+  assertTokenBridgeConfig(config);
+  return { ...backboneShapes(backboneConfig(config)), ...channelHeadShapes(channelHeadConfig(config)) };
+}
+
+/**
+ * Makes starting values as the reference draws them.
+ *
+ * @returns float32 tensors that the caller disposes
+ * @throws Error naming what is wrong with which field of the configuration
+ */
+export function initTokenBridge(key: Key, config: TokenBridgeConfig): TokenBridge {
+  assertTokenBridgeConfig(config);
+  return tf.tidy(() => {
+    const [backboneKey, headKey] = splitKey(key, 2);
+    return {
+      ...initBackbone(backboneKey, backboneConfig(config)),
+      ...initChannelHead(headKey, channelHeadConfig(config)),
+    };
+  });
+}
+
+/** Checks a configuration. @throws Error naming what is wrong with which field */
 export function assertTokenBridgeConfig(config: TokenBridgeConfig): void {
   const { latent, quantizer, channelOrder, training } = config;
   const problems = [
@@ -70,9 +115,9 @@ function quantizerProblems(config: QuantizerConfig, channels: number): string[] 
   const { levels, codebook } = config;
   const problems: string[] = [];
   try {
-    const own = quantizerOf(config).quantizer.channels;
-    if (own !== 1 && own !== channels)
-      problems.push(`quantizer.min and max must be numbers or ${channels} values, got ${own} values`);
+    const ends = quantizerOf(config).quantizer.channels;
+    if (ends !== 1 && ends !== channels)
+      problems.push(`quantizer.min and max must be numbers or ${channels} values, got ${ends} values`);
   } catch (error) {
     problems.push(`quantizer: ${(error as Error).message}`);
   }

@@ -5,13 +5,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   drawMasking,
   drawMaskRatio,
+  guidanceOfStep,
+  maskedAfterStep,
   maskedCount,
   maskingOfOrders,
   positionLists,
   randomOrder,
   rasterOrder,
-} from './masking.js';
-import { guidanceScale, maskedAfterStep } from './schedule.js';
+} from './positions.js';
 
 beforeAll(() => useBackend('cpu'));
 
@@ -114,9 +115,9 @@ describe('schedules', () => {
   });
 
   it('raises guidance with the known positions, and never quite to the full scale', () => {
-    expect(guidanceScale('linear', 3, 16, 14)).toBe(1.25);
-    expect(guidanceScale('linear', 3, 16, 0)).toBe(2.875);
-    expect(guidanceScale('constant', 3, 16, 14)).toBe(3);
+    expect(guidanceOfStep('linear', 3, 16, 14)).toBe(1.25);
+    expect(guidanceOfStep('linear', 3, 16, 0)).toBe(2.875);
+    expect(guidanceOfStep('constant', 3, 16, 14)).toBe(3);
   });
 });
 

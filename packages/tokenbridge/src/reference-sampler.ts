@@ -1,0 +1,96 @@
+import { type FirstPosition, sampleChannels } from '@tb/ar-head';
+import { applyBackbone, guidanceOfStep, maskedAfterStep, positionLists, selectPositions } from '@tb/backbone';
+import { foldIn, type Key } from '@tb/runtime';
+import * as tf from '@tensorflow/tfjs-core';
+import { backboneConfig, channelHeadConfig, positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
+import { dequantize } from './quantization.js';
+
+// N = images, S = positions, V = visible positions, M = predicted positions, C = channels, Z = width of the backbone's features
+//
+// Inference as in Sec. 3.3, with nothing padded, compiled or queued. `generate` returns the same tokens; its tests compare them.
+
+type SamplerInputs = {
+  params: TokenBridge;
+  config: TokenBridgeConfig;
+  /** The class of each image, `null` for none [N]. */
+  labels: readonly (number | null)[];
+  /** One key per image, for the noise of its draws [N, 2]. */
+  noiseKeys: Key;
+  /** The positions of each image, filled from the end of the list; or the most confident ones first (Fig. 8). */
+  order: readonly ArrayLike<number>[] | 'confidence';
+  steps: number;
+  guidanceScale: number;
+  guidanceSchedule: 'linear' | 'constant';
+  temperature: number;
+  firstPosition: FirstPosition;
+};
+
+/** The tokens [C] of each position of an image, `null` where it is masked [S]. */
+type Grid = (number[] | null)[];
+
+/** Samples q ~ p(q) of Eq. 7: each step predicts the tokens of some positions from those that are known. */
+export function sampleTokens(inputs: SamplerInputs): Grid[] {
+  const { config, labels, order, steps } = inputs;
+  const positions = positionCount(config);
+  const grids = labels.map((): Grid => Array(positions).fill(null));
+  for (let step = 0; step < steps; step++) {
+    const before = positionsOf(grids[0], isMasked).length;
+    const after = maskedAfterStep(step, steps, positions, before); // cosine schedule
+    const next = grids.map((grid, image) =>
+      order === 'confidence' ? positionsOf(grid, isMasked) : Array.from(order[image]).slice(after, before),
+    );
+    if (after < before) tf.tidy(() => fillStep(inputs, grids, next, { step, before, after }));
+  }
+  return grids;
+}
+
+function fillStep(
+  { params, config, labels, noiseKeys, order, temperature, firstPosition, ...guidance }: SamplerInputs,
+  grids: Grid[],
+  next: number[][],
+  { step, before, after }: { step: number; before: number; after: number },
+): void {
+  // (1) The backbone computes context features z of all positions from the known tokens, de-quantized (Eq. 5).
+  const blank = Array(config.latent.channels).fill(0); // never read
+  const tokens = tf.tensor3d(
+    grids.map((grid) => grid.map((position) => position ?? blank)),
+    undefined,
+    'int32',
+  );
+  const context = (hideLabels: boolean) =>
+    applyBackbone(params, backboneConfig(config), {
+      values: dequantize(config.quantizer, tokens), // [N, S, C]
+      visible: listed(grids.map((grid) => positionsOf(grid, (position) => !isMasked(position)))), // [N, V]
+      labels: tf.tensor1d(
+        labels.map((label) => label ?? 0),
+        'int32',
+      ),
+      unlabelled: tf.tensor1d(labels.map((label) => Number(hideLabels || label === null))),
+    });
+
+  // Classifier-free guidance moves z away from what it is without a label.
+  const { guidanceScale, guidanceSchedule } = guidance;
+  const scale = guidanceOfStep(guidanceSchedule, guidanceScale, positionCount(config), after);
+  const [labelled, free] = [context(false), context(true)]; // [N, S, Z]
+  const z = guidanceScale === 1 ? labelled : tf.add(free, tf.mul(scale, tf.sub(labelled, free)));
+
+  // (2) At every position that is next, the head draws one channel after another, each given those before it (Eq. 6).
+  const draw = temperature === 0 ? 'greedy' : ({ temperature, keys: foldIn(noiseKeys, step) } as const);
+  const selected = selectPositions(z as tf.Tensor3D, listed(next)); // [N, M, Z]
+  const drawn = sampleChannels(params, channelHeadConfig(config), selected, { draw, firstPosition });
+
+  // (3) The drawn tokens are known from now on; by confidence, only those that the model is surest of.
+  const [values, confidence] = [drawn.tokens.arraySync(), drawn.logProbability.arraySync()];
+  for (const [image, grid] of grids.entries()) {
+    const places = Array.from(next[image].keys());
+    if (order === 'confidence') places.sort((a, b) => confidence[image][b] - confidence[image][a]);
+    for (const place of places.slice(0, before - after)) grid[next[image][place]] = values[image][place];
+  }
+}
+
+const isMasked = (position: Grid[number]) => position === null;
+
+const positionsOf = (grid: Grid, test: (position: Grid[number]) => boolean) =>
+  Array.from(grid.keys()).filter((position) => test(grid[position]));
+
+const listed = (lists: number[][]) => positionLists(lists, Math.max(1, ...lists.map(({ length }) => length)));
