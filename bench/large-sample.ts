@@ -9,7 +9,13 @@
  */
 import { sampleChannels } from '@tb/ar-head';
 import { disposeTree, foldIn, jit, type Key, normal, randomKey } from '@tb/runtime';
-import { channelHeadConfig, generate, storeForSampling, type TokenBridge } from '@tb/tokenbridge';
+import {
+  channelHeadConfig,
+  generate,
+  type StoredParameters,
+  storeForSampling,
+  type TokenBridge,
+} from '@tb/tokenbridge';
 import { compiledPrograms, profile } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { drawParameters, median, open, rounded, seconds, settle } from './large-model.js';
@@ -23,8 +29,9 @@ const { values, config, precision } = await open({
 const STEPS = 64;
 const GUIDANCE = 3.1;
 const params = drawParametersForSampling();
+const weights = 'bfloat16' in params ? params.bfloat16 : params;
 
-function drawParametersForSampling(): TokenBridge {
+function drawParametersForSampling(): TokenBridge | StoredParameters {
   const drawn = drawParameters(1, config);
   if (precision === 'fp32') return drawn;
   const stored = storeForSampling(drawn);
@@ -36,9 +43,9 @@ function drawParametersForSampling(): TokenBridge {
 async function measureToken(calls: number) {
   const head = channelHeadConfig(config);
   const sampleToken = jit(
-    (weights: TokenBridge, features: tf.Tensor3D, keys: Key, number: tf.Scalar) => {
+    (parameters: TokenBridge, features: tf.Tensor3D, keys: Key, number: tf.Scalar) => {
       const draw = { temperature: 1, keys: foldIn(keys, number) };
-      return sampleChannels(weights, head, features, { draw }).tokens;
+      return sampleChannels(parameters, head, features, { draw }).tokens;
     },
     { precision },
   );
@@ -47,7 +54,7 @@ async function measureToken(calls: number) {
   const keys = tf.stack([key]);
   const run = (number: number) => {
     const index = tf.scalar(number, 'int32');
-    const tokens = sampleToken(params, features, keys, index);
+    const tokens = sampleToken(weights, features, keys, index);
     index.dispose();
     return tokens;
   };
@@ -68,7 +75,7 @@ async function measureImages(images: number, repeats: number) {
   let first = {};
   const makeImages = async (run: number) => {
     const seeds = labels.map((_, image) => run * images + image);
-    const result = await generate({ params, config, labels, seeds, numIter: STEPS, cfg: GUIDANCE, precision });
+    const result = await generate({ params, config, labels, seeds, steps: STEPS, guidanceScale: GUIDANCE, precision });
     await result.tokens.data();
     tf.dispose([result.tokens, result.latents]);
   };

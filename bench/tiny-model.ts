@@ -56,13 +56,13 @@ export function startTraining(
 }
 
 /** A function that samples so many images at once, without the decoder. */
-export function startSampling(images: number, numIter: number, config: TokenBridgeConfig = presets.tiny) {
+export function startSampling(images: number, steps: number, config: TokenBridgeConfig = presets.tiny) {
   const params = initTokenBridge(randomKey(0), config);
   const seeds = Array.from({ length: images }, (_, index) => index);
   const labels = seeds.map((seed) => seed % config.classes);
   return {
     async sample() {
-      const { tokens, latents } = await generate({ params, config, labels, seeds, numIter, cfg: 2 });
+      const { tokens, latents } = await generate({ params, config, labels, seeds, steps, guidanceScale: 2 });
       disposeTree([tokens, latents]);
     },
     end: () => disposeTree(params),

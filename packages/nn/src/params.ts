@@ -1,5 +1,5 @@
 import { type DType, fromFloat32, type HostTensor, toFloat32 } from '@tb/io';
-import { assertBackend, flattenTree, type Key, mapTree, splitKey, type Tree } from '@tb/runtime';
+import { assertBackend, flattenTree, type Key, mapTree, splitKey, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 // Parameters are plain trees of tensors. Joined with dots, the path to a tensor is its name in the official checkpoints.
@@ -43,7 +43,7 @@ export type Declaration<Params> = Params extends tf.Tensor
  * @returns float32 tensors that the caller disposes
  */
 export function initParameters<Params>(key: Key, declaration: Declaration<Params>): Params {
-  return tf.tidy(() => makeNode(key, declaration as DeclarationNode) as tf.TensorContainer) as Params;
+  return tidyTree(() => makeNode(key, declaration as DeclarationNode) as Params & object);
 }
 
 type DeclarationNode = DeclaredParameter | readonly DeclarationNode[] | { readonly [name: string]: DeclarationNode };
@@ -68,8 +68,7 @@ function drawsValues(node: DeclarationNode): boolean {
 
 /** The shapes of all declared parameters, as a tree. */
 export function shapesOf<Params>(declaration: Declaration<Params>): ShapesOf<Params> {
-  const tree = declaration as unknown as Tree<DeclaredParameter>;
-  return mapTree(tree, ({ shape }) => shape as unknown as object) as ShapesOf<Params>;
+  return mapTree(({ shape }: DeclaredParameter) => shape, declaration as Tree<DeclaredParameter>) as ShapesOf<Params>;
 }
 
 /** The most weights that an error lists. */

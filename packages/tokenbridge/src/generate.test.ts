@@ -1,4 +1,4 @@
-import { disposeTree, mapTree, randomKey, type Tree, uniform, useBackend } from '@tb/runtime';
+import { disposeTree, mapTree, randomKey, tidyTree, uniform, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -73,18 +73,15 @@ describe.each(['cpu', 'wasm'] as const)('generate on %s draws the tokens of the 
       expect(tokens, run).toEqual(expected.flat(2));
       tf.dispose([orderKeys, noiseKeys]);
     }
-    disposeTree(params as unknown as Tree<tf.Tensor>);
+    disposeTree(params);
   });
 });
 
 /** Random everywhere: zero modulations would hide mistakes. */
 function randomModel(config: TokenBridgeConfig): TokenBridge {
-  return tf.tidy(() => {
-    let leaves = 0;
-    const random = ({ shape }: tf.Tensor) => tf.sub(uniform(randomKey(++leaves), shape), 0.5);
-    const drawn = initTokenBridge(randomKey(0), config) as unknown as Tree<tf.Tensor>;
-    return mapTree(drawn, random) as tf.TensorContainer;
-  }) as unknown as TokenBridge;
+  let leaves = 0;
+  const random = ({ shape }: tf.Tensor) => tf.sub(uniform(randomKey(++leaves), shape), 0.5);
+  return tidyTree(() => mapTree(random, initTokenBridge(randomKey(0), config)));
 }
 
 describe('generate', () => {

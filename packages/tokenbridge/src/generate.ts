@@ -1,5 +1,5 @@
 import { roundUp } from '@tb/backbone';
-import { disposeTree, type Key, type Tree } from '@tb/runtime';
+import { disposeTree, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { positionCount, type TokenBridge } from './model.js';
 import { dequantize } from './quantization.js';
@@ -67,8 +67,8 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
     else await fillInOrder(run, await ordersOf(request.order, run.orderKeys, request));
     return await resultOf(run);
   } finally {
-    if (run) tf.dispose([run.orderKeys, run.inputs, run.state] as tf.TensorContainer);
-    if (isOwned) disposeTree(params as unknown as Tree<tf.Tensor>);
+    if (run) disposeTree([run.orderKeys, run.inputs, run.state]);
+    if (isOwned) disposeTree(params);
   }
 }
 
@@ -153,7 +153,7 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
     while (started.length > 0) await finishOldest();
   } finally {
     await Promise.allSettled(started.map(({ done }) => done));
-    tf.dispose(plan as unknown as tf.TensorContainer);
+    disposeTree(plan);
   }
 }
 

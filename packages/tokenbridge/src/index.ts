@@ -1,6 +1,13 @@
 export { type LoadOptions, loadTokenBridge, modelConfigKey, type SaveOptions, saveTokenBridge } from './files.js';
 export { type Generated, generate } from './generate.js';
 export {
+  createImageGenerator,
+  type GeneratedImages,
+  type ImageGenerator,
+  type ImageGeneratorOptions,
+  type ImageRequest,
+} from './image-generator.js';
+export {
   drawTrainingMasks,
   type Evaluation,
   evaluate,
@@ -27,7 +34,7 @@ export {
   type OfficialArguments,
   type WeightShapes,
 } from './official.js';
-export { presets } from './presets.js';
+export { presets, type RecommendedSampling, recommendedSampling } from './presets.js';
 export { dequantize, type QuantizerConfig, quantize, quantizerOf } from './quantization.js';
 export { type StoredParameters, storeForSampling } from './sampling-programs.js';
 export type { GenerateOptions, GenerateProgress } from './sampling-request.js';

@@ -39,3 +39,21 @@ export const presets = {
   large: imageNet('large'),
   huge: imageNet('huge'),
 } as const satisfies Record<string, TokenBridgeConfig>;
+
+/** Settings of sampling that suit a model; see `GenerateOptions` for each. */
+export type RecommendedSampling = { steps: number; guidanceScale: number; temperature: number };
+
+/**
+ * Recommends settings for sampling by the size of a model. L and H get guidance and temperature of Tab. 4, and 256 steps, which
+ * predict at most one position of the 16 × 16 each. `base` has no published values and gets L's. `tiny` and custom sizes
+ * get guidance 3, temperature 1 and a quarter as many steps as the grid has positions.
+ */
+export function recommendedSampling({ latent, backbone, head }: TokenBridgeConfig): RecommendedSampling {
+  const hasSizeOf = (name: 'base' | 'large' | 'huge') =>
+    presets[name].backbone.encoder.width === backbone.encoder.width &&
+    presets[name].backbone.encoder.depth === backbone.encoder.depth &&
+    presets[name].head.width === head.width;
+  if (hasSizeOf('large') || hasSizeOf('base')) return { steps: 256, guidanceScale: 3.1, temperature: 0.97 };
+  if (hasSizeOf('huge')) return { steps: 256, guidanceScale: 3.45, temperature: 0.91 };
+  return { steps: Math.max(1, Math.ceil((latent.height * latent.width) / 4)), guidanceScale: 3, temperature: 1 };
+}

@@ -230,7 +230,7 @@ describe('files', () => {
     await writeSafetensors(path, { ...others, 'z_proj.offset': bias });
     await expect(loadTokenBridge(path)).rejects.toThrow('config must be given: no weight tells');
     await expect(loadTokenBridge(path, { config })).rejects.toThrow(
-      /2 weights.*missing z_proj.bias.*surplus z_proj.offset/s,
+      /2 weights.*missing z_proj.bias.*unexpected z_proj.offset/s,
     );
 
     await writeSafetensors(path, { ...others, 'diffloss.net.cond_embed.weight': bias });

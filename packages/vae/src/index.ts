@@ -13,7 +13,7 @@ export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampl
 export {
   type Autoencoder,
   createAutoencoder,
-  createDecoder,
+  decodeToImages,
   imagesToTensor,
   type Pixels,
   tensorToImages,

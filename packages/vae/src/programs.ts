@@ -10,7 +10,7 @@ import { decode, encode, type Vae } from './vae.js';
 /** An image in memory: 8-bit RGB, row after row, three bytes a pixel. */
 export type Pixels = { width: number; height: number; data: Uint8Array };
 
-/** Both halves of an autoencoder, between images in bytes and latents in memory. Each is compiled once per shape. */
+/** Both halves of an autoencoder as compiled programs, between images in bytes and latents in memory. */
 export type Autoencoder = {
   /**
    * Encodes images to the means of their latents.
@@ -36,22 +36,16 @@ export type Autoencoder = {
 };
 
 /**
- * Compiles an autoencoder for images of one size.
+ * Makes an autoencoder for images of one size.
  *
  * @param size - height and width in pixels of the images to encode, a multiple of the downsampling factor
  */
 export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
-  const encodeMean = jit((params: Vae, images: tf.Tensor4D) => encode(params, config, images).mean);
-  const encodeBoth = jit((params: Vae, images: tf.Tensor4D) => {
-    const { mean, logVariance } = encode(params, config, images);
-    return tf.concat([mean, logVariance], 3);
-  });
-  const decodeLatents = createDecoder(config);
   const encodeBytes = async (program: typeof encodeMean, params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
     const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
     let encoded: tf.Tensor4D | undefined;
     try {
-      encoded = program(params, images);
+      encoded = program(params, config, images);
       return Float32Array.from(await encoded.data());
     } finally {
       tf.dispose([images, encoded] as tf.TensorContainer);
@@ -59,26 +53,44 @@ export function createAutoencoder(config: VaeConfig, size: number): Autoencoder 
   };
   return {
     encode: (params, images) => encodeBytes(encodeMean, params, images),
-    encodeMoments: (params, images) => encodeBytes(encodeBoth, params, images),
+    encodeMoments: (params, images) => encodeBytes(encodeMoments, params, images),
     async decode(params, values, shape) {
       const latents = tf.tensor4d(values, shape);
-      let images: tf.Tensor4D | undefined;
       try {
-        images = decodeLatents(params, latents);
-        return await tensorToImages(images);
+        return await decodeToImages(params, config, latents);
       } finally {
-        tf.dispose([latents, images] as tf.TensorContainer);
+        latents.dispose();
       }
     },
   };
 }
 
+const encodeMean = jit((params: Vae, config: VaeConfig, images: tf.Tensor4D) => encode(params, config, images).mean, {
+  static: [1],
+});
+
+const encodeMoments = jit(
+  (params: Vae, config: VaeConfig, images: tf.Tensor4D) => {
+    const { mean, logVariance } = encode(params, config, images);
+    return tf.concat([mean, logVariance], 3);
+  },
+  { static: [1] },
+);
+
+const compiledDecode = jit(decode, { static: [1] });
+
 /**
- * Compiles `decode`: latents [N, height, width, C] in the autoencoder's units to images [N, height, width, 3], about [-1, 1]. The caller
- * disposes the result.
+ * Decodes latents to images by a compiled program.
+ *
+ * @param latents - [N, height, width, C] in the autoencoder's units; they stay alive
  */
-export function createDecoder(config: VaeConfig): (params: Vae, latents: tf.Tensor4D) => tf.Tensor4D {
-  return jit((params: Vae, latents: tf.Tensor4D) => decode(params, config, latents));
+export async function decodeToImages(params: Vae, config: VaeConfig, latents: tf.Tensor4D): Promise<Pixels[]> {
+  const images = compiledDecode(params, config, latents);
+  try {
+    return await tensorToImages(images);
+  } finally {
+    images.dispose();
+  }
 }
 
 /** Converts square images from RGB bytes [count, size, size, 3] to a tensor of that shape with values in [-1, 1]. */

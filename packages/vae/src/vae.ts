@@ -7,6 +7,7 @@ import {
   type Conv2d,
   conv2dParameters,
   type Declaration,
+  type DeclaredParameter,
   type GroupNorm,
   groupNormParameters,
   type Resample,
@@ -15,7 +16,7 @@ import {
   shapesOf,
   silu,
 } from '@tb/nn';
-import { foldIn, type Key, mapTree } from '@tb/runtime';
+import { foldIn, type Key, mapTree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type AttentionBlock,
@@ -63,7 +64,8 @@ export function vaeShapes(config: VaeConfig): ShapesOf<Vae> {
 /** Makes parameters to train from: PyTorch's default convolution weights, zero biases, norms at identity. */
 export function initVae(key: Key, config: VaeConfig): Vae {
   let place = 0; // each parameter's key is folded from its place in the tree
-  return tf.tidy(() => mapTree(vaeParameters(config), (declared) => declared.make(foldIn(key, place++))) as never);
+  const make = (declared: DeclaredParameter) => declared.make(foldIn(key, place++));
+  return tidyTree(() => mapTree(make, vaeParameters(config))) as Vae;
 }
 
 /**

@@ -1,17 +1,16 @@
 import { createProgressLine, listenForStop, prepareFile, prepareFolder, UsageError } from '@tb/command-line';
 import { startEngine } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
-import type { LoadedModel, WeightSet } from '@tb/trainer';
+import { createImageGenerator, type GenerateProgress, type ImageGenerator, recommendedSampling } from '@tb/tokenbridge';
+import type { LoadedModel, LoadedVae, WeightSet } from '@tb/trainer';
 import type { GenerateValues } from '../commands/generate.js';
 import { parseClasses, readClassNames } from '../generation/classes.js';
 import { shownJobs, writeGrid } from '../generation/grid.js';
 import { type Job, listJobs } from '../generation/jobs.js';
 import { writeEvaluatorFile } from '../generation/npz.js';
 import { missingJobs, writePicture } from '../generation/picture-folder.js';
-import { createSampler, type Sampler } from '../generation/sampler.js';
 import type { Settings } from '../generation/settings.js';
 import { imageSizeOf, loadNamedModel, loadVaeFor } from '../weights/load-model.js';
-import { samplingDefaults } from '../weights/sampling-defaults.js';
 
 /** `tb-sample generate`, with every option filled in that has a default. */
 export async function makePictures(values: GenerateValues): Promise<void> {
@@ -35,7 +34,8 @@ export async function makePictures(values: GenerateValues): Promise<void> {
     if (shown.has(job.file)) pictures.set(job.file, picture);
     if (values.out !== undefined) await writePicture(values.out, job, picture, settings, computed);
   };
-  const exitCode = await runBatches(missing, values.batch, createSampler(model, vae, settings, values.precision), keep);
+  const generator = generatorOf(model, vae, settings, values);
+  const exitCode = await runBatches(missing, generator, keep).finally(() => generator.dispose());
   if (exitCode !== 0) {
     process.exitCode = exitCode;
     if (values.out !== undefined) console.error(`the same command goes on with the pictures in ${values.out}`);
@@ -60,41 +60,60 @@ async function prepareOutputs(values: GenerateValues): Promise<void> {
 }
 
 function settingsOf(values: GenerateValues, model: LoadedModel, vae: { path: string; sha256: string }): Settings {
-  const defaults = samplingDefaults(model.config);
+  const recommended = recommendedSampling(model.config);
   return {
     model: { file: model.path, sha256: model.sha256, ...(model.set && { weights: model.set }) },
     vae: { file: vae.path, sha256: vae.sha256 },
-    cfg: values.cfg ?? defaults.cfg,
+    cfg: values.cfg ?? recommended.guidanceScale,
     cfgSchedule: values.cfgSchedule,
-    temperature: values.temperature ?? defaults.temperature,
-    numIter: values.numIter ?? defaults.numIter,
+    temperature: values.temperature ?? recommended.temperature,
+    numIter: values.numIter ?? recommended.steps,
     order: values.order,
     seed: values.seed,
   };
 }
 
+function generatorOf(
+  model: LoadedModel,
+  vae: LoadedVae,
+  { cfg, cfgSchedule, temperature, numIter, order }: Settings,
+  { batch, precision }: GenerateValues,
+): ImageGenerator {
+  return createImageGenerator({
+    model,
+    vae,
+    batchSize: batch,
+    steps: numIter,
+    guidanceScale: cfg,
+    guidanceSchedule: cfgSchedule,
+    temperature,
+    order,
+    precision,
+  });
+}
+
 /**
- * Makes all pictures, a batch at a time. A signal ends it between two steps, so that only whole pictures are written.
+ * Generates all images, a batch at a time. A signal stops it between two steps, so that only finished images are written.
  *
  * @returns the exit code that belongs to the signal, or 0
  */
 async function runBatches(
   jobs: readonly Job[],
-  batch: number,
-  sample: Sampler,
-  keep: (job: Job, picture: Pixels) => Promise<void>,
+  generator: ImageGenerator,
+  keep: (job: Job, image: Pixels) => Promise<void>,
 ): Promise<number> {
   const stop = listenForStop('stopping; whole pictures are kept');
   const line = createProgressLine();
-  const size = Math.min(batch, jobs.length);
+  const request = {
+    labels: jobs.map(({ label }) => label),
+    seeds: jobs.map(({ seed }) => seed),
+    signal: stop.signal,
+    onProgress: ({ known, positions }: GenerateProgress) => line.show((jobs.length * known) / positions, jobs.length),
+  };
   try {
-    for (let start = 0; start < jobs.length; start += batch) {
-      const some = jobs.slice(start, start + batch);
-      const pictures = await sample(some, size, stop.signal, ({ step, numIter }) =>
-        line.show(start + (some.length * step) / numIter, jobs.length),
-      );
-      await Promise.all(some.map((job, place) => keep(job, pictures[place])));
-      line.show(start + some.length, jobs.length);
+    for await (const { first, images } of generator.generate(request)) {
+      await Promise.all(images.map((image, place) => keep(jobs[first + place], image)));
+      line.show(first + images.length, jobs.length);
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;

@@ -1,7 +1,5 @@
-import { generate } from '@tb/tokenbridge';
+import { createImageGenerator, type GenerateProgress } from '@tb/tokenbridge';
 import type { LoadedModel, LoadedVae } from '@tb/trainer';
-import { createDecoder, tensorToImages } from '@tb/vae';
-import * as tf from '@tensorflow/tfjs-core';
 
 // N = images, S = side in pixels
 
@@ -30,29 +28,26 @@ export type GeneratedOptions = {
 /** Generates images, the classes in turn. Image i depends on its seed alone. All are kept in memory. */
 export async function generateImages(
   vae: LoadedVae,
-  { params, config }: LoadedModel,
+  model: LoadedModel,
   { first = 0, count, firstSeed, numIter, cfg, batch, onProgress }: GeneratedOptions,
 ): Promise<LabelledImages> {
-  const decodeLatents = createDecoder(vae.config);
   const numbers = Array.from({ length: count }, (_, i) => first + i);
+  const labels = numbers.map((i) => i % model.config.classes);
+  const seeds = numbers.map((i) => firstSeed + i);
+  const settings = { steps: numIter, guidanceScale: cfg, temperature: 1, batchSize: batch };
+  const generator = createImageGenerator({ model, vae, ...settings });
   const images: Uint8Array[] = [];
   let size = 0;
-  for (let start = 0; start < count; start += batch) {
-    const batchNumbers = numbers.slice(start, start + batch);
-    const labels = batchNumbers.map((i) => i % config.classes);
-    const seeds = batchNumbers.map((i) => firstSeed + i);
-    const onStep = ({ step }: { step: number }) =>
-      onProgress?.(start + (batchNumbers.length * (step + 1)) / numIter, count);
-    const result = await generate({ params, config, labels, seeds, numIter, cfg, onProgress: onStep });
-    const latents = tf.div(result.latents, vae.config.latentScale) as tf.Tensor4D;
-    const decoded = decodeLatents(vae.params, latents);
-    const batchImages = await tensorToImages(decoded);
-    tf.dispose([result.tokens, result.latents, latents, decoded]);
-    size = batchImages[0].width;
-    images.push(...batchImages.map(({ data }) => data));
+  try {
+    const report = ({ known, positions }: GenerateProgress) => onProgress?.((count * known) / positions, count);
+    for await (const generated of generator.generate({ labels, seeds, onProgress: report })) {
+      size = generated.images[0].width;
+      images.push(...generated.images.map(({ data }) => data));
+    }
+  } finally {
+    generator.dispose();
   }
-  const labels = Int32Array.from(numbers, (i) => i % config.classes);
-  return { images: new Uint8Array(Buffer.concat(images)), labels, size };
+  return { images: new Uint8Array(Buffer.concat(images)), labels: Int32Array.from(labels), size };
 }
 
 /** Both sets in one; their images have the same size. */

@@ -1,9 +1,9 @@
 import { imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { disposeTree, drawKeys, hostRandom, jit, type TensorTree } from '@tb/runtime';
 import {
+  createImageGenerator,
   drawTrainingMasks,
   evaluate,
-  generate,
   initTokenBridge,
   type LossInputs,
   loss,
@@ -11,17 +11,7 @@ import {
   type TokenBridgeConfig,
   type TrainingMasks,
 } from '@tb/tokenbridge';
-import {
-  createDecoder,
-  encode,
-  imagesToTensor,
-  type Posterior,
-  posteriorOf,
-  sampleLatent,
-  tensorToImages,
-  type Vae,
-  type VaeConfig,
-} from '@tb/vae';
+import { encode, imagesToTensor, type Posterior, posteriorOf, sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
@@ -76,7 +66,7 @@ export type ModelTaskOptions<Batch, Latents extends Sources = Sources> = {
   /** Data that training does not see. */
   heldOut: readonly Batch[];
   /** Turns latents into images; without it no samples are drawn. */
-  decoder?: { vae: Vae; config: VaeConfig };
+  decoder?: { params: Vae; config: VaeConfig };
   classNames: readonly string[];
   /** Start from these parameters rather than from noise. */
   initial?: () => Promise<TokenBridge>;
@@ -155,19 +145,21 @@ const shownWidth = 96;
 
 /** Draws one image of each of the first classes. */
 function drawerOf(
-  { config, latentScale, classNames }: Pick<ModelTaskOptions<unknown>, 'config' | 'latentScale' | 'classNames'>,
-  { vae, config: vaeConfig }: { vae: Vae; config: VaeConfig },
+  { config, classNames }: Pick<ModelTaskOptions<unknown>, 'config' | 'classNames'>,
+  vae: { params: Vae; config: VaeConfig },
 ): (ema: TokenBridge) => Promise<Pixels> {
-  const decodeLatents = createDecoder(vaeConfig);
   const labels = Array.from({ length: Math.min(mostClasses, config.classes) }, (_, label) => label);
+  const seeds = labels.map((label) => label + 1);
+  const settings = { steps: 16, guidanceScale: 3, temperature: 1, batchSize: labels.length };
   return async (params) => {
-    const seeds = labels.map((label) => label + 1);
-    const result = await generate({ params, config, labels, seeds, numIter: 16, cfg: 3 });
-    const latents = tf.div(result.latents, latentScale) as tf.Tensor4D;
-    const images = decodeLatents(vae, latents);
-    const pictures = await tensorToImages(images);
-    tf.dispose([result.tokens, result.latents, latents, images]);
+    const generator = createImageGenerator({ model: { params, config }, vae, ...settings });
+    const images: Pixels[] = [];
+    try {
+      for await (const batch of generator.generate({ labels, seeds })) images.push(...batch.images);
+    } finally {
+      generator.dispose();
+    }
     const captions = labels.map((label) => classNames[label] ?? String(label));
-    return imageGrid(pictures, { columns: 5, captions, zoom: zoomTo(pictures[0], shownWidth) });
+    return imageGrid(images, { columns: 5, captions, zoom: zoomTo(images[0], shownWidth) });
   };
 }
