@@ -90,6 +90,8 @@ describe('Inception-v3 against the reference port', () => {
     const tensors = formulaWeights(recipe);
     delete tensors['fc.bias'];
     tensors.extra = { dtype: 'F32', shape: [1], data: new Float32Array(1) };
-    expect(() => inceptionWeights(tensors)).toThrow(/2 weights do not fit[\s\S]*missing fc\.bias[\s\S]*unexpected extra/);
+    expect(() => inceptionWeights(tensors)).toThrow(
+      /2 weights do not fit[\s\S]*missing fc\.bias[\s\S]*unexpected extra/,
+    );
   });
 });
