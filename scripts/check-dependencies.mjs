@@ -9,10 +9,12 @@ const tools = [
   '@biomejs/biome',
   '@changesets/cli',
   '@types/node',
+  '@yarnpkg/cli-dist',
   'publint',
   'tsup',
   'tsx',
   'turbo',
+  'typedoc',
   'typescript',
 ];
 /** @tb/runtime loads these when their backend is asked for; who wants the backend declares them. */
