@@ -82,7 +82,12 @@ describe('tb-sample', () => {
       }
     }
     const training = { origin: 'noise', samplesFrom };
-    await writeLatentCache(cache, { ...info, latentScale: 1, vaeSha256: 'a'.repeat(64) }, { training }, 5);
+    await writeLatentCache(
+      cache,
+      { ...info, latentScale: 1, vaeSha256: 'a'.repeat(64) },
+      { training },
+      { samplesPerShard: 5 },
+    );
     const codes = join(root, 'codes.tbqc');
     await writeFile(codes, packCodes([0, 1, 2, 3, 0, 1, 2, 3], { levels: 64, shape: [4, 2] }));
     const ofCache = await inspect(cache, '--levels', '32');

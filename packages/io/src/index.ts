@@ -9,6 +9,7 @@ export {
 } from './checkpoint.js';
 export type { CheckpointValue } from './checkpoint-values.js';
 export { outliveReaders } from './closed-pipe.js';
+export { assertContentHash, withContentHash } from './content-hash.js';
 export { FileFormatError } from './file-format-error.js';
 export { fileSystemError, fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';

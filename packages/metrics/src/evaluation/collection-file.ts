@@ -1,4 +1,13 @@
-import { type HostTensor, readSafetensors, writeSafetensors } from '@tb/io';
+import {
+  assertContentHash,
+  FileFormatError,
+  type HostTensor,
+  jsonShape,
+  parseJson,
+  readSafetensors,
+  withContentHash,
+  writeSafetensors,
+} from '@tb/io';
 import type { StatisticsAccumulator } from '../gaussian-statistics.js';
 import { type Collection, createCollection } from './collect.js';
 import type { FeatureExtractor } from './feature-extractor.js';
@@ -16,37 +25,48 @@ export type CollectionOrigin = {
 
 const FORMAT = 'tb-metrics-collection-1';
 
-/** Saves a collection, whole or unfinished, as one safetensors file, atomically. */
+/** Saves a collection, complete or unfinished, as one safetensors file with a checksum, atomically. */
 export async function saveCollection(path: string, collection: Collection, origin: CollectionOrigin): Promise<void> {
-  const tensors: Record<string, HostTensor> = Object.create(null);
-  const f64 = (data: Float64Array, shape: number[]): HostTensor => ({
-    dtype: 'F64',
-    shape,
-    data: data as Float64Array<ArrayBuffer>,
-  });
-  const { pool, spatial, score, features } = collection;
-  const statistics = (name: string, { dimensions, shift, sum, products }: StatisticsAccumulator) => {
-    tensors[`${name}.shift`] = f64(shift, [dimensions]);
-    tensors[`${name}.sum`] = f64(sum, [dimensions]);
-    tensors[`${name}.products`] = f64(products, [dimensions, dimensions]);
-  };
-  statistics('pool', pool);
-  if (spatial) statistics('spatial', spatial);
-  if (score) {
-    const { counts, negativeEntropy, marginals, classes } = score;
-    tensors['score.counts'] = f64(counts, [counts.length]);
-    tensors['score.negative_entropy'] = f64(negativeEntropy, [counts.length]);
-    tensors['score.marginals'] = f64(marginals, [counts.length, classes]);
-  }
-  tensors.features = {
-    dtype: 'F32',
-    shape: [features.length / pool.dimensions, pool.dimensions],
-    data: features as Float32Array<ArrayBuffer>,
-  };
   const { count, pixelHash } = collection;
+  const tensors = tensorsOf(collection);
   const metadata = { format: FORMAT, count: `${count}`, pixelHash, origin: JSON.stringify(origin) };
-  await writeSafetensors(path, tensors, { metadata });
+  await writeSafetensors(path, tensors, { metadata: withContentHash(tensors, metadata) });
 }
+
+/** The numbers of a collection as tensors on its own memory, D = dimensions: their names and shapes are those of the file. */
+function tensorsOf({ pool, spatial, score, features }: Collection): Record<string, HostTensor> {
+  const statistics = (name: string, { dimensions: D, shift, sum, products }: StatisticsAccumulator) => ({
+    [`${name}.shift`]: float64(shift, [D]),
+    [`${name}.sum`]: float64(sum, [D]),
+    [`${name}.products`]: float64(products, [D, D]),
+  });
+  const data = features as Float32Array<ArrayBuffer>;
+  return {
+    ...statistics('pool', pool),
+    ...(spatial && statistics('spatial', spatial)),
+    ...(score && {
+      'score.counts': float64(score.counts, [score.counts.length]),
+      'score.negative_entropy': float64(score.negativeEntropy, [score.counts.length]),
+      'score.marginals': float64(score.marginals, [score.counts.length, score.classes]),
+    }),
+    features: { dtype: 'F32', shape: [features.length / pool.dimensions, pool.dimensions], data },
+  };
+}
+
+const float64 = (data: Float64Array, shape: number[]): HostTensor => ({
+  dtype: 'F64',
+  shape,
+  data: data as Float64Array<ArrayBuffer>,
+});
+
+const originShape = jsonShape.object({
+  source: jsonShape.text,
+  fingerprint: jsonShape.text,
+  total: jsonShape.count,
+  kept: jsonShape.count,
+  extractor: jsonShape.text,
+  weightsHash: jsonShape.text,
+});
 
 /**
  * Loads a collection of the same extractor.
@@ -58,37 +78,44 @@ export async function loadCollection(
   path: string,
   extractor: FeatureExtractor,
 ): Promise<{ collection: Collection; origin: CollectionOrigin }> {
-  const { tensors, metadata } = await readSafetensors(path);
+  const content = await readSafetensors(path);
+  const { tensors, metadata } = content;
   if (metadata.format !== FORMAT) {
     throw new Error(
       `loadCollection: ${path} must be a statistics file of this package (${FORMAT}), got ${metadata.format ?? 'another safetensors file'}`,
     );
   }
-  const origin = JSON.parse(metadata.origin) as CollectionOrigin;
+  assertContentHash(path, content);
+  const origin: CollectionOrigin = parseJson(metadata.origin ?? '', originShape, `${path}: its origin`);
   if (origin.extractor !== extractor.name || origin.weightsHash !== extractor.weightsHash) {
     throw new Error(
       `loadCollection: ${path} was made with ${origin.extractor} (${origin.weightsHash.slice(0, 12)}…), this run uses ` +
-        `${extractor.name} (${extractor.weightsHash.slice(0, 12)}…): the numbers cannot be compared. Make it anew.`,
+        `${extractor.name} (${extractor.weightsHash.slice(0, 12)}…): the numbers cannot be compared. Make the file again.`,
     );
   }
   const collection = createCollection(extractor, origin.total, origin.kept);
-  collection.count = Number(metadata.count);
-  collection.pixelHash = metadata.pixelHash;
-  const copy = (name: string, target: Float64Array | Float32Array) => target.set(tensors[name].data as Float64Array);
-  for (const name of ['pool', 'spatial'] as const) {
-    const statistics = collection[name];
-    if (!statistics) continue;
-    copy(`${name}.shift`, statistics.shift);
-    copy(`${name}.sum`, statistics.sum);
-    copy(`${name}.products`, statistics.products);
-    statistics.count = collection.count;
-  }
-  if (collection.score) {
-    copy('score.counts', collection.score.counts);
-    copy('score.negative_entropy', collection.score.negativeEntropy);
-    copy('score.marginals', collection.score.marginals);
-    collection.score.seen = collection.count;
-  }
-  copy('features', collection.features);
+  const count = Number(metadata.count);
+  if (!Number.isInteger(count) || count < 0 || count > origin.total)
+    throw new FileFormatError(
+      path,
+      undefined,
+      `its count must be an integer up to ${origin.total}, got ${metadata.count}`,
+    );
+  copyTensors(tensors, tensorsOf(collection), path);
+  collection.count = count;
+  collection.pixelHash = metadata.pixelHash ?? '';
+  for (const statistics of [collection.pool, collection.spatial]) if (statistics) statistics.count = count;
+  if (collection.score) collection.score.seen = count;
   return { collection, origin };
+}
+
+/** Copies tensors into others of the same names and shapes. @throws FileFormatError when they differ in these */
+function copyTensors(from: Record<string, HostTensor>, to: Record<string, HostTensor>, path: string): void {
+  const describe = (tensor: HostTensor | undefined) => tensor && `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+  for (const name of Object.keys({ ...from, ...to })) {
+    const [found, expected] = [describe(from[name]), describe(to[name])];
+    if (found !== expected)
+      throw new FileFormatError(path, undefined, `${name} must be ${expected ?? 'absent'}, got ${found ?? 'none'}`);
+    (to[name].data as Float64Array).set(from[name].data as Float64Array);
+  }
 }

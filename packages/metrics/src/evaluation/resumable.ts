@@ -1,8 +1,7 @@
-// Passes over images that take hours: what an interrupted one has gathered stands in a folder, and the same command goes on.
+// Passes over images that take hours: what an interrupted one has gathered is kept in a folder, and the same command resumes.
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { printable } from '@tb/io';
+import { lockFolder, makeFolders, printable } from '@tb/io';
 import type { SampleSource } from '../samples/sample-source.js';
 import { type Collection, collect, createCollection, KEPT_IMAGES } from './collect.js';
 import { type CollectionOrigin, loadCollection, saveCollection } from './collection-file.js';
@@ -13,7 +12,7 @@ export type CollectRunOptions = {
   readonly batchSize?: number;
   /** Images whose features are kept for precision, recall, KID and the bootstrap (default 10,000). */
   readonly keep?: number;
-  /** Folder for unfinished work: a run that was interrupted goes on from there. */
+  /** Folder for unfinished work: a run that was interrupted resumes from there. One process at a time uses it. */
   readonly workFolder?: string;
   /** How many images at most an interruption may cost (default 2,000); one by `signal` costs none. */
   readonly saveEvery?: number;
@@ -56,9 +55,14 @@ export async function finishPass(
   const progress = (done: number, total: number) => onProgress?.(what, done, total);
   const options = { batchSize, signal, onProgress: progress };
   if (workFolder === undefined) return collect(source, extractor, collection, options);
-  await mkdir(workFolder, { recursive: true });
+  await makeFolders(workFolder);
   const save = (state: Collection) => saveCollection(workFile(workFolder, what), state, origin);
-  return collect(source, extractor, collection, { ...options, save, saveEvery });
+  const leave = await lockFolder(workFolder);
+  try {
+    return await collect(source, extractor, collection, { ...options, save, saveEvery });
+  } finally {
+    await leave();
+  }
 }
 
 const workFile = (folder: string, what: Pass['what']) => join(folder, `${what}.safetensors`);
@@ -66,7 +70,7 @@ const workFile = (folder: string, what: Pass['what']) => join(folder, `${what}.s
 async function loadWork(file: string, wanted: CollectionOrigin, extractor: FeatureExtractor): Promise<Collection> {
   const refuse = (reason: string): never => {
     throw new Error(
-      `${file} cannot be gone on with: ${printable(reason)}. Remove it to begin anew, or name another folder with --resume`,
+      `${file} cannot be resumed: ${printable(reason)}. Remove it to start again, or name another folder with --resume`,
     );
   };
   const { collection, origin } = await loadCollection(file, extractor).catch((error: Error) =>

@@ -158,13 +158,13 @@ describe('evaluatePaths', () => {
     const refused = (network: FeatureExtractor = gridExtractor) =>
       expect(evaluatePaths(clean, clean, network, run)).rejects;
     await refused().toThrow(
-      `${file} cannot be gone on with: it is about 20 images of ${few}, this run about 60 images of ${clean}, which are ` +
-        'others or have changed. Remove it to begin anew, or name another folder with --resume',
+      `${file} cannot be resumed: it is about 20 images of ${few}, this run about 60 images of ${clean}, which are ` +
+        'others or have changed. Remove it to start again, or name another folder with --resume',
     );
     await refused({ ...gridExtractor, weightsHash: 'another' }).toThrow(/reference\.safetensors .*cannot be compared/);
     expect(await readFile(file)).toEqual(saved);
     await writeFile(file, 'something of my own');
-    await refused().toThrow(/samples\.safetensors cannot be gone on with: .*byte 0/);
+    await refused().toThrow(/samples\.safetensors cannot be resumed: .*byte 0/);
     expect(await readFile(file, 'utf8')).toBe('something of my own');
     expect(onProgress).not.toHaveBeenCalled();
   });

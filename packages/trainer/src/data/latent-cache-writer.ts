@@ -1,10 +1,24 @@
-// Shards get their names only when they are whole, and say in their metadata what they were made from and how far they
-// reach. So an interrupted cache goes on behind its last shard; it is a cache once its manifest is there.
-import { mkdir, readdir, rm } from 'node:fs/promises';
+// Shards get their names only when they are complete, and state in their metadata what they were made from, how far they
+// reach, and a hash of their content. So an interrupted cache resumes after its last intact shard; it is a cache once its
+// manifest is there.
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fromFloat32, type HostTensor, openSafetensors, writeFileAtomic, writeSafetensors } from '@tb/io';
+import {
+  assertContentHash,
+  fileSystemError,
+  fromFloat32,
+  type HostTensor,
+  lockFolder,
+  makeFolders,
+  readSafetensors,
+  withContentHash,
+  writeFileAtomic,
+  writeSafetensors,
+} from '@tb/io';
 import { writeManifest } from '../run-folder/manifest.js';
 import {
+  assertLabels,
+  assertShard,
   cacheFormat,
   indexFile,
   type LatentCacheIndex,
@@ -17,41 +31,63 @@ import {
 
 /** One sample to store. */
 export type CacheSample = {
-  /** Of the picture and its mirror image: mean and log-variance [2, h, w, 2C]. */
+  /** Of the image and its mirror image: mean and log-variance [2, h, w, 2C]. */
   moments: Float32Array;
   label: number;
-  /** Place of the picture in its source, from 0. */
+  /** Place of the image in its source, from 0. */
   place: number;
 };
 
 /** Samples to store, in the order of their places. */
 export type CachePart = {
-  /** Names everything that decides the samples. Shards of another origin are made anew. */
+  /** Identifies everything that decides the samples. Shards of another origin are made again. */
   origin: string;
   samplesFrom(place: number): AsyncIterable<CacheSample>;
 };
 
 export type CacheParts = { training: CachePart; heldOut?: CachePart };
 
+export type CacheOptions = {
+  samplesPerShard: number;
+  /** Receives a line for each shard of an interrupted cache that cannot be kept. */
+  onReplaced?: (line: string) => void;
+};
+
 /**
- * Writes a cache, or goes on with one that was interrupted. Samples that came before an error are kept for the next time.
+ * Writes a cache, or resumes one that was interrupted. Samples that came before an error are kept for the next time.
  *
  * @returns the number of samples of each part
- * @throws Error when the folder cannot be written, and what `samplesFrom` throws
+ * @throws FolderInUseError when another process writes it; Error when the folder cannot be written, and what `samplesFrom`
+ *   throws
  */
 export async function writeLatentCache(
   folder: string,
   info: LatentCacheInfo,
-  { training, heldOut }: CacheParts,
-  samplesPerShard: number,
+  parts: CacheParts,
+  options: CacheOptions,
 ): Promise<{ training: number; heldOut: number }> {
-  await mkdir(folder, { recursive: true });
-  const write = (name: string, part: CachePart) => writePart(folder, name, part, info.latentShape, samplesPerShard);
+  await makeFolders(folder);
+  const leave = await lockFolder(folder);
+  try {
+    return await writeParts(folder, info, parts, options);
+  } finally {
+    await leave();
+  }
+}
+
+async function writeParts(
+  folder: string,
+  info: LatentCacheInfo,
+  { training, heldOut }: CacheParts,
+  options: CacheOptions,
+): Promise<{ training: number; heldOut: number }> {
+  const write = (name: string, part: CachePart) => writePart({ folder, name, info, ...options }, part);
   const heldOutShards = heldOut && (await write('held-out', heldOut));
   const shards = await write('latents', training);
   const index: LatentCacheIndex = { ...info, shards, ...(heldOutShards && { heldOutShards }) };
   const files = [...shards, ...(heldOutShards ?? [])].map(({ file }) => file);
   await removeOtherShards(folder, new Set(files));
+  for (const file of files) await readShard(join(folder, file), info); // the manifest must not vouch for a damaged one
   await writeFileAtomic(join(folder, indexFile), `${JSON.stringify(index, null, 2)}\n`);
   await writeManifest(folder, cacheFormat, [indexFile, ...files]);
   return { training: countSamples(shards), heldOut: countSamples(heldOutShards ?? []) };
@@ -59,22 +95,21 @@ export async function writeLatentCache(
 
 const countSamples = (shards: readonly LatentShard[]) => shards.reduce((sum, { samples }) => sum + samples, 0);
 
-async function writePart(
-  folder: string,
-  name: string,
-  { origin, samplesFrom }: CachePart,
-  latentShape: LatentCacheInfo['latentShape'],
-  samplesPerShard: number,
-): Promise<LatentShard[]> {
-  const { shards, place } = await listWholeShards(folder, name, origin);
+type PartOptions = CacheOptions & { folder: string; name: string; info: LatentCacheInfo };
+
+async function writePart(options: PartOptions, { origin, samplesFrom }: CachePart): Promise<LatentShard[]> {
+  const { folder, name, info, samplesPerShard } = options;
+  const { shards, place } = await listIntactShards(options, origin);
   let waiting: CacheSample[] = [];
   const flush = async () => {
     const samples = waiting;
     waiting = [];
-    if (samples.length === 0) return;
+    const last = samples.at(-1);
+    if (!last) return;
     const file = shardName(name, shards.length);
-    const metadata = { origin, next: String(samples.at(-1)!.place + 1) };
-    await writeSafetensors(join(folder, file), packShard(samples, latentShape), { metadata });
+    const tensors = packShard(samples, info.latentShape);
+    const metadata = withContentHash(tensors, { origin, next: String(last.place + 1) });
+    await writeSafetensors(join(folder, file), tensors, { metadata });
     shards.push({ file, samples: samples.length });
   };
   try {
@@ -91,17 +126,40 @@ async function writePart(
 const shardName = (name: string, shard: number) => `${name}-${String(shard).padStart(5, '0')}.safetensors`;
 
 /** The shards that an interrupted run left, and the place of the first sample that is missing. */
-async function listWholeShards(folder: string, name: string, origin: string) {
+async function listIntactShards({ folder, name, info, onReplaced }: PartOptions, origin: string) {
   const shards: LatentShard[] = [];
   let place = 0;
   for (;;) {
     const file = shardName(name, shards.length);
-    const found = await openSafetensors(join(folder, file)).catch(() => undefined);
-    await found?.close();
-    if (found?.metadata.origin !== origin) return { shards, place };
-    shards.push({ file, samples: found.tensors.labels.shape[0] });
-    place = Number(found.metadata.next);
+    const path = join(folder, file);
+    try {
+      const shard = await readShard(path, info);
+      if (shard.origin !== origin) {
+        onReplaced?.(`${path} is of other images, settings or another autoencoder: it is made again`);
+        return { shards, place };
+      }
+      if (!(shard.next > place)) throw new Error(`${path} ends with image ${shard.next}, before it begins`);
+      shards.push({ file, samples: shard.samples });
+      place = shard.next;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        onReplaced?.(`${(error as Error).message}: it is made again, with those after it`);
+      return { shards, place };
+    }
   }
+}
+
+/** Reads a shard that is not yet in a manifest. @throws FileFormatError when it is damaged */
+async function readShard(path: string, { latentShape, classNames }: LatentCacheInfo) {
+  const content = await readSafetensors(path).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === undefined ? error : fileSystemError(path, 'read', error);
+  });
+  assertContentHash(path, content);
+  const { tensors, metadata } = content;
+  const samples = tensors.labels?.shape[0] ?? 0;
+  assertShard(path, tensors, latentShape, samples);
+  assertLabels(path, tensors.labels.data as Int32Array, classNames.length);
+  return { samples, origin: metadata.origin, next: Number(metadata.next) };
 }
 
 function packShard(samples: readonly CacheSample[], shape: LatentCacheInfo['latentShape']): Record<string, HostTensor> {

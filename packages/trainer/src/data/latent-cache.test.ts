@@ -1,9 +1,11 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readSafetensors, toFloat32, withContentHash, writeSafetensors } from '@tb/io';
 import { describe, expect, it } from 'vitest';
+import { writeManifest } from '../run-folder/manifest.js';
 import { openLatentBatches, readHeldOutLatents } from './latent-batches.js';
-import { openLatentCache } from './latent-cache.js';
+import { cacheFormat, openLatentCache } from './latent-cache.js';
 import { type CachePart, writeLatentCache } from './latent-cache-writer.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-data-'));
@@ -35,7 +37,10 @@ describe('the latent cache', () => {
 
   it('gives back what was stored, mirror images included, whatever the shards', async () => {
     const folder = newFolder();
-    expect(await writeLatentCache(folder, info, { training: part(5) }, 2)).toEqual({ training: 5, heldOut: 0 });
+    expect(await writeLatentCache(folder, info, { training: part(5) }, { samplesPerShard: 2 })).toEqual({
+      training: 5,
+      heldOut: 0,
+    });
     const cache = await openLatentCache(folder);
     expect([cache.length, cache.shards.length, cache.heldOut]).toEqual([5, 3, undefined]);
     const batches = openLatentBatches(cache, { batchSize: 5, seed: 1, firstStep: 0, flip: true });
@@ -51,7 +56,7 @@ describe('the latent cache', () => {
 
   it('keeps held-out samples apart, in their order and not mirrored', async () => {
     const folder = newFolder();
-    await writeLatentCache(folder, info, { training: part(3), heldOut: part(7) }, 4);
+    await writeLatentCache(folder, info, { training: part(3), heldOut: part(7) }, { samplesPerShard: 4 });
     const cache = await openLatentCache(folder);
     expect([cache.length, cache.heldOut?.length]).toEqual([3, 7]);
     const read = await readHeldOutLatents(cache, 100, 3);
@@ -67,18 +72,200 @@ describe('the latent cache', () => {
 
   it('goes on where it was interrupted, with nothing made twice, unless the samples are others', async () => {
     const folder = newFolder();
-    await expect(writeLatentCache(folder, info, { training: part(9, 5) }, 2)).rejects.toThrow('stopped');
+    await expect(writeLatentCache(folder, info, { training: part(9, 5) }, { samplesPerShard: 2 })).rejects.toThrow(
+      'stopped',
+    );
     await expect(openLatentCache(folder)).rejects.toThrow(/manifest\.json cannot be read: it does not exist/);
     const rest = part(9);
-    expect(await writeLatentCache(folder, info, { training: rest }, 2)).toMatchObject({ training: 9 });
+    expect(await writeLatentCache(folder, info, { training: rest }, { samplesPerShard: 2 })).toMatchObject({
+      training: 9,
+    });
     expect(rest.asked).toEqual([5, 6, 7, 8]);
     const cache = await openLatentCache(folder);
     expect(Array.from({ length: 9 }, (_, index) => cache.labelOf(index))).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0]);
     expect((await cache.read(8, false))[0]).toBe(0x4800); // 8 as float16
     await cache.close();
     const other = part(3);
-    expect(await writeLatentCache(folder, info, { training: other }, 2)).toMatchObject({ training: 3 });
+    expect(await writeLatentCache(folder, info, { training: other }, { samplesPerShard: 2 })).toMatchObject({
+      training: 3,
+    });
     expect(other.asked).toEqual([0, 1, 2]);
     expect(readdirSync(folder).filter((file) => file.startsWith('latents'))).toHaveLength(2);
+  });
+
+  describe('that was interrupted', () => {
+    const interrupted = async () => {
+      const folder = newFolder();
+      const stopped = writeLatentCache(folder, info, { training: part(9, 6) }, { samplesPerShard: 2 });
+      await expect(stopped).rejects.toThrow('stopped');
+      return folder;
+    };
+    const shard = (folder: string, number: number) => join(folder, `latents-0000${number}.safetensors`);
+    const flip = (path: string, place: number) => {
+      const bytes = readFileSync(path);
+      bytes[place < 0 ? bytes.length + place : place] ^= 4;
+      writeFileSync(path, bytes);
+    };
+    /** Writes a shard with other metadata or tensors and the right checksum. */
+    const rewrite = async (path: string, change: (content: Awaited<ReturnType<typeof readSafetensors>>) => void) => {
+      const content = await readSafetensors(path);
+      change(content);
+      const { sha256: _, ...metadata } = content.metadata;
+      await writeSafetensors(path, content.tensors, { metadata: withContentHash(content.tensors, metadata) });
+    };
+
+    it.each<[string, (path: string) => unknown, RegExp]>([
+      ['a changed number', (path) => flip(path, -30), /does not have the SHA-256 it was written with/],
+      ['a changed label', (path) => flip(path, -1), /does not have the SHA-256|latents/],
+      ['a changed header', (path) => flip(path, 60), /latents-00001\.safetensors/],
+      ['an end that is missing', (path) => writeFileSync(path, readFileSync(path).subarray(0, -8)), /latents-00001/],
+      ['nothing in it', (path) => writeFileSync(path, ''), /latents-00001/],
+      [
+        'no checksum',
+        async (path) => {
+          const {
+            tensors,
+            metadata: { sha256: _, ...metadata },
+          } = await readSafetensors(path);
+          await writeSafetensors(path, tensors, { metadata });
+        },
+        /it has no checksum of its content/,
+      ],
+      [
+        'an end before its beginning',
+        (path) => rewrite(path, ({ metadata }) => Object.assign(metadata, { next: '1' })),
+        /ends with image 1/,
+      ],
+      [
+        'no end',
+        (path) => rewrite(path, ({ metadata }) => Reflect.deleteProperty(metadata, 'next')),
+        /ends with image NaN/,
+      ],
+      [
+        'a label of no class',
+        (path) => rewrite(path, ({ tensors }) => (tensors.labels.data as Int32Array).fill(2)),
+        /labels must be from 0 to 1, got 2/,
+      ],
+      [
+        'latents of another shape',
+        (path) => rewrite(path, ({ tensors }) => tensors.moments.shape.reverse()),
+        /moments must be F16 \[2, 2, 1, 2, 6\]/,
+      ],
+    ])('makes a shard again that has %s, with those after it', async (_, damage, reason) => {
+      const folder = await interrupted();
+      await damage(shard(folder, 1));
+      const [rest, lines] = [part(9), [] as string[]];
+      await writeLatentCache(
+        folder,
+        info,
+        { training: rest },
+        { samplesPerShard: 2, onReplaced: (line) => lines.push(line) },
+      );
+      expect(lines).toEqual([expect.stringMatching(reason)]);
+      expect(lines[0]).toMatch(/: it is made again, with those after it$/);
+      expect(rest.asked).toEqual([2, 3, 4, 5, 6, 7, 8]);
+      const cache = await openLatentCache(folder);
+      for (let place = 0; place < 9; place++) {
+        expect(toFloat32({ dtype: 'F16', shape: [12], data: Uint16Array.from(await cache.read(place, true)) })).toEqual(
+          sampleAt(place).moments.subarray(12),
+        );
+      }
+      await cache.close();
+    });
+
+    it('names a folder that is in the way of a shard', async () => {
+      const folder = await interrupted();
+      rmSync(shard(folder, 1));
+      mkdirSync(shard(folder, 1));
+      const writing = writeLatentCache(folder, info, { training: part(9) }, { samplesPerShard: 2 });
+      await expect(writing).rejects.toThrow(/latents-00001.* cannot be written: a folder has that name/);
+    });
+
+    it('reports shards of other images, which are made again', async () => {
+      const folder = await interrupted();
+      const lines: string[] = [];
+      const options = { samplesPerShard: 2, onReplaced: (line: string) => lines.push(line) };
+      await writeLatentCache(folder, info, { training: part(5) }, options);
+      expect(lines).toEqual([
+        expect.stringMatching(/latents-00000.* is of other images, settings or another autoencoder/),
+      ]);
+    });
+  });
+
+  describe('that is damaged, though its manifest is right', () => {
+    const good = {
+      ...info,
+      shards: [
+        { file: 'latents-00000.safetensors', samples: 2 },
+        { file: 'latents-00001.safetensors', samples: 1 },
+      ],
+    };
+    const openFiles = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
+
+    it.each<[string, unknown, RegExp]>([
+      ['null', null, /cache\.json: it must be an object, but is null/],
+      ['a list', [], /cache\.json: it must be an object, but is a list/],
+      ['no shards', { ...good, shards: undefined }, /cache\.json: shards must be a list, but is missing/],
+      ['an empty list of shards', { ...good, shards: [] }, /shards must be at least one file/],
+      [
+        'a shard without a name, and a later one that is null',
+        { ...good, shards: [{ file: '', samples: 1 }, null] },
+        /shards\[1\] must be an object/,
+      ],
+      [
+        'a shard with an empty name',
+        { ...good, shards: [{ file: '', samples: 1 }, ...good.shards] },
+        /cache\.json: +is not in the manifest/,
+      ],
+      [
+        'a shard elsewhere',
+        { ...good, shards: [{ file: '../other.safetensors', samples: 1 }] },
+        /other\.safetensors is not in the manifest/,
+      ],
+      [
+        'a number as a name',
+        { ...good, shards: [{ file: 5, samples: 1 }] },
+        /shards\[0\]\.file must be text, but is 5/,
+      ],
+      ['itself as a shard', { ...good, shards: [{ file: 'cache.json', samples: 1 }] }, /cache\.json/],
+      [
+        'too many samples',
+        { ...good, shards: [good.shards[0], { ...good.shards[1], samples: 3 }] },
+        /latents-00001.*: moments must be F16 \[3, 2, 1, 2, 6\], got/,
+      ],
+      ['no latent shape', { ...good, latentShape: [1, 2] }, /latentShape must be height, width and channels/],
+      ['an endless latent shape', { ...good, latentShape: [1e300, 2, 3] }, /latentShape\[0\] must be a count/],
+      ['one class less', { ...good, classNames: ['a'] }, /latents-00000.*: labels must be from 0 to 0, got 1/],
+      [
+        'null for the held-out shards of a cache',
+        { ...good, heldOutShards: [null] },
+        /heldOutShards\[0\] must be an object/,
+      ],
+      ['a scale of 0', { ...good, latentScale: 0 }, /latentScale must be a positive number/],
+    ])('is refused in one sentence where cache.json holds %s, and no file is left open', async (_, index, message) => {
+      const folder = newFolder();
+      await writeLatentCache(folder, info, { training: part(3) }, { samplesPerShard: 2 });
+      writeFileSync(join(folder, 'cache.json'), JSON.stringify(index));
+      await writeManifest(folder, cacheFormat, ['cache.json', ...good.shards.map(({ file }) => file)]);
+      const before = openFiles();
+      await expect(openLatentCache(folder)).rejects.toThrow(message);
+      await expect(openLatentCache(folder)).rejects.toThrow(
+        /^the latent cache cannot be used: .*; make it with tb-train cache$/,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 5)); // an unhandled rejection would fail the test
+      expect(openFiles()).toBe(before);
+    });
+
+    it('is refused where a shard lacks a tensor, and no file is left open', async () => {
+      const folder = newFolder();
+      await writeLatentCache(folder, info, { training: part(3) }, { samplesPerShard: 2 });
+      const path = join(folder, 'latents-00001.safetensors');
+      const { tensors, metadata } = await readSafetensors(path);
+      await writeSafetensors(path, { moments: tensors.moments }, { metadata });
+      await writeManifest(folder, cacheFormat, ['cache.json', ...good.shards.map(({ file }) => file)]);
+      const before = openFiles();
+      await expect(openLatentCache(folder)).rejects.toThrow(/latents-00001.*: labels must be I32 \[1\], got none/);
+      expect(openFiles()).toBe(before);
+    });
   });
 });

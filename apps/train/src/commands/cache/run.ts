@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
+import { printable } from '@tb/io';
 import {
   type CachePart,
   createDecodePool,
@@ -35,7 +36,9 @@ export async function makeCache(values: CacheValues): Promise<void> {
   const heldOut = validation && partOf(firstImages(validation, validationImages));
   try {
     const parts = { training: partOf(training), heldOut };
-    const counts = await writeLatentCache(out, infoOf(training, vae), parts, values.samplesPerShard);
+    const { samplesPerShard } = values;
+    const options = { samplesPerShard, onReplaced: (line: string) => console.error(printable(line)) };
+    const counts = await writeLatentCache(out, infoOf(training, vae), parts, options);
     const stored = counts.heldOut > 0 ? `, and ${counts.heldOut} to validate on` : '';
     console.error(`${counts.training} images and their mirror images in ${out}${stored}`);
   } catch (error) {
