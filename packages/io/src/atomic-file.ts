@@ -2,6 +2,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileSystemError, fileSystemReason } from './file-system-reason.js';
 import { removeLeftoversOf, temporaryPath } from './temporary-files.js';
+import { bytesIn } from './typed-array.js';
 
 /** Bytes of a file: all at once, or piece by piece as they come into being. */
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -27,7 +28,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
   const handle = await attempt(open(temporary, 'wx'));
   try {
     try {
-      for await (const piece of piecesOf(content)) await attempt(writeAll(handle, piece));
+      for await (const piece of piecesOf(content)) await attempt(writeAll(handle, bytesOfPiece(path, piece)));
       await attempt(handle.sync());
     } finally {
       await attempt(handle.close());
@@ -58,7 +59,14 @@ function writeError(path: string, error: NodeJS.ErrnoException): Error {
 
 function piecesOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   if (typeof content === 'string') return [new TextEncoder().encode(content)];
-  return content instanceof Uint8Array ? [content] : content;
+  return ArrayBuffer.isView(content) ? [content] : content;
+}
+
+/** Bytes of this or another realm. */
+function bytesOfPiece(path: string, piece: unknown): Uint8Array {
+  const bytes = bytesIn(piece);
+  if (bytes === undefined) throw new TypeError(`writeFileAtomic: the content of ${path} must be text or Uint8Arrays`);
+  return bytes;
 }
 
 /** One call of the operating system writes at most 2^31 - 1 bytes, and may write fewer than it was given. */

@@ -1,5 +1,8 @@
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { FileFormatError } from './file-format-error.js';
+import { fileSystemError } from './file-system-reason.js';
+import { bytesIn } from './typed-array.js';
 
 /** Bytes that can be read at any offset: a file on disk, or bytes in memory. Every reader of this package reads one. */
 export type ByteSource = {
@@ -12,22 +15,30 @@ export type ByteSource = {
   close(): Promise<void>;
 };
 
-/** What the readers accept: a path, bytes in memory, or a source of one's own (an HTTP range reader, say). */
+/** What the readers accept: a path, bytes in memory, or a custom source (an HTTP range reader, say). */
 export type ByteInput = string | Uint8Array | ByteSource;
 
 /** What messages call an input: its path, or the name of its source. */
 export const nameOf = (input: ByteInput): string =>
-  typeof input === 'string' ? input : input instanceof Uint8Array ? MEMORY : input.name;
+  typeof input === 'string' ? input : bytesIn(input) !== undefined ? MEMORY : (input as ByteSource).name;
 
 const MEMORY = '(memory)';
 
 /** One call of the operating system reads at most 2^31 - 1 bytes. */
 const LARGEST_READ = 2 ** 30;
 
-/** Opens `input`; the caller closes the result. Throws the file system's own error when a path cannot be opened. */
+/**
+ * Opens `input`; the caller closes the result.
+ *
+ * @throws Error with the path and the reason when a path cannot be opened, and the `code` of the file system's own error;
+ *   TypeError when `input` is something else
+ */
 export async function openByteSource(input: ByteInput): Promise<ByteSource> {
   if (typeof input === 'string') return openFile(input);
-  return input instanceof Uint8Array ? memorySource(input) : input;
+  const bytes = bytesIn(input);
+  if (bytes !== undefined) return memorySource(bytes);
+  if (typeof (input as ByteSource | undefined)?.read === 'function') return input as ByteSource;
+  throw new TypeError('the input must be a path, a Uint8Array of bytes, or a source with name, size, read and close');
 }
 
 /** Opens `input`, hands it to `use`, and closes it whatever happens. */
@@ -37,6 +48,17 @@ export async function withByteSource<T>(input: ByteInput, use: (source: ByteSour
     return await use(source);
   } finally {
     await source.close();
+  }
+}
+
+/** Opens `input` and hands it to `use`, whose result keeps it open; closes it when `use` fails. */
+export async function withSource<T>(input: ByteInput, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  const source = await openByteSource(input);
+  try {
+    return await use(source);
+  } catch (error) {
+    await source.close();
+    throw error;
   }
 }
 
@@ -54,22 +76,33 @@ export function memorySource(bytes: Uint8Array, name = MEMORY): ByteSource {
   return source;
 }
 
+/** Does not wait for a writer where the path is a pipe. */
+const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 async function openFile(path: string): Promise<ByteSource> {
-  const handle = await open(path, 'r');
+  const handle = await open(path, READ_AT_ONCE).catch((error) => {
+    throw fileSystemError(path, 'read', error);
+  });
   const status = await handle.stat();
   if (!status.isFile()) {
     await handle.close();
-    throw new FileFormatError(path, 0, 'is not a regular file');
+    throw new FileFormatError(path, 0, status.isDirectory() ? 'is a folder' : 'is not a regular file');
   }
+  return fileSource(path, handle, status.size);
+}
+
+function fileSource(path: string, handle: FileHandle, size: number): ByteSource {
   const source: ByteSource = {
     name: path,
-    size: status.size,
+    size,
     async read(offset, length) {
       checkRange(source, offset, length);
       const bytes = new Uint8Array(length);
       for (let done = 0; done < length; ) {
         const count = Math.min(length - done, LARGEST_READ);
-        const { bytesRead } = await handle.read(bytes, done, count, offset + done);
+        const { bytesRead } = await handle.read(bytes, done, count, offset + done).catch((error) => {
+          throw fileSystemError(path, 'read', error);
+        });
         if (bytesRead === 0) throw new FileFormatError(path, offset + done, 'file became shorter while it was read');
         done += bytesRead;
       }

@@ -88,7 +88,7 @@ it.each<[string, Uint8Array, RegExp]>([
   ['a file cut short', legacyFile(tensorOf(latin('N')), ['7'], stored(4, 1, 2)), /ends inside storage "7"/],
   ['a storage that is absent', legacyFile(tensorOf(latin('N')), []), /storage "7" is not in the file/],
   ['a storage of nothing', legacyFile(latin('N'), ['7'], stored(0)), /"7" belongs to no tensor/],
-  ['another pickle', Uint8Array.from(latin('\x80\x02N.')), /no PyTorch checkpoint: the magic number/],
+  ['another pickle', Uint8Array.from(latin('\x80\x02N.')), /not a PyTorch checkpoint: the magic number/],
   ['a pickle cut short', MAGIC.slice(0, 8), /ends too early/],
   [
     'another byte order',

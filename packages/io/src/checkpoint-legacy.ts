@@ -1,10 +1,18 @@
 import type { ByteSource } from './byte-source.js';
-import { LARGEST_PICKLE } from './checkpoint-archive.js';
-import { type CheckpointValue, toCheckpointValue } from './checkpoint-values.js';
+import { type CheckpointStructure, LARGEST_PICKLE, type StructureOptions } from './checkpoint-archive.js';
+import { toCheckpointValue } from './checkpoint-values.js';
 import { FileFormatError } from './file-format-error.js';
-import { bytesPerElement } from './host-tensor.js';
-import { CheckpointTensor, PickleEndsEarly, PickleFault, type PickleValue, Refusal } from './pickle-values.js';
-import { type MemoryBudget, readStoredTensor, type StorageBytes, withPickleFaults } from './stored-tensor.js';
+import { PickleBudget } from './pickle-budget.js';
+import {
+  CheckpointTensor,
+  describe,
+  PickleEndsEarly,
+  PickleFault,
+  type PickleValue,
+  Refusal,
+} from './pickle-values.js';
+import { quoted } from './printable.js';
+import { readStoredTensor, type StorageBytes, unreadableTensor, withPickleFaults } from './stored-tensor.js';
 import { createTorchHost, type TorchStorage } from './torch-globals.js';
 import { type PickleHost, unpickle } from './unpickle.js';
 
@@ -26,14 +34,13 @@ const FIRST_WINDOW = 2 ** 16;
 /** Reads the structure of a checkpoint in the format before PyTorch 1.6, and finds its storages. */
 export async function readLegacyCheckpoint(
   source: ByteSource,
-  budget: MemoryBudget,
-  keepUnknownCalls: boolean,
-): Promise<CheckpointValue<CheckpointTensor>> {
+  options: StructureOptions,
+): Promise<CheckpointStructure> {
   const most = Math.min(source.size, LARGEST_PICKLE);
   for (let length = Math.min(most, FIRST_WINDOW); ; length = Math.min(most, 4 * length)) {
     const bytes = await source.read(0, length);
     try {
-      return await readWindow(source, bytes, budget, keepUnknownCalls);
+      return await readWindow(source, bytes, options);
     } catch (error) {
       if (error instanceof PickleEndsEarly && length < most) continue;
       return withPickleFaults(source.name, 0, () => {
@@ -47,24 +54,26 @@ export async function readLegacyCheckpoint(
 async function readWindow(
   source: ByteSource,
   bytes: Uint8Array,
-  budget: MemoryBudget,
-  keepUnknownCalls: boolean,
-): Promise<CheckpointValue<CheckpointTensor>> {
+  { memory, unknownCalls }: StructureOptions,
+): Promise<CheckpointStructure> {
   const storages = new Map<string, TorchStorage>();
   const places = new Map<string, number>(); // where in the file each storage's bytes begin
+  const budget = new PickleBudget(source.size);
   const host = createTorchHost({
-    keepUnknownCalls,
+    unknownCalls,
+    budget,
     openStorage: (storage) => declareStorage(storages, storage),
     makeTensor: (stored) =>
       new CheckpointTensor(stored.dtype, stored.layout.shape, () =>
-        readStoredTensor(stored, storedAt(source, places.get(stored.storage.key)!), budget),
+        readStoredTensor(stored, storedAt(source, places.get(stored.storage.key)!), memory),
       ),
+    makeUnreadable: (dtype, shape, reason) => unreadableTensor(source.name, dtype, shape, reason),
   });
-  const begin = checkHeader(bytes);
-  const { value, end } = unpickle(bytes, host, begin);
-  const keys = unpickle(bytes, plainHost, end);
+  const begin = checkHeader(bytes, budget);
+  const { value, end } = unpickle(bytes, host, { begin, budget });
+  const keys = unpickle(bytes, plainHost, { begin: end, budget });
   await placeStorages(source, keys, storages, places);
-  return toCheckpointValue(value);
+  return { value: toCheckpointValue(value), hasChecksums: false };
 }
 
 /** The pickles around the value are made of plain data. */
@@ -72,8 +81,8 @@ const plainHost: PickleHost = {
   persistentLoad: () => {
     throw new Refusal('reference to a storage where none belongs');
   },
-  call: ({ name }) => {
-    throw new Refusal(`call of ${name} where none belongs`);
+  call: (target) => {
+    throw new Refusal(`call of ${describe(target)} where none belongs`);
   },
   setState: () => {
     throw new Refusal('state of an object where none belongs');
@@ -85,26 +94,30 @@ const plainHost: PickleHost = {
  *
  * @returns where the value's pickle begins
  */
-function checkHeader(bytes: Uint8Array): number {
-  const magic = unpickle(bytes, plainHost);
+function checkHeader(bytes: Uint8Array, budget: PickleBudget): number {
+  const magic = unpickle(bytes, plainHost, { budget });
   if (magic.value !== MAGIC_NUMBER) {
-    throw new PickleFault(0, 'is a pickle, but no PyTorch checkpoint: the magic number of torch.save is missing');
+    throw new PickleFault(0, 'is a pickle, but not a PyTorch checkpoint: the magic number of torch.save is missing');
   }
-  const version = unpickle(bytes, plainHost, magic.end);
+  const version = unpickle(bytes, plainHost, { begin: magic.end, budget });
   if (version.value !== FORMAT_VERSION) {
-    throw new PickleFault(magic.end, `version ${String(version.value)} of the format is unsupported`);
+    throw new PickleFault(magic.end, `version ${describe(version.value)} of the format is unsupported`);
   }
-  const machine = unpickle(bytes, plainHost, version.end);
+  const machine = unpickle(bytes, plainHost, { begin: version.end, budget });
   if (!(machine.value instanceof Map) || machine.value.get('little_endian') !== true) {
-    throw new PickleFault(version.end, 'was written by a big-endian machine, which is unsupported');
+    throw new PickleFault(version.end, 'was written by a big-endian machine, which is unsupported', true);
   }
   return machine.end;
 }
 
 function declareStorage(storages: Map<string, TorchStorage>, storage: TorchStorage): void {
   const known = storages.get(storage.key);
-  if (known !== undefined && (known.byteLength !== storage.byteLength || known.dtype !== storage.dtype)) {
-    throw new Refusal(`storage ${JSON.stringify(storage.key)} is described in two ways`);
+  if (known !== undefined && (known.count !== storage.count || known.className !== storage.className)) {
+    throw new Refusal(`storage ${quoted(storage.key)} is described in two ways`);
+  }
+  if (storage.byteLength === undefined) {
+    const reason = `storage ${quoted(storage.className)} has elements of an unknown size: save it with a newer PyTorch`;
+    throw new Refusal(reason, true);
   }
   storages.set(storage.key, storage);
 }
@@ -125,12 +138,11 @@ async function placeStorages(
       throw fail(place, `storage ${quote(key)} belongs to no tensor, or comes twice`);
     }
     const count = new DataView((await source.read(place, 8)).buffer).getBigInt64(0, true);
-    const width = storage.dtype === undefined ? 1 : bytesPerElement(storage.dtype);
-    if (count * BigInt(width) !== BigInt(storage.byteLength)) {
-      throw fail(place, `storage ${quote(key)} has ${count} elements instead of ${storage.byteLength / width}`);
+    if (count !== BigInt(storage.count)) {
+      throw fail(place, `storage ${quote(key)} has ${count} elements instead of ${storage.count}`);
     }
     places.set(storage.key, place + 8);
-    place += 8 + storage.byteLength;
+    place += 8 + storage.byteLength!;
     if (place > source.size) throw fail(place, `file ends inside storage ${quote(key)}`);
   }
   const missing = [...storages.keys()].find((key) => !places.has(key));
@@ -138,7 +150,7 @@ async function placeStorages(
 }
 
 function quote(key: PickleValue): string {
-  return typeof key === 'string' ? JSON.stringify(key) : 'without a name';
+  return typeof key === 'string' ? quoted(key) : 'without a name';
 }
 
 function storedAt(source: ByteSource, place: number): StorageBytes {

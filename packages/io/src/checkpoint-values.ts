@@ -5,11 +5,11 @@ import { TorchStorage } from './torch-globals.js';
 
 /**
  * What a checkpoint holds, in terms of JavaScript; `Tensor` is `CheckpointTensor` until the tensors are read and
- * `HostTensor` afterwards.
+ * `HostTensor` afterwards; tensors that cannot be read stay `CheckpointTensor`s.
  *
  * None is null, an integer beyond 2^53 a bigint, bytes a Uint8Array, tuples, lists and sizes are arrays. A dict whose
  * keys are all strings or all integers is a record with a null prototype, any other a Map. NumPy arrays are HostTensors.
- * Objects of other classes are `PickledObject`s: data, never code.
+ * Objects of other classes, and the results of unknown functions, are `PickledObject`s: data, never code.
  */
 export type CheckpointValue<Tensor> =
   | null
@@ -20,6 +20,7 @@ export type CheckpointValue<Tensor> =
   | Uint8Array
   | Tensor
   | HostTensor
+  | CheckpointTensor
   | PickledGlobal
   | PickledObject
   | CheckpointValue<Tensor>[]
@@ -27,119 +28,149 @@ export type CheckpointValue<Tensor> =
   | Set<CheckpointValue<Tensor>>
   | { [key: string]: CheckpointValue<Tensor> };
 
-const DEEPEST = 256;
+/** Python itself writes values that are nested no deeper. */
+const DEEPEST = 1000;
+
+type Value = CheckpointValue<CheckpointTensor>;
+
+/** What became of each object: shared objects stay shared, and cycles stay cycles. */
+type Conversions = Map<object, Value>;
+
+/** Turns the unpickler's values into `CheckpointValue`s. Each object is visited once. */
+export function toCheckpointValue(root: PickleValue): CheckpointValue<CheckpointTensor> {
+  return convert(new Map(), root, 0);
+}
+
+function convert(made: Conversions, value: PickleValue, depth: number): Value {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > DEEPEST) throw new Refusal(`values are nested deeper than ${DEEPEST} levels`);
+  const known = made.get(value);
+  if (known !== undefined) return known;
+  if (Array.isArray(value)) return convertList(made, value, depth);
+  if (value instanceof Map) return convertDict(made, value, depth);
+  if (value instanceof Set) return convertSet(made, value, depth);
+  if (value instanceof PickledObject) return convertObject(made, value, depth);
+  return convertLeaf(made, value, depth);
+}
+
+function convertList(made: Conversions, items: PickleValue[], depth: number): Value {
+  const list: Value[] = [];
+  made.set(items, list);
+  for (const item of items) list.push(convert(made, item, depth + 1));
+  return list;
+}
+
+function convertSet(made: Conversions, items: Set<PickleValue>, depth: number): Value {
+  const set = new Set<Value>();
+  made.set(items, set);
+  for (const item of items) set.add(convert(made, item, depth + 1));
+  return set;
+}
+
+function convertDict(made: Conversions, dict: Map<PickleValue, PickleValue>, depth: number): Value {
+  if (!hasPlainKeys(dict)) {
+    const map = new Map<Value, Value>();
+    made.set(dict, map);
+    for (const [key, value] of dict) map.set(convert(made, key, depth + 1), convert(made, value, depth + 1));
+    return map;
+  }
+  if (dict.has('__proto__')) throw new Refusal('dict key "__proto__" is not allowed');
+  const record: { [key: string]: Value } = Object.create(null);
+  made.set(dict, record);
+  for (const [key, value] of dict) record[String(key)] = convert(made, value, depth + 1);
+  return record;
+}
+
+/** Whether the keys are all strings, or all integers. */
+function hasPlainKeys(dict: Map<PickleValue, PickleValue>): boolean {
+  let [strings, integers] = [0, 0];
+  for (const key of dict.keys()) {
+    if (typeof key === 'string') strings++;
+    else if (Number.isSafeInteger(key)) integers++;
+  }
+  return strings === dict.size || integers === dict.size;
+}
+
+function convertObject(made: Conversions, object: PickledObject, depth: number): PickledObject {
+  const result = new PickledObject(object.className, []);
+  made.set(object, result);
+  const inside = (value: PickleValue) => convert(made, value, depth + 1);
+  for (const value of object.constructorArguments) result.constructorArguments.push(inside(value));
+  for (const value of object.items) result.items.push(inside(value));
+  for (const [key, value] of object.entries) result.entries.set(inside(key), inside(value));
+  result.state = inside(object.state);
+  return result;
+}
+
+function convertLeaf(made: Conversions, value: object, depth: number): Value {
+  if (value instanceof NumpyArray) return convertNumpyArray(made, value, depth);
+  if (value instanceof NumpyDType) return new PickledObject('numpy.dtype', [value.element()?.dtype ?? value.code]);
+  if (value instanceof TorchStorage) return new PickledObject(value.className, [value.count]);
+  return value as Value;
+}
+
+function convertNumpyArray(made: Conversions, array: NumpyArray, depth: number): Value {
+  return array.value instanceof PickledObject ? convert(made, array.value, depth + 1) : array.value;
+}
 
 /**
- * Turns the unpickler's values into `CheckpointValue`s. Each object is visited once, so shared objects stay shared and
- * cycles stay cycles.
+ * The value with every tensor replaced by what it reads; the rest is copied. Tensors that cannot be read stay
+ * `CheckpointTensor`s, and so do those inside objects of unknown classes.
  */
-export function toCheckpointValue(root: PickleValue): CheckpointValue<CheckpointTensor> {
-  const made = new Map<PickleValue, CheckpointValue<CheckpointTensor>>();
-
-  function convert(value: PickleValue, depth: number): CheckpointValue<CheckpointTensor> {
-    if (depth > DEEPEST) throw new Refusal(`values are nested deeper than ${DEEPEST} levels`);
-    const known = made.get(value);
-    if (known !== undefined) return known;
-    if (Array.isArray(value)) return convertList(value, depth);
-    if (value instanceof Map) return convertDict(value, depth);
-    if (value instanceof Set) return convertSet(value, depth);
-    if (value instanceof PickledObject) return convertObject(value, depth);
-    return convertLeaf(value);
-  }
-
-  function fill<T extends CheckpointValue<CheckpointTensor>>(value: PickleValue, result: T, add: (to: T) => void): T {
-    made.set(value, result);
-    add(result);
-    return result;
-  }
-
-  function convertList(items: PickleValue[], depth: number): CheckpointValue<CheckpointTensor> {
-    return fill(items, [] as CheckpointValue<CheckpointTensor>[], (list) => {
-      for (const each of items) list.push(convert(each, depth + 1));
-    });
-  }
-
-  function convertSet(items: Set<PickleValue>, depth: number): CheckpointValue<CheckpointTensor> {
-    return fill(items, new Set<CheckpointValue<CheckpointTensor>>(), (set) => {
-      for (const each of items) set.add(convert(each, depth + 1));
-    });
-  }
-
-  function convertDict(dict: Map<PickleValue, PickleValue>, depth: number): CheckpointValue<CheckpointTensor> {
-    const keys = [...dict.keys()];
-    const plain = keys.every((key) => typeof key === 'string') || keys.every((key) => Number.isSafeInteger(key));
-    if (!plain) {
-      return fill(dict, new Map<CheckpointValue<CheckpointTensor>, CheckpointValue<CheckpointTensor>>(), (map) => {
-        for (const [key, value] of dict) map.set(convert(key, depth + 1), convert(value, depth + 1));
-      });
-    }
-    if (dict.has('__proto__')) throw new Refusal('dict key "__proto__" is not allowed');
-    return fill(dict, Object.create(null) as { [key: string]: CheckpointValue<CheckpointTensor> }, (record) => {
-      for (const [key, value] of dict) record[String(key)] = convert(value, depth + 1);
-    });
-  }
-
-  function convertObject(object: PickledObject, depth: number): PickledObject {
-    const result = new PickledObject(object.className, []);
-    return fill(object, result, () => {
-      for (const each of object.constructorArguments) result.constructorArguments.push(convert(each, depth + 1));
-      for (const each of object.items) result.items.push(convert(each, depth + 1));
-      for (const [key, value] of object.entries) result.entries.set(convert(key, depth + 1), convert(value, depth + 1));
-      result.state = convert(object.state, depth + 1);
-    });
-  }
-
-  return convert(root, 0);
-}
-
-function convertLeaf(value: PickleValue): CheckpointValue<CheckpointTensor> {
-  if (value instanceof NumpyArray) {
-    if (value.tensor === undefined) throw new Refusal('NumPy array without its state');
-    return value.tensor;
-  }
-  if (value instanceof NumpyDType) return new PickledObject('numpy.dtype', [value.element().dtype]);
-  if (value instanceof TorchStorage) throw new Refusal('storage outside a tensor');
-  return value as CheckpointValue<CheckpointTensor>;
-}
-
-/** The value with every tensor replaced by what `read` gives for it; the rest is copied. */
 export async function readTensors(root: CheckpointValue<CheckpointTensor>): Promise<CheckpointValue<HostTensor>> {
-  const made = new Map<unknown, CheckpointValue<HostTensor>>();
+  const tensors = new Map<CheckpointTensor, HostTensor>();
+  for (const tensor of tensorsIn(root)) tensors.set(tensor, await tensor.read());
+  return withTensors(new Map(), tensors, root);
+}
 
-  async function visit(value: CheckpointValue<CheckpointTensor>): Promise<CheckpointValue<HostTensor>> {
-    const known = made.get(value);
-    if (known !== undefined) return known;
+/** Every tensor of a value that can be read, once. */
+function tensorsIn(root: Value): CheckpointTensor[] {
+  const found = new Set<CheckpointTensor>();
+  const seen = new Set<Value>();
+  const open: Value[] = [root];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
     if (value instanceof CheckpointTensor) {
-      const tensor = await value.read();
-      made.set(value, tensor);
-      return tensor;
+      if (value.unreadable === undefined) found.add(value);
+    } else if (typeof value === 'object' && !seen.has(value)) {
+      seen.add(value);
+      for (const part of [...partsOf(value)].reverse()) open.push(part);
     }
-    return visitContainer(value);
   }
+  return [...found];
+}
 
-  async function visitContainer(value: CheckpointValue<CheckpointTensor>): Promise<CheckpointValue<HostTensor>> {
-    if (Array.isArray(value)) {
-      const list: CheckpointValue<HostTensor>[] = [];
-      made.set(value, list);
-      for (const each of value) list.push(await visit(each));
-      return list;
-    }
-    if (value instanceof Map) {
-      const map = new Map<CheckpointValue<HostTensor>, CheckpointValue<HostTensor>>();
-      made.set(value, map);
-      for (const [key, each] of value) map.set(await visit(key), await visit(each));
-      return map;
-    }
-    if (isRecord(value)) {
-      const record: { [key: string]: CheckpointValue<HostTensor> } = Object.create(null);
-      made.set(value, record);
-      for (const [key, each] of Object.entries(value)) record[key] = await visit(each);
-      return record;
-    }
-    return value as CheckpointValue<HostTensor>; // objects of unknown classes keep their tensors unread
+function partsOf(value: Value): Iterable<Value> {
+  if (Array.isArray(value)) return value;
+  if (value instanceof Map) return [...value.keys(), ...value.values()];
+  return isRecord(value) ? Object.values(value) : [];
+}
+
+function withTensors(
+  made: Map<Value, CheckpointValue<HostTensor>>,
+  tensors: ReadonlyMap<CheckpointTensor, HostTensor>,
+  value: Value,
+): CheckpointValue<HostTensor> {
+  if (value instanceof CheckpointTensor) return tensors.get(value) ?? value;
+  const known = made.get(value);
+  if (known !== undefined) return known;
+  const inside = (part: Value) => withTensors(made, tensors, part);
+  if (Array.isArray(value)) {
+    const list: CheckpointValue<HostTensor>[] = [];
+    made.set(value, list);
+    for (const item of value) list.push(inside(item));
+    return list;
   }
-
-  return visit(root);
+  if (value instanceof Map) {
+    const map = new Map<CheckpointValue<HostTensor>, CheckpointValue<HostTensor>>();
+    made.set(value, map);
+    for (const [key, item] of value) map.set(inside(key), inside(item));
+    return map;
+  }
+  if (!isRecord(value)) return value as CheckpointValue<HostTensor>; // objects of unknown classes keep their tensors unread
+  const record: { [key: string]: CheckpointValue<HostTensor> } = Object.create(null);
+  made.set(value, record);
+  for (const [key, item] of Object.entries(value)) record[key] = inside(item);
+  return record;
 }
 
 /** Whether a value is the record that a dict with string or integer keys became. */

@@ -41,7 +41,7 @@ describe('tensors written by torch.save', () => {
     expect(values(tensors.parameter!)).toEqual([1, 2]);
   });
 
-  it('takes from the file only what a tensor needs', async () => {
+  it('reads of a storage what a tensor needs, having checked all of it once', async () => {
     const source = memorySource(fixtureBytes('layouts.pth'));
     const reads: number[] = [];
     const counting = {
@@ -56,7 +56,9 @@ describe('tensors written by torch.save', () => {
     const { row } = checkpoint.value as Record<string, CheckpointTensor>;
     expect(row).toBeInstanceOf(CheckpointTensor);
     await row!.read();
-    expect(Math.max(...reads)).toBe(12 * 4);
+    await row!.read();
+    expect(reads.filter((length) => length === 12 * 4)).toHaveLength(2);
+    expect(reads.filter((length) => length === 24 * 4)).toHaveLength(1); // all of the storage, for its checksum
   });
 });
 
@@ -140,6 +142,22 @@ describe('refusals', () => {
     await expect(readCheckpoint(bytes)).rejects.toThrow(/wrong checksum/);
   });
 
+  it('finds a flipped bit in the part of a storage that a tensor does not use, or uses', async () => {
+    await expect(readCheckpoint(fixturePath('damaged/part-of-storage.pth'))).rejects.toThrow(/wrong checksum/);
+    const original = fixtureBytes('layouts.pth');
+    const begin = Buffer.from(original).indexOf(Buffer.from(Float32Array.of(0, 1, 2, 3, 4, 5).buffer));
+    for (const at of [begin, begin + 12 * 4, begin + 23 * 4]) {
+      const bytes = original.slice();
+      bytes[at]! ^= 4;
+      const checkpoint = await openCheckpoint(bytes);
+      const { row, whole, scalar } = checkpoint.value as Record<string, CheckpointTensor>;
+      await expect(row!.read()).rejects.toThrow(/wrong checksum/);
+      await expect(row!.read()).rejects.toThrow(/wrong checksum/);
+      await expect(whole!.read()).rejects.toThrow(/wrong checksum/);
+      await scalar!.read(); // of another storage
+    }
+  });
+
   it('bounds the memory that a small file can ask for', async () => {
     await expect(readCheckpoint(fixturePath('layouts.pth'), { maxBytes: 100 })).rejects.toThrow(/raise maxBytes/);
   });
@@ -150,8 +168,8 @@ describe('refusals', () => {
       /no part is named "model"; there are: state_dict, optimizer/,
     );
     await expect(readStateDict(path)).rejects.toThrow(
-      /state_dict is no tensor of a state dict; name the part to read: state_dict, optimizer/,
+      /"state_dict" is not a tensor of a state dict; name the part to read: state_dict, optimizer/,
     );
-    await expect(readStateDict(path, 'score')).rejects.toThrow(/score is no state dict/);
+    await expect(readStateDict(path, 'score')).rejects.toThrow(/"score" is not a state dict, but a number/);
   });
 });

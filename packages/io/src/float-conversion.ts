@@ -1,4 +1,5 @@
 import { checkTensor, type DType, type HostTensor, type TypedArray } from './host-tensor.js';
+import { typedArrayName } from './typed-array.js';
 
 /**
  * The elements of `tensor` as float32, in new memory.
@@ -10,8 +11,8 @@ export function toFloat32(tensor: HostTensor): Float32Array<ArrayBuffer> {
   const { dtype, data } = tensor;
   if (dtype === 'BF16') return fromBFloat16(data as Uint16Array);
   if (dtype === 'F16') return fromFloat16(data as Uint16Array);
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float32Array.from(data, bigToFloat32);
-  return new Float32Array(data);
+  if (dtype === 'I64' || dtype === 'U64') return Float32Array.from(data as BigInt64Array, bigToFloat32);
+  return new Float32Array(data as Float64Array);
 }
 
 /**
@@ -19,9 +20,12 @@ export function toFloat32(tensor: HostTensor): Float32Array<ArrayBuffer> {
  *
  * F16 and BF16 overflow to infinity as IEEE 754 says and keep NaN. BOOL is 0 for 0 and 1 for everything else.
  *
- * @throws RangeError when a value is NaN or out of range for an integer dtype
+ * @throws RangeError when a value is NaN or out of range for an integer dtype; TypeError when `values` are not float32
  */
 export function fromFloat32(values: Float32Array, dtype: DType): TypedArray {
+  const name = typedArrayName(values);
+  if (name !== 'Float32Array')
+    throw new TypeError(`fromFloat32: values must be a Float32Array, got ${name ?? typeof values}`);
   switch (dtype) {
     case 'F64':
       return new Float64Array(values);

@@ -1,3 +1,5 @@
+import { typedArrayName } from './typed-array.js';
+
 /** Element types, by their safetensors names. */
 export type DType = keyof typeof dtypes;
 
@@ -55,6 +57,11 @@ export function elementCount(shape: readonly number[]): number | undefined {
   return count;
 }
 
+/** A shape for a message: the first lengths of one that is long. */
+export function shapeText(shape: readonly number[]): string {
+  return shape.length > 16 ? `${shape.slice(0, 16).join(', ')}, …` : shape.join(', ');
+}
+
 /** The elements that little-endian `bytes` hold, on the same memory, in which they must be aligned. */
 export function viewAs(dtype: DType, bytes: Uint8Array<ArrayBuffer>): TypedArray {
   requireLittleEndianHost();
@@ -73,13 +80,13 @@ export function checkTensor(where: string, tensor: HostTensor): void {
   if (!isDType(dtype)) {
     throw new TypeError(`${where}: dtype must be one of ${Object.keys(dtypes).join(', ')}, got ${dtype}`);
   }
-  if (!(data instanceof dtypes[dtype])) {
-    const got = (data as object | undefined)?.constructor?.name ?? typeof data;
+  if (typedArrayName(data) !== dtypes[dtype].name) {
+    const got = typedArrayName(data) ?? (data as object | undefined)?.constructor?.name ?? typeof data;
     throw new TypeError(`${where}: data of dtype ${dtype} must be ${dtypes[dtype].name}, got ${got}`);
   }
   const count = elementCount(shape);
   if (count !== data.length) {
-    throw new RangeError(`${where}: shape must hold ${data.length} elements, got [${shape.join(', ')}]`);
+    throw new RangeError(`${where}: shape must hold ${data.length} elements, got [${shapeText(shape)}]`);
   }
 }
 

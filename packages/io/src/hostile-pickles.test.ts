@@ -82,13 +82,9 @@ it.each<[string, Uint8Array, RegExp]>([
     join(global('builtins', 'eval'), text('1'), TUPLE1, REDUCE),
     /builtins\.eval is not on the allow-/,
   ],
-  ['a call of a method of the host', join(global('a', 'constructor'), EMPTY_TUPLE, REDUCE), /a\.constructor/],
-  ['a call of what is no global', join(text('print'), EMPTY_TUPLE, REDUCE), /calls what is no global/],
-  ['a quantized tensor', join(global('torch._utils', '_rebuild_qtensor'), EMPTY_TUPLE, REDUCE), /_rebuild_qtensor/],
-  ['an unknown storage', tensor(floats(4, '0', global('torch', 'QInt8Storage')), 0, [4], [1]), /torch\.QInt8Storage/],
+  ['a call of what is not a global', join(text('print'), EMPTY_TUPLE, REDUCE), /calls "print", which is not a global/],
   ['a storage that is missing', tensor(floats(4, '7'), 0, [4], [1]), /storage "7" is not in the archive/],
   ['a storage of another size', tensor(floats(5), 0, [4], [1]), /has 16 bytes instead of 20/],
-  ['a storage out of place', floats(4), /storage outside a tensor/],
   ['a tensor beyond its storage', tensor(floats(4), 1, [4], [1]), /reaches byte 20 of a storage of 16/],
   ['strides beyond the storage', tensor(floats(4), 0, [2, 2], [3, 1]), /reaches byte 20/],
   ['strides that overflow', tensor(floats(4), 0, [2 ** 40, 2], [2 ** 40, 1]), /impossibly large/],
@@ -119,16 +115,11 @@ it.each<[string, Uint8Array, RegExp]>([
 it('refuses to repeat a call on one long list for ever', async () => {
   const items = join(EMPTY_LIST, put(0), MARK, ...Array(20_000).fill(byte(0x4b, 1)), byte(0x65)); // APPENDS
   const calls = Array(20_000).fill(join(global('builtins', 'set'), get(0), TUPLE1, REDUCE, POP));
-  await expect(read(join(items, ...calls))).rejects.toThrow(/out of all proportion/);
+  await expect(read(join(items, ...calls))).rejects.toThrow(/more memory than a file of its size should/);
 });
 
 it('refuses tensors of the other byte order', async () => {
   await expect(readCheckpoint(await makeCheckpoint(EMPTY_LIST, 'big'))).rejects.toThrow('byte order "big"');
-});
-
-it('never makes tensors by unknown functions, even when asked to keep unknown calls', async () => {
-  const sparse = join(global('torch._utils', '_rebuild_sparse_tensor'), EMPTY_TUPLE, REDUCE);
-  await expect(read(sparse, { unknownCalls: 'keep' })).rejects.toThrow('_rebuild_sparse_tensor');
 });
 
 it('reads an expanded tensor when the caller allows its size', async () => {

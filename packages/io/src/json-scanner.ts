@@ -1,3 +1,5 @@
+import { quoted } from './printable.js';
+
 /** What a safetensors header is made of: objects, arrays, strings and non-negative integers. */
 export type HeaderJson = string | number | HeaderJson[] | { [key: string]: HeaderJson };
 
@@ -56,7 +58,7 @@ function scanObject(scanner: Scanner, depth: number): { [key: string]: HeaderJso
     const at = scanner.position;
     const key = scanString(scanner);
     if (key === '__proto__') throw new JsonFault(at, 'key "__proto__" is not allowed');
-    if (key in result) throw new JsonFault(at, `duplicate key ${JSON.stringify(key)}`);
+    if (key in result) throw new JsonFault(at, `duplicate key ${quoted(key)}`);
     skipSpace(scanner);
     expectByte(scanner, ':');
     result[key] = scanValue(scanner, depth + 1);
@@ -92,7 +94,7 @@ function scanString(scanner: Scanner): string {
   if (scanner.position >= bytes.length) throw new JsonFault(start, 'string without an end');
   scanner.position += 1;
   const text = decode(bytes.subarray(start, scanner.position), start);
-  // What stands between the quotes (escapes, control characters) is left to JSON.parse, which is strict about it.
+  // What is between the quotes (escapes, control characters) is left to JSON.parse, which is strict about it.
   const value = parseQuoted(text, start);
   if (/\p{Surrogate}/u.test(value)) throw new JsonFault(start, 'string with half a surrogate pair');
   return value;

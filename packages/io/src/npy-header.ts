@@ -1,8 +1,9 @@
 import type { DType } from './host-tensor.js';
-import { bytesPerElement, elementCount } from './host-tensor.js';
+import { bytesPerElement, elementCount, shapeText } from './host-tensor.js';
 import { type NumpyElement, numpyDescription, parseNumpyDType } from './numpy-dtype.js';
+import { quoted } from './printable.js';
 
-/** What stands before the data of an npy file; `byteLength` counts the data. */
+/** What precedes the data of an npy file; `byteLength` counts the data. */
 export type NpyHeader = { element: NumpyElement; fortranOrder: boolean; shape: number[]; byteLength: number };
 
 /** A fault in an npy header at `offset` bytes from the start of the npy data. */
@@ -35,7 +36,7 @@ export const LARGEST_NPY_HEADER = PREAMBLE_BYTES + LARGEST_HEADER;
  */
 export function parseNpyHeader(bytes: Uint8Array): { header: NpyHeader; dataOffset: number } {
   if (!MAGIC.every((byte, i) => bytes[i] === byte))
-    throw new NpyFault(0, 'no npy data: it must begin with "\\x93NUMPY"');
+    throw new NpyFault(0, 'is not npy data: it must begin with "\\x93NUMPY"');
   const version = bytes[6];
   if (version === undefined || version < 1 || version > 3)
     throw new NpyFault(6, `npy version ${version} is unsupported`);
@@ -69,10 +70,11 @@ function parseDict(text: string, offset: number): NpyHeader {
   const element = parseDescription(fields.get('descr')!, offset);
   const shape = parseShape(fields.get('shape')!, offset);
   const byteLength = (elementCount(shape) ?? Number.NaN) * bytesPerElement(element.dtype);
-  if (!Number.isSafeInteger(byteLength)) throw new NpyFault(offset, `npy shape (${shape}) is larger than 2^53 bytes`);
+  if (!Number.isSafeInteger(byteLength))
+    throw new NpyFault(offset, `npy shape (${shapeText(shape)}) is larger than 2^53 bytes`);
   const fortranOrder = fields.get('fortran_order');
   if (fortranOrder !== 'True' && fortranOrder !== 'False')
-    throw new NpyFault(offset, 'npy fortran_order is no boolean');
+    throw new NpyFault(offset, 'npy fortran_order is not a boolean');
   return { element, fortranOrder: fortranOrder === 'True', shape, byteLength };
 }
 
@@ -81,7 +83,7 @@ function parseDescription(text: string, offset: number): NumpyElement {
   const element = text.startsWith("'") ? parseNumpyDType(description) : undefined;
   if (element !== undefined) return element;
   const hint = description.endsWith('O') ? ': arrays of Python objects are never read' : '';
-  throw new NpyFault(offset, `unsupported npy dtype ${JSON.stringify(description.slice(0, 80))}${hint}`);
+  throw new NpyFault(offset, `unsupported npy dtype ${quoted(description)}${hint}`);
 }
 
 /** `()`, `(3,)`, `(2, 3)`; Python 2 wrote lengths as `3L`. */
@@ -90,7 +92,7 @@ function parseShape(text: string, offset: number): number[] {
   const lengths = inner === '' ? [] : inner.replace(/,$/, '').split(',');
   const tuple = text.startsWith('(') && (lengths.length !== 1 || inner.endsWith(','));
   if (!tuple || lengths.length > 64 || !lengths.every((length) => /^\s*\d{1,16}L?\s*$/.test(length))) {
-    throw new NpyFault(offset, `malformed npy shape ${JSON.stringify(text.slice(0, 80))}`);
+    throw new NpyFault(offset, `malformed npy shape ${quoted(text)}`);
   }
   return lengths.map((length) => Number.parseInt(length, 10));
 }

@@ -42,7 +42,7 @@ describe('readNpy', () => {
     ['a shape above any integer', makeNpy(dict("'<f4'", `(${'9'.repeat(40)},)`)), 10, /malformed npy shape/],
     ['a negative length', makeNpy(dict("'<f4'", '(-1,)')), 10, /must be a dict/],
     ['a shape that is no tuple', makeNpy(dict("'<f4'", '(3)'), 12), 10, /malformed npy shape/],
-    ['an order that is no boolean', makeNpy(dict("'<f4'", '(3,)', "'C'"), 12), 10, /no boolean/],
+    ['an order that is not a boolean', makeNpy(dict("'<f4'", '(3,)', "'C'"), 12), 10, /not a boolean/],
     ['a missing field', makeNpy("{'descr': '<f4', 'shape': (3,), }", 12), 10, /must be a dict/],
     ['a field twice', makeNpy("{'shape': (1,), 'shape': (3,), }", 12), 25, /shape twice/],
     ['code in the header', makeNpy("{'descr': '<f4', 'fortran_order': exit(), 'shape': (3,), }"), 10, /must be a dict/],

@@ -57,7 +57,7 @@ describe('readNpz', () => {
       const handle = await open(path, 'r+');
       await handle.write(Buffer.from('JUNKY'), 0, 5, 30 + 'text.npy'.length + 20 + 1);
       await handle.close();
-      await expect(readNpz(path)).rejects.toThrow(/array "text.npy": at its byte 0: no npy data/);
+      await expect(readNpz(path)).rejects.toThrow(/array "text.npy": at its byte 0: is not npy data/);
     });
   });
 });

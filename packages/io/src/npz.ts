@@ -1,11 +1,12 @@
 import { writeFileAtomic } from './atomic-file.js';
-import { type ByteInput, openByteSource } from './byte-source.js';
+import { type ByteInput, type ByteSource, withByteSource, withSource } from './byte-source.js';
 import { FileFormatError } from './file-format-error.js';
 import { bytesPerElement, elementCount, type HostTensor } from './host-tensor.js';
 import { DEFAULT_MAX_BYTES, type NpyArray, type NpyReadOptions, npyByteLength, npyPieces } from './npy.js';
 import { LARGEST_NPY_HEADER, NpyFault, type NpyHeader, parseNpyHeader } from './npy-header.js';
 import { tensorFromNumpy } from './numpy-dtype.js';
 import { PieceReader } from './piece-reader.js';
+import { listed, quoted } from './printable.js';
 import type { ZipEntry } from './zip-directory.js';
 import { memberPieces, openZip, type ZipArchive } from './zip-reader.js';
 import { zipPieces } from './zip-writer.js';
@@ -32,28 +33,36 @@ export type NpzFile = {
  * @throws FileFormatError when the archive is malformed; its methods throw it for a malformed or damaged array, or one
  *   above `maxBytes`
  */
-export async function openNpz(input: ByteInput, options: NpyReadOptions = {}): Promise<NpzFile> {
-  const source = await openByteSource(input);
+export function openNpz(input: ByteInput, options: NpyReadOptions = {}): Promise<NpzFile> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  try {
+  return withSource(input, async (source) => {
     const archive = await openZip(source);
-    const members = new Map(Array.from(archive.entries, ([name, entry]) => [name.replace(/\.npy$/, ''), entry]));
+    const members = membersByName(archive);
     const find = (name: string): ZipEntry => {
       const entry = members.get(name);
       if (entry !== undefined) return entry;
-      throw new Error(`${source.name}: no array is named ${JSON.stringify(name)}; there are ${[...members.keys()]}`);
+      throw new Error(`${source.name}: no array is named ${quoted(name)}; there are: ${listed([...members.keys()])}`);
     };
     return {
       names: [...members.keys()],
-      describe: (name) => describeArray(archive, find(name)),
+      describe: async (name) => describeArray(archive, find(name)),
       read: async (name) => readArray(archive, find(name), maxBytes),
       batches: (name, rows) => readBatches(archive, find(name), rows, maxBytes),
       close: () => source.close(),
     };
-  } catch (error) {
-    await source.close();
-    throw error;
+  });
+}
+
+/** Arrays by their names, without the suffix `.npy`. */
+function membersByName({ source, entries }: ZipArchive): Map<string, ZipEntry> {
+  const members = new Map<string, ZipEntry>();
+  for (const [memberName, entry] of entries) {
+    const name = memberName.replace(/\.npy$/, '');
+    if (members.has(name))
+      throw new FileFormatError(source.name, entry.headerOffset, `two arrays are named ${quoted(name)}`);
+    members.set(name, entry);
   }
+  return members;
 }
 
 /**
@@ -62,22 +71,21 @@ export async function openNpz(input: ByteInput, options: NpyReadOptions = {}): P
  * @param options - `maxBytes` bounds the arrays together; default 4 GiB
  * @returns the arrays by name, in a record with a null prototype
  */
-export async function readNpz(input: ByteInput, options: NpyReadOptions = {}): Promise<Record<string, HostTensor>> {
+export function readNpz(input: ByteInput, options: NpyReadOptions = {}): Promise<Record<string, HostTensor>> {
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  const source = await openByteSource(input);
-  try {
-    const archive = await openZip(source);
-    const arrays: Record<string, HostTensor> = Object.create(null);
-    let remaining = maxBytes;
-    for (const [name, entry] of archive.entries) {
-      const array = await readArray(archive, entry, remaining);
-      remaining -= array.data.byteLength;
-      arrays[name.replace(/\.npy$/, '')] = array;
-    }
-    return arrays;
-  } finally {
-    await source.close();
+  return withByteSource(input, (source) => readAll(source, maxBytes));
+}
+
+async function readAll(source: ByteSource, maxBytes: number): Promise<Record<string, HostTensor>> {
+  const archive = await openZip(source);
+  const arrays: Record<string, HostTensor> = Object.create(null);
+  let remaining = maxBytes;
+  for (const [name, entry] of membersByName(archive)) {
+    const array = await readArray(archive, entry, remaining);
+    remaining -= array.data.byteLength;
+    arrays[name] = array;
   }
+  return arrays;
 }
 
 export type NpzWriteOptions = {
@@ -108,7 +116,7 @@ type OpenArray = { header: NpyHeader; reader: PieceReader; fail: (reason: string
 async function openArray(archive: ZipArchive, entry: ZipEntry): Promise<OpenArray> {
   const { name } = entry;
   const fail = (reason: string) =>
-    new FileFormatError(archive.source.name, entry.headerOffset, `array ${JSON.stringify(name)}: ${reason}`);
+    new FileFormatError(archive.source.name, entry.headerOffset, `array ${quoted(name)}: ${reason}`);
   const reader = new PieceReader(memberPieces(archive, entry));
   try {
     const start = new Uint8Array(Math.min(entry.size, LARGEST_NPY_HEADER));

@@ -40,7 +40,17 @@ export function tensorFromNumpy(
   bytes: Uint8Array<ArrayBuffer>,
 ): HostTensor {
   const width = bytesPerElement(dtype);
-  if (bigEndian) for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+  if (bigEndian) swapBytes(bytes, width);
   const data = viewAs(dtype, bytes);
   return fortranOrder ? toRowMajor(dtype, data, { shape, strides: columnMajorStrides(shape) }) : { dtype, shape, data };
+}
+
+/** Turns the order of the bytes of every element around, in place. */
+function swapBytes(bytes: Uint8Array, width: number): void {
+  for (let start = 0; start < bytes.length; start += width)
+    for (let low = start, high = start + width - 1; low < high; low++, high--) {
+      const byte = bytes[low]!;
+      bytes[low] = bytes[high]!;
+      bytes[high] = byte;
+    }
 }

@@ -5,6 +5,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Python integers longer than this many bytes are refused: making one takes time that grows with its square. */
 const LONGEST_INTEGER = 1024;
 
+const HEXADECIMAL = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Longest name of a global: a module and a class. */
+const LONGEST_LINE = 4096;
+
 /** Walks through the bytes of a pickle; every read checks that the bytes are there. */
 export class PickleCursor {
   private readonly view: DataView;
@@ -43,7 +48,7 @@ export class PickleCursor {
     return this.view.getFloat64(this.advance(8), false); // the one big-endian field of the format
   }
 
-  /** Bytes in memory of their own. */
+  /** Bytes in separate memory. */
   take(length: number): Uint8Array<ArrayBuffer> {
     const start = this.advance(length);
     return new Uint8Array(this.bytes.subarray(start, start + length));
@@ -51,34 +56,39 @@ export class PickleCursor {
 
   text(length: number): string {
     const start = this.advance(length);
-    return this.decode(start, start + length);
+    const bytes = this.bytes.subarray(start, start + length);
+    const text = decodeUtf8(bytes) ?? decodeWithSurrogates(bytes);
+    if (text === undefined) throw new PickleFault(start, 'text is not valid UTF-8');
+    return text;
   }
 
-  /** Text up to a line feed. */
+  /** A `str` of Python 2: text where it is UTF-8, bytes where not. */
+  textOrBytes(length: number): string | Uint8Array<ArrayBuffer> {
+    const bytes = this.take(length);
+    return decodeUtf8(bytes) ?? bytes;
+  }
+
+  /** Text up to a line feed: a part of a global's name. */
   line(): string {
     const start = this.position;
-    const end = this.bytes.indexOf(0x0a, start);
-    if (end < 0) throw new PickleEndsEarly(start, 'line without an end');
-    this.position = end + 1;
-    return this.decode(start, end);
+    const length = this.bytes.subarray(start, start + LONGEST_LINE).indexOf(0x0a);
+    if (length < 0) {
+      if (this.bytes.length - start < LONGEST_LINE) throw new PickleEndsEarly(start, 'line without an end');
+      throw new PickleFault(start, `name of more than ${LONGEST_LINE} bytes`);
+    }
+    const text = this.text(length);
+    this.position += 1;
+    return text;
   }
 
   /** A two's-complement little-endian integer: a number where that is exact, otherwise a bigint. */
   integer(length: number): number | bigint {
     if (length > LONGEST_INTEGER) throw new PickleFault(this.position, `integer of ${length} bytes`);
     const start = this.advance(length);
-    let value = 0n;
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.bytes[start + i]!);
-    const signed = BigInt.asIntN(8 * length, value);
+    let digits = '';
+    for (let i = length - 1; i >= 0; i--) digits += HEXADECIMAL[this.bytes[start + i]!];
+    const signed = BigInt.asIntN(8 * length, BigInt(`0x0${digits}`));
     return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
-  }
-
-  private decode(start: number, end: number): string {
-    try {
-      return utf8.decode(this.bytes.subarray(start, end));
-    } catch {
-      throw new PickleFault(start, 'text is not valid UTF-8');
-    }
   }
 
   private advance(length: number): number {
@@ -87,4 +97,31 @@ export class PickleCursor {
     this.position = start + length;
     return start;
   }
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Text with single surrogates, which Python writes as if they were characters: its names of files that are not UTF-8 hold
+ * some. UTF-8 with anything else wrong in it gives undefined.
+ */
+function decodeWithSurrogates(bytes: Uint8Array): string | undefined {
+  const parts: (string | undefined)[] = [];
+  let start = 0;
+  for (let i = 0; i + 2 < bytes.length; i++) {
+    const [first, second, third] = [bytes[i]!, bytes[i + 1]!, bytes[i + 2]!];
+    if (first !== 0xed || (second & 0xe0) !== 0xa0 || (third & 0xc0) !== 0x80) continue;
+    parts.push(decodeUtf8(bytes.subarray(start, i)));
+    parts.push(String.fromCharCode(0xd000 | ((second & 0x3f) << 6) | (third & 0x3f)));
+    start = i + 3;
+    i += 2;
+  }
+  parts.push(decodeUtf8(bytes.subarray(start)));
+  return parts.includes(undefined) ? undefined : parts.join('');
 }

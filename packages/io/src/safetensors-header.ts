@@ -1,17 +1,35 @@
 import type { ByteSource } from './byte-source.js';
 import { FileFormatError } from './file-format-error.js';
 import { reasonWithKind } from './file-kind.js';
-import { bytesPerElement, type DType, elementCount, isDType } from './host-tensor.js';
+import { bytesPerElement, elementCount, isDType, shapeText } from './host-tensor.js';
 import { type HeaderJson, JsonFault, parseHeaderJson } from './json-scanner.js';
+import { quoted } from './printable.js';
 
-/** Where one tensor lies: `offset` counts from the start of the file. */
-export type TensorEntry = { dtype: DType; shape: number[]; offset: number; byteLength: number };
+/**
+ * Where one tensor lies: `offset` counts from the start of the file. `dtype` is a `DType`, or the name of a type that is
+ * described but cannot be read, such as `F8_E4M3` or `C64`.
+ */
+export type TensorEntry = { dtype: string; shape: number[]; offset: number; byteLength: number };
 
-/** What the header says: tensors by name, and the strings of `__metadata__`. Both records have a null prototype. */
+/** What the header holds: tensors by name, and the strings of `__metadata__`. Both records have a null prototype. */
 export type SafetensorsHeader = { tensors: Record<string, TensorEntry>; metadata: Record<string, string> };
 
 /** The header's length stands in the first eight bytes, as an unsigned little-endian integer. */
 export const LENGTH_BYTES = 8;
+
+/** Bits of an element of types that can only be described. Types that are missing here may have any size. */
+const bitsOfOthers: Readonly<Record<string, number>> = {
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F8_E4M3: 8,
+  F8_E5M2: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  C64: 64,
+  C128: 128,
+};
 
 /** The limit of the reference implementation. */
 export const LARGEST_HEADER = 100_000_000;
@@ -59,35 +77,44 @@ function readMetadata(source: ByteSource, value: HeaderJson | undefined): Record
   const fail = (reason: string) => new FileFormatError(source.name, LENGTH_BYTES, `__metadata__ ${reason}`);
   if (!isObject(value)) throw fail('must be an object of strings');
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw fail(`${JSON.stringify(key)} must be a string`);
+    if (typeof text !== 'string') throw fail(`${quoted(key)} must be a string`);
     metadata[key] = text;
   }
   return metadata;
 }
 
 function readEntry(source: ByteSource, name: string, value: HeaderJson, dataStart: number): TensorEntry {
-  const fail = (reason: string) =>
-    new FileFormatError(source.name, LENGTH_BYTES, `tensor ${JSON.stringify(name)} ${reason}`);
+  const fail = (reason: string) => new FileFormatError(source.name, LENGTH_BYTES, `tensor ${quoted(name)} ${reason}`);
   if (!isObject(value)) throw fail('must be an object');
   const { dtype, shape, data_offsets: offsets, ...others } = value;
-  const surplus = Object.keys(others);
-  if (surplus.length > 0) throw fail(`has the unknown field ${JSON.stringify(surplus[0])}`);
+  const unknown = Object.keys(others);
+  if (unknown.length > 0) throw fail(`has the unknown field ${quoted(unknown[0]!)}`);
   if (typeof dtype !== 'string') throw fail('has no dtype');
-  if (!isDType(dtype)) throw fail(`has the unsupported dtype ${JSON.stringify(dtype)}`);
   if (!isIntegerList(shape)) throw fail('needs a shape of integers');
   if (!isIntegerList(offsets) || offsets.length !== 2) throw fail('needs two integer data_offsets');
-  const count = elementCount(shape);
-  const expected = count === undefined ? Number.NaN : count * bytesPerElement(dtype);
-  if (!Number.isSafeInteger(expected)) throw fail(`of shape [${shape}] is larger than 2^53 bytes`);
   const [begin, end] = offsets as [number, number];
+  const expected = byteLengthOf(dtype, shape, end - begin);
+  if (!Number.isSafeInteger(expected)) throw fail(`of shape [${shapeText(shape)}] is larger than 2^53 bytes`);
   if (end - begin !== expected) {
-    throw fail(`of dtype ${dtype} and shape [${shape}] needs ${expected} bytes, data_offsets [${offsets}] differ`);
+    const needs = `of dtype ${quoted(dtype)} and shape [${shapeText(shape)}] needs ${expected} bytes`;
+    throw fail(`${needs}, data_offsets [${offsets.join(', ')}] differ`);
   }
   const offset = dataStart + begin;
   if (!Number.isSafeInteger(offset) || offset + expected > source.size) {
     throw fail(`ends at data offset ${end}, the file's data at ${source.size - dataStart}`);
   }
   return { dtype, shape, offset, byteLength: expected };
+}
+
+/**
+ * How many bytes a tensor has; NaN when they are too many to count. Of a type whose size is not known, as many as it
+ * occupies: types that future versions of the format add do not keep the others from being read.
+ */
+function byteLengthOf(dtype: string, shape: readonly number[], occupied: number): number {
+  const count = elementCount(shape) ?? Number.NaN;
+  if (isDType(dtype)) return count * bytesPerElement(dtype);
+  if (!Object.hasOwn(bitsOfOthers, dtype)) return Number.isNaN(count) ? Number.NaN : Math.max(0, occupied);
+  return Math.ceil((count / 8) * bitsOfOthers[dtype]!);
 }
 
 /** The tensors must cover the data without overlap, gap or trailing bytes. */
@@ -99,7 +126,7 @@ function checkCoverage(source: ByteSource, tensors: Record<string, TensorEntry>,
   for (const [name, { offset, byteLength }] of inOrder) {
     if (offset !== end) {
       const fault = offset < end ? 'overlaps the tensor before it' : `leaves a gap of ${offset - end} bytes before it`;
-      throw new FileFormatError(source.name, offset, `tensor ${JSON.stringify(name)} ${fault}`);
+      throw new FileFormatError(source.name, offset, `tensor ${quoted(name)} ${fault}`);
     }
     end = offset + byteLength;
   }

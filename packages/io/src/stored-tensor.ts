@@ -1,6 +1,6 @@
 import { FileFormatError } from './file-format-error.js';
 import { bytesPerElement, elementCount, type HostTensor, viewAs } from './host-tensor.js';
-import { PickleFault, Refusal } from './pickle-values.js';
+import { CheckpointTensor, PickleFault, Refusal } from './pickle-values.js';
 import { extentOf, toRowMajor } from './strided.js';
 import type { StoredTensor } from './torch-globals.js';
 
@@ -38,13 +38,22 @@ export async function readStoredTensor(
   return toRowMajor(dtype, viewAs(dtype, store), layout);
 }
 
+/** A tensor of a kind that cannot be read: its structure is known, and reading it fails with the reason. */
+export function unreadableTensor(file: string, dtype: string, shape: number[], reason: string): CheckpointTensor {
+  const read = async () => {
+    throw new FileFormatError(file, undefined, `a tensor ${reason}`, { sound: true });
+  };
+  return new CheckpointTensor(dtype, shape, read, reason);
+}
+
 /** Runs `use` on a pickle that begins at `offset` of a file, and names both in what it throws. */
 export function withPickleFaults<T>(file: string, offset: number, use: () => T): T {
   try {
     return use();
   } catch (error) {
-    if (error instanceof PickleFault) throw new FileFormatError(file, offset + error.offset, error.reason);
-    if (error instanceof Refusal) throw new FileFormatError(file, offset, error.message);
+    if (error instanceof PickleFault)
+      throw new FileFormatError(file, offset + error.offset, error.reason, { sound: error.isSound });
+    if (error instanceof Refusal) throw new FileFormatError(file, offset, error.message, { sound: error.isSound });
     throw error;
   }
 }

@@ -1,153 +1,236 @@
-import { bytesPerElement, type DType, elementCount } from './host-tensor.js';
+import { runsCode } from './code-runners.js';
+import type { DType } from './host-tensor.js';
+import { bytesPerElement, elementCount, isDType } from './host-tensor.js';
 import { NumpyArray, NumpyDType, numpyGlobals } from './numpy-globals.js';
-import { CheckpointTensor, PickledGlobal, PickledObject, type PickleValue, Refusal } from './pickle-values.js';
+import type { PickleBudget } from './pickle-budget.js';
+import {
+  CheckpointTensor,
+  describe,
+  isLength,
+  PickledGlobal,
+  PickledObject,
+  type PickleValue,
+  Refusal,
+  requireLengths,
+} from './pickle-values.js';
+import { listed, quoted } from './printable.js';
 import { extentOf, type StridedLayout } from './strided.js';
+import { adviceForDType, elementsOfStorage, nameOfDType } from './torch-types.js';
 import type { PickleHost } from './unpickle.js';
 
 /** A tensor's elements in a checkpoint: `offset` and the layout's strides count elements of `dtype`. */
 export type StoredTensor = { dtype: DType; storage: TorchStorage; offset: number; layout: StridedLayout };
 
-/**
- * One storage of a checkpoint, or a part of one (before PyTorch 0.4); `dtype` is undefined for bytes without a type,
- * `begin` is where the part begins, in bytes.
- */
+/** One storage of a checkpoint, or a part of one (before PyTorch 0.4). */
 export class TorchStorage {
   constructor(
     readonly key: string,
-    readonly dtype: DType | undefined,
-    readonly byteLength: number,
-    readonly begin = 0,
+    /** Name of its class, `torch.FloatStorage`. */
+    readonly className: string,
+    /** Number of elements; of bytes where they have no type. */
+    readonly count: number,
+    /** Where the part begins, in elements. */
+    readonly first = 0,
   ) {}
+
+  /** Element type; undefined for bytes without a type. */
+  get dtype(): string | undefined {
+    return elementsOfStorage(this.className)?.name;
+  }
+
+  /** Bytes of an element; undefined for a type that is not known here. */
+  get width(): number | undefined {
+    const elements = elementsOfStorage(this.className);
+    return elements === undefined ? 1 : elements.width;
+  }
+
+  /** Where the part begins, in bytes. */
+  get begin(): number {
+    return this.first * (this.width ?? 0);
+  }
+
+  get byteLength(): number | undefined {
+    return this.width === undefined ? undefined : this.count * this.width;
+  }
 }
+
+/**
+ * What to do with calls to functions that are not known here. Nothing is ever run: their results are placeholders.
+ * `keep-harmless` refuses the file if such a function would run code in Python, `keep` accepts all, `refuse` none.
+ */
+export type UnknownCalls = 'keep-harmless' | 'keep' | 'refuse';
 
 export type TorchHostOptions = {
   /** Called for every reference to a storage; throws `Refusal` where it does not exist or has another size. */
   openStorage(storage: TorchStorage): void;
   makeTensor(stored: StoredTensor): CheckpointTensor;
-  /** Keep the results of calls to unknown functions as placeholders instead of refusing them. */
-  keepUnknownCalls: boolean;
+  /** Makes a tensor that cannot be read. */
+  makeUnreadable(dtype: string, shape: number[], reason: string): CheckpointTensor;
+  unknownCalls: UnknownCalls;
+  budget: PickleBudget;
 };
-
-const storageTypes: Record<string, DType> = {
-  'torch.DoubleStorage': 'F64',
-  'torch.FloatStorage': 'F32',
-  'torch.HalfStorage': 'F16',
-  'torch.BFloat16Storage': 'BF16',
-  'torch.LongStorage': 'I64',
-  'torch.IntStorage': 'I32',
-  'torch.ShortStorage': 'I16',
-  'torch.CharStorage': 'I8',
-  'torch.ByteStorage': 'U8',
-  'torch.BoolStorage': 'BOOL',
-};
-
-const untypedStorages = ['torch.storage.UntypedStorage', 'torch.UntypedStorage'];
-
-const dtypeTags: Record<string, DType> = {
-  'torch.float64': 'F64',
-  'torch.float32': 'F32',
-  'torch.float16': 'F16',
-  'torch.bfloat16': 'BF16',
-  'torch.int64': 'I64',
-  'torch.int32': 'I32',
-  'torch.int16': 'I16',
-  'torch.int8': 'I8',
-  'torch.uint64': 'U64',
-  'torch.uint32': 'U32',
-  'torch.uint16': 'U16',
-  'torch.uint8': 'U8',
-  'torch.bool': 'BOOL',
-};
-
-/** Calls whose results carry no tensors: they are kept as placeholders. */
-const harmlessCalls = new Set([
-  'torch.device',
-  'pathlib.PosixPath',
-  'pathlib.WindowsPath',
-  'pathlib.PurePosixPath',
-  'pathlib.PureWindowsPath',
-  'datetime.datetime',
-  'datetime.date',
-  'datetime.timedelta',
-  'uuid.UUID',
-  'decimal.Decimal',
-]);
 
 type Call = (args: PickleValue[]) => PickleValue;
 
 /** The allow-list: what each global that may be called stands for here. Nothing of Python is run. */
 export function createTorchHost(options: TorchHostOptions): PickleHost {
   const calls: Record<string, Call> = {
-    ...containerCalls,
+    ...containerCalls(options.budget),
     ...numpyGlobals,
-    'torch.Size': ([sizes]) => requireLengths('torch.Size', sizes),
+    'torch.Size': (args) => sizeOf(args),
     'torch._utils._rebuild_tensor': (args) => rebuildTensor(options, args),
-    'torch._utils._rebuild_tensor_v2': (args) => rebuildTensor(options, args),
-    'torch._utils._rebuild_tensor_v3': (args) => rebuildTensor(options, args, requireDType(args[6])),
-    'torch._utils._rebuild_parameter': ([data]) => requireTensor(data),
-    'torch._utils._rebuild_parameter_with_state': ([data]) => requireTensor(data),
+    'torch._utils._rebuild_tensor_v2': (args) => rebuildTensor(options, args, { metadata: args[6] }),
+    'torch._utils._rebuild_tensor_v3': (args) => rebuildTensor(options, args, { dtype: args[6], metadata: args[7] }),
+    'torch._utils._rebuild_parameter': ([data]) => parameterOf(options, data),
+    'torch._utils._rebuild_parameter_with_state': ([data]) => parameterOf(options, data),
+    'torch._utils._rebuild_meta_tensor_no_storage': (args) => rebuildMetaTensor(options, args),
     // (function, type, arguments, state): a tensor with Python attributes; the attributes are dropped.
     'torch._tensor._rebuild_from_type_v2': ([target, , args]) => {
       if (!(target instanceof PickledGlobal) || !Array.isArray(args)) throw new Refusal('malformed tensor subclass');
-      if (!tensorRebuilders.has(target.name)) throw new Refusal(`global ${target.name} is not on the allow-list`);
-      return calls[target.name]!(args);
+      return call(target, args);
     },
   };
-  return {
-    persistentLoad: (id) => loadPersistent(options, id),
-    call: ({ name }, args) => {
-      if (Object.hasOwn(calls, name)) return calls[name]!(args);
-      if (harmlessCalls.has(name)) return new PickledObject(name, args);
-      const rebuildsTensors = name.startsWith('torch._') || name.startsWith('torch.storage.');
-      if (options.keepUnknownCalls && !rebuildsTensors) return new PickledObject(name, args);
-      throw new Refusal(`global ${name} is not on the allow-list: calling it is refused`);
-    },
-    setState,
+  const call = (target: PickleValue, args: PickleValue[]): PickleValue => {
+    if (!(target instanceof PickledGlobal)) return callOfValue(options, target, args);
+    const { name } = target;
+    if (Object.hasOwn(calls, name)) return calls[name]!(args);
+    const tensor = unreadableTensor(options, name, args);
+    if (tensor !== undefined) return tensor;
+    return placeholder(options, name, args);
   };
+  return { persistentLoad: (id) => loadPersistent(options, id), call, setState };
 }
 
-const tensorRebuilders = new Set(
-  ['_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3'].map((name) => `torch._utils.${name}`),
-);
-
-const asDict: Call = ([items]) => {
-  if (items === undefined) return new Map();
-  if (items instanceof Map) return new Map(items);
-  if (!Array.isArray(items)) throw new Refusal('dict made from what is no list of pairs');
-  return new Map(
-    items.map((pair) => {
-      if (Array.isArray(pair) && pair.length === 2) return pair as [PickleValue, PickleValue];
-      throw new Refusal('dict made from what is no list of pairs');
-    }),
-  );
-};
-
-const asSet: Call = ([items = []]) => {
-  if (!Array.isArray(items)) throw new Refusal('set made from what is no list');
-  return new Set(items);
-};
-
-/** Protocol 2 writes bytes as text that maps to them one to one. */
-const asBytes: Call = ([text = '', encoding = 'latin1']) => {
-  if (text instanceof Uint8Array) return text;
-  const codes = typeof text === 'string' && encoding === 'latin1' ? Array.from(text, (c) => c.charCodeAt(0)) : [256];
-  if (codes.some((code) => code > 255)) throw new Refusal('bytes made from what is no latin1 text');
-  return Uint8Array.from(codes);
-};
-
-const containerCalls: Record<string, Call> = Object.fromEntries([
-  ['collections.OrderedDict', asDict],
-  ['collections.Counter', asDict],
-  ['collections.defaultdict', ([, items]: PickleValue[]) => asDict(items === undefined ? [] : [items])],
-  ['_codecs.encode', asBytes],
-  ...['builtins', '__builtin__'].flatMap((module): [string, Call][] => [
-    [`${module}.dict`, asDict],
-    [`${module}.set`, asSet],
-    [`${module}.frozenset`, asSet],
-    [`${module}.bytes`, asBytes],
-    [`${module}.bytearray`, asBytes],
+/** Calls that make values without tensors, and no others: what `refuse` lets pass. */
+const harmlessCalls = new Set([
+  'torch.device',
+  ...['PosixPath', 'WindowsPath', 'PurePosixPath', 'PureWindowsPath'].flatMap((name) => [
+    `pathlib.${name}`,
+    `pathlib._local.${name}`, // since Python 3.13
   ]),
+  ...['datetime', 'date', 'time', 'timedelta', 'timezone'].map((name) => `datetime.${name}`),
+  'collections.deque',
+  'types.SimpleNamespace',
+  'uuid.UUID',
+  'decimal.Decimal',
+  'fractions.Fraction',
+  ...['complex', 'range', 'slice'].map((name) => `builtins.${name}`),
 ]);
+
+function placeholder({ unknownCalls }: TorchHostOptions, name: string, args: PickleValue[]): PickledObject {
+  if (unknownCalls === 'refuse' && !harmlessCalls.has(name))
+    throw new Refusal(`${notAllowed(name)}: unknownCalls: 'keep-harmless' reads the rest of the file`, true);
+  if (unknownCalls !== 'keep' && runsCode(name))
+    throw new Refusal(`${notAllowed(name)}: the file asks Python to run it, ${asAttacksDo}`);
+  return new PickledObject(name, [...args]);
+}
+
+/** Python would call the result of another call, such as a method that `getattr` found. */
+function callOfValue({ unknownCalls }: TorchHostOptions, target: PickleValue, args: PickleValue[]): PickledObject {
+  if (!(target instanceof PickledObject)) throw new Refusal(`pickle calls ${describe(target)}, which is not a global`);
+  const { className: name } = target;
+  if (unknownCalls !== 'keep')
+    throw new Refusal(`${notAllowed(name)}: the file asks Python to run what it returns, ${asAttacksDo}`);
+  return new PickledObject(name, [target, ...args]);
+}
+
+const notAllowed = (name: string) => `global ${listed([name])} is not on the allow-list`;
+
+const asAttacksDo = 'as attacks do. Nothing was run; do not load the file in Python';
+
+/** Functions of PyTorch that make tensors of kinds that have no place here, and what to do. */
+const tensorKinds: readonly [pattern: RegExp, reason: string][] = [
+  [/_rebuild_sparse_/, 'is sparse and cannot be read: save tensor.to_dense()'],
+  [/_rebuild_qtensor$/, 'is quantized and cannot be read: save tensor.dequantize()'],
+  [/_rebuild_nested_tensor$/, 'is nested and cannot be read: save tensor.to_padded_tensor(0)'],
+  [/^torch\._(utils|tensor)\._rebuild_/, 'is of a kind that cannot be read: save tensor.detach().cpu().clone()'],
+];
+
+function unreadableTensor(options: TorchHostOptions, name: string, args: PickleValue[]): CheckpointTensor | undefined {
+  const reason = tensorKinds.find(([pattern]) => name.startsWith('torch.') && pattern.test(name))?.[1];
+  if (reason === undefined) return undefined;
+  // A quantized tensor has (storage, offset, shape, …), a sparse one (layout, (indices, …, values, shape, …)).
+  const parts = Array.isArray(args[1]) ? args[1] : args;
+  const shape = parts.filter((part) => Array.isArray(part)).find((part) => part.length <= 64 && part.every(isLength));
+  const stored = parts.findLast((part) => part instanceof TorchStorage || part instanceof CheckpointTensor);
+  const dtype = (stored as TorchStorage | CheckpointTensor | undefined)?.dtype ?? 'unknown';
+  return options.makeUnreadable(dtype, [...(shape ?? [])] as number[], reason);
+}
+
+function sizeOf(args: PickleValue[]): PickleValue {
+  return Array.isArray(args[0]) && args[0].every(isLength) ? [...args[0]] : new PickledObject('torch.Size', [...args]);
+}
+
+function parameterOf(options: TorchHostOptions, data: PickleValue | undefined): CheckpointTensor {
+  if (data instanceof CheckpointTensor) return data;
+  return options.makeUnreadable('unknown', [], `is a parameter made of ${describe(data)}, which cannot be read`);
+}
+
+/** (dtype, size, stride, requires_grad): a tensor without data. */
+function rebuildMetaTensor(options: TorchHostOptions, [dtype, sizes]: PickleValue[]): CheckpointTensor {
+  const reason = 'has no data (device "meta"): save the model after its weights were loaded';
+  const name = dtype instanceof PickledGlobal ? nameOfDType(dtype.name) : 'unknown';
+  return options.makeUnreadable(name, requireLengths('tensor shape', sizes), reason);
+}
+
+function containerCalls(budget: PickleBudget): Record<string, Call> {
+  const asDict = dictMaker(budget);
+  const asSet = setMaker(budget);
+  const defaultDict: Call = ([, items]) => asDict(items === undefined ? [] : [items]);
+  const calls: [string, Call][] = [
+    ['collections.OrderedDict', asDict],
+    ['collections.Counter', asDict],
+    ['collections.defaultdict', defaultDict],
+    ['_codecs.encode', (args) => bytesOfText(args) ?? new PickledObject('_codecs.encode', [...args])],
+  ];
+  for (const module of ['builtins', '__builtin__']) {
+    const asBytes: Call = (args) => (args.length === 0 ? new Uint8Array(0) : bytesOfText(args)) ?? refuseText();
+    calls.push([`${module}.dict`, asDict], [`${module}.set`, asSet], [`${module}.frozenset`, asSet]);
+    calls.push([`${module}.bytes`, asBytes], [`${module}.bytearray`, asBytes]);
+  }
+  return Object.fromEntries(calls);
+}
+
+const dictMaker =
+  (budget: PickleBudget): Call =>
+  ([items]) => {
+    const dict = new Map<PickleValue, PickleValue>();
+    if (items === undefined) return dict;
+    if (!(items instanceof Map || Array.isArray(items)))
+      throw new Refusal('dict made from what is not a list of pairs');
+    for (const pair of items) {
+      if (!Array.isArray(pair) || pair.length !== 2) throw new Refusal('dict made from what is not a list of pairs');
+      budget.spendOnKey(pair[0]!);
+      dict.set(pair[0]!, pair[1]!);
+    }
+    return dict;
+  };
+
+const setMaker =
+  (budget: PickleBudget): Call =>
+  ([items = []]) => {
+    if (!(items instanceof Set || Array.isArray(items))) throw new Refusal('set made from what is not a list');
+    for (const item of items) budget.spendOnKey(item);
+    return new Set(items);
+  };
+
+/** Protocol 2 writes bytes as text that maps to them one to one; undefined where it does not. */
+function bytesOfText([text, encoding = 'latin1']: PickleValue[]): Uint8Array | undefined {
+  if (text instanceof Uint8Array) return text;
+  if (typeof text !== 'string' || (encoding !== 'latin1' && encoding !== 'latin-1')) return undefined;
+  const bytes = new Uint8Array(text.length);
+  let highest = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    highest |= code;
+    bytes[i] = code;
+  }
+  return highest > 0xff ? refuseText() : bytes;
+}
+
+function refuseText(): never {
+  throw new Refusal('bytes made from what is not latin1 text');
+}
 
 /** Dicts, tensors and sizes may carry Python attributes (a state dict its `_metadata`): they are dropped. */
 function setState(target: PickleValue, state: PickleValue): void {
@@ -167,52 +250,51 @@ function loadStorage(options: TorchHostOptions, id: PickleValue): TorchStorage {
   const [kind, type, key, , count, view = null] = Array.isArray(id) ? id : [];
   const valid = kind === 'storage' && type instanceof PickledGlobal && typeof key === 'string' && isLength(count);
   if (!valid) throw new Refusal('malformed reference to a storage');
-  const untyped = untypedStorages.includes(type.name);
-  if (!untyped && !Object.hasOwn(storageTypes, type.name)) throw new Refusal(`unsupported storage ${type.name}`);
-  const dtype = untyped ? undefined : storageTypes[type.name];
-  const width = dtype === undefined ? 1 : bytesPerElement(dtype);
-  const storage = new TorchStorage(key, dtype, count * width);
+  const storage = new TorchStorage(key, type.name, count);
   options.openStorage(storage);
   if (view === null) return storage;
   const [, first, length] = Array.isArray(view) ? view : [];
   if (!isLength(first) || !isLength(length) || first + length > count) throw new Refusal('malformed part of a storage');
-  return new TorchStorage(key, dtype, length * width, first * width);
+  return new TorchStorage(key, type.name, length, first);
 }
 
-function rebuildTensor(options: TorchHostOptions, args: PickleValue[], dtypeTag?: DType): CheckpointTensor {
+/** What protocols 2 and 3 of `_rebuild_tensor` say beyond the layout. */
+type TensorFacts = { dtype?: PickleValue; metadata?: PickleValue };
+
+function rebuildTensor(options: TorchHostOptions, args: PickleValue[], facts: TensorFacts = {}): CheckpointTensor {
   const [storage, offset, sizes, steps] = args;
-  if (!(storage instanceof TorchStorage)) throw new Refusal('tensor without a storage');
-  const dtype = dtypeTag ?? storage.dtype ?? 'U8';
   const layout = { shape: requireLengths('tensor shape', sizes), strides: requireLengths('tensor strides', steps) };
   if (layout.shape.length !== layout.strides.length) throw new Refusal('tensor with more axes than strides, or fewer');
   if (!isLength(offset)) throw new Refusal('tensor with a malformed storage offset');
+  const unreadable = (dtype: string, reason: string) => options.makeUnreadable(dtype, [...layout.shape], reason);
+  if (storage instanceof PickledObject)
+    return unreadable(
+      'unknown',
+      `is stored by ${quoted(storage.className)} and cannot be read: save it with torch.save`,
+    );
+  if (!(storage instanceof TorchStorage)) throw new Refusal('tensor without a storage');
+  const { dtype: tag } = facts;
+  const dtype = tag instanceof PickledGlobal ? nameOfDType(tag.name) : (storage.dtype ?? 'U8');
+  if (!isDType(dtype)) return unreadable(dtype, adviceForDType(dtype));
+  if (isLazy(facts.metadata))
+    return unreadable(dtype, 'is negated or conjugated lazily and cannot be read: save tensor.resolve_neg()');
+  checkExtent(dtype, storage, offset, layout);
+  return options.makeTensor({ dtype, storage, offset, layout });
+}
+
+/** Whether the elements of a tensor are the stored ones with another sign. */
+function isLazy(metadata: PickleValue | undefined): boolean {
+  return metadata instanceof Map && (metadata.get('neg') === true || metadata.get('conj') === true);
+}
+
+function checkExtent(dtype: DType, storage: TorchStorage, offset: number, layout: StridedLayout): void {
   const extent = extentOf(layout);
   const last = (offset + extent) * bytesPerElement(dtype);
   if (elementCount(layout.shape) === undefined || !Number.isSafeInteger(last)) {
     throw new Refusal(`tensor of shape [${layout.shape}] is impossibly large`);
   }
-  if (extent > 0 && last > storage.byteLength) {
-    throw new Refusal(`tensor of shape [${layout.shape}] reaches byte ${last} of a storage of ${storage.byteLength}`);
+  const { byteLength } = storage;
+  if (byteLength === undefined || (extent > 0 && last > byteLength)) {
+    throw new Refusal(`tensor of shape [${layout.shape}] reaches byte ${last} of a storage of ${byteLength}`);
   }
-  return options.makeTensor({ dtype, storage, offset, layout });
-}
-
-function isLength(value: PickleValue | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function requireLengths(what: string, value: PickleValue | undefined): number[] {
-  if (Array.isArray(value) && value.every(isLength)) return [...value] as number[];
-  throw new Refusal(`${what} must be a tuple of lengths`);
-}
-
-function requireDType(tag: PickleValue | undefined): DType {
-  const name = tag instanceof PickledGlobal ? tag.name : 'nothing';
-  if (Object.hasOwn(dtypeTags, name)) return dtypeTags[name]!;
-  throw new Refusal(`unsupported tensor dtype ${name}`);
-}
-
-function requireTensor(value: PickleValue | undefined): CheckpointTensor {
-  if (value instanceof CheckpointTensor) return value;
-  throw new Refusal('parameter without a tensor');
 }

@@ -1,9 +1,12 @@
 import type { ByteSource } from './byte-source.js';
 import { FileFormatError } from './file-format-error.js';
+import { quoted } from './printable.js';
 
 /** One member of a zip archive, as the central directory describes it (APPNOTE.TXT 6.3.10, section 4.3.12). */
 export type ZipEntry = {
   name: string;
+  /** The name as it stands in the file. */
+  nameBytes: Uint8Array;
   /** 0 stored, 8 deflated; nothing else is accepted. */
   method: 0 | 8;
   checksum: number;
@@ -15,7 +18,8 @@ export type ZipEntry = {
   limit: number;
 };
 
-type Directory = { offset: number; byteLength: number; count: number };
+/** Where the directory is, and `end`, where the record behind it begins. */
+type Directory = { offset: number; byteLength: number; count: number; end: number };
 
 const END_BYTES = 22;
 const LONGEST_COMMENT = 0xffff;
@@ -30,8 +34,8 @@ const HIGHEST_RATIO = 1032;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Reads the central directory, zip64 included. Local headers are not consulted: writers that stream leave the sizes
- * there to a data descriptor.
+ * Reads the central directory, zip64 included. Local headers are compared with it when their member is read, for that takes
+ * a read of each.
  */
 export async function readZipDirectory(source: ByteSource): Promise<Map<string, ZipEntry>> {
   const directory = await findDirectory(source);
@@ -41,10 +45,14 @@ export async function readZipDirectory(source: ByteSource): Promise<Map<string, 
   for (let i = 0; i < directory.count; i++) {
     const { entry, next } = readEntry(source, directory, bytes, at);
     if (entries.has(entry.name)) {
-      throw new FileFormatError(source.name, directory.offset + at, `two zip members are named ${quote(entry.name)}`);
+      throw new FileFormatError(source.name, directory.offset + at, `two zip members are named ${quoted(entry.name)}`);
     }
     entries.set(entry.name, entry);
     at = next;
+  }
+  if (at !== bytes.length) {
+    const reason = `zip directory holds more than the ${directory.count} members that its end record counts`;
+    throw new FileFormatError(source.name, directory.offset + at, reason);
   }
   setLimits(source, entries, directory.offset);
   return entries;
@@ -63,37 +71,44 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
 }
 
 async function readEnd(source: ByteSource, view: DataView, at: number): Promise<Directory> {
-  const fields = {
+  const fail = (reason: string) => new FileFormatError(source.name, at, `zip directory ${reason}`);
+  const short = {
     count: view.getUint16(10, true),
     byteLength: view.getUint32(12, true),
     offset: view.getUint32(16, true),
   };
-  const isZip64 = fields.count === 0xffff || fields.byteLength === 0xffffffff || fields.offset === 0xffffffff;
-  const directory = isZip64 ? await readEnd64(source, at) : fields;
-  const { count, offset, byteLength } = directory;
-  if (offset + byteLength > at) throw new FileFormatError(source.name, at, 'zip directory lies outside the file');
-  if (count * ENTRY_BYTES > byteLength) {
-    throw new FileFormatError(source.name, at, `zip directory of ${byteLength} bytes cannot hold ${count} members`);
+  const isOpen = { count: short.count === 0xffff, byteLength: isWide(short.byteLength), offset: isWide(short.offset) };
+  const long = await readEnd64(source, at);
+  if (long === undefined && Object.values(isOpen).includes(true)) throw fail('needs a zip64 record, which is missing');
+  const directory = long ?? { ...short, end: at };
+  const { count, offset, byteLength, end } = directory;
+  for (const field of ['count', 'byteLength', 'offset'] as const) {
+    if (!isOpen[field] && short[field] !== directory[field]) throw fail('is described in two ways by its end records');
   }
+  if (offset + byteLength > at) throw fail('lies outside the file');
+  if (count * ENTRY_BYTES > byteLength) throw fail(`of ${byteLength} bytes cannot hold ${count} members`);
+  if (offset + byteLength !== end) throw fail('does not end where its end record begins');
   return directory;
 }
 
-async function readEnd64(source: ByteSource, endOffset: number): Promise<Directory> {
+const isWide = (field: number) => field === 0xffffffff;
+
+/** The zip64 end record, if there is one: large archives need it, and some writers always make it. */
+async function readEnd64(source: ByteSource, endOffset: number): Promise<Directory | undefined> {
   const locatorOffset = endOffset - LOCATOR_BYTES;
-  if (locatorOffset < 0) throw new FileFormatError(source.name, endOffset, 'zip64 locator is missing');
+  if (locatorOffset < 0) return undefined;
   const locator = new DataView((await source.read(locatorOffset, LOCATOR_BYTES)).buffer);
-  if (locator.getUint32(0, true) !== 0x07064b50) {
-    throw new FileFormatError(source.name, locatorOffset, 'zip64 locator is missing');
-  }
+  if (locator.getUint32(0, true) !== 0x07064b50) return undefined;
   const offset = readSize(source, locator, 8, locatorOffset);
-  const end = new DataView((await source.read(offset, END64_BYTES)).buffer);
-  if (end.getUint32(0, true) !== 0x06064b50) {
+  const record = new DataView((await source.read(offset, END64_BYTES)).buffer);
+  if (record.getUint32(0, true) !== 0x06064b50) {
     throw new FileFormatError(source.name, offset, 'zip64 end-of-directory record is missing');
   }
   return {
-    count: readSize(source, end, 32, offset),
-    byteLength: readSize(source, end, 40, offset),
-    offset: readSize(source, end, 48, offset),
+    end: offset,
+    count: readSize(source, record, 32, offset),
+    byteLength: readSize(source, record, 40, offset),
+    offset: readSize(source, record, 48, offset),
   };
 }
 
@@ -113,16 +128,17 @@ function readEntry(source: ByteSource, directory: Directory, bytes: Uint8Array<A
   const extraStart = ENTRY_BYTES + nameLength!;
   const next = at + extraStart + extraLength! + commentLength!;
   if (next > bytes.length) throw fail('ends in the middle of an entry');
-  const name = decodeName(bytes.subarray(at + ENTRY_BYTES, at + extraStart), fail);
+  const nameBytes = bytes.subarray(at + ENTRY_BYTES, at + extraStart);
+  const name = decodeName(nameBytes, fail);
   const method = view.getUint16(10, true);
-  if (method !== 0 && method !== 8) throw fail(`${quote(name)} has the unsupported compression method ${method}`);
+  if (method !== 0 && method !== 8) throw fail(`${quoted(name)} has the unsupported compression method ${method}`);
   const extra = new DataView(bytes.buffer, at + extraStart, extraLength);
   const sizes = readSizes(source, view, extra, directory.offset + at);
-  if (method === 0 && sizes.size !== sizes.compressedSize) throw fail(`stored member ${quote(name)} has two sizes`);
+  if (method === 0 && sizes.size !== sizes.compressedSize) throw fail(`stored member ${quoted(name)} has two sizes`);
   if (sizes.size > (sizes.compressedSize + 1) * HIGHEST_RATIO) {
-    throw fail(`${quote(name)} claims ${sizes.size} bytes from ${sizes.compressedSize}: more than deflate can pack`);
+    throw fail(`${quoted(name)} claims ${sizes.size} bytes from ${sizes.compressedSize}: more than deflate can pack`);
   }
-  const entry: ZipEntry = { name, method, checksum: view.getUint32(16, true), ...sizes, limit: 0 };
+  const entry: ZipEntry = { name, nameBytes, method, checksum: view.getUint32(16, true), ...sizes, limit: 0 };
   return { entry, next };
 }
 
@@ -137,10 +153,9 @@ function decodeName(bytes: Uint8Array, fail: (reason: string) => FileFormatError
 /** Sizes and offset of an entry. Those that are all ones stand in its zip64 extra field, in this order. */
 function readSizes(source: ByteSource, view: DataView, extra: DataView, offset: number) {
   const fields = [24, 20, 42].map((at) => view.getUint32(at, true));
-  const isWide = (field: number) => field === 0xffffffff;
   if (fields.some(isWide)) {
     let at = findExtra(extra, 0x0001);
-    for (const i of [0, 1, 2].filter((each) => isWide(fields[each]!))) {
+    for (const i of [0, 1, 2].filter((field) => isWide(fields[field]!))) {
       if (at === undefined || at + 8 > extra.byteLength) {
         throw new FileFormatError(source.name, offset, 'zip directory: entry without its zip64 sizes');
       }
@@ -165,14 +180,10 @@ function setLimits(source: ByteSource, entries: Map<string, ZipEntry>, directory
   let limit = directoryOffset;
   for (const entry of [...entries.values()].sort((a, b) => b.headerOffset - a.headerOffset)) {
     if (entry.headerOffset + LOCAL_HEADER_BYTES + entry.compressedSize > limit) {
-      const reason = `zip member ${quote(entry.name)} overlaps the member or directory behind it`;
+      const reason = `zip member ${quoted(entry.name)} overlaps the member or directory behind it`;
       throw new FileFormatError(source.name, entry.headerOffset, reason);
     }
     entry.limit = limit;
     limit = entry.headerOffset;
   }
-}
-
-function quote(name: string): string {
-  return JSON.stringify(name);
 }

@@ -2,7 +2,7 @@ import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from './byte-source.js';
 import { FileFormatError } from './file-format-error.js';
-import { openZip, readMember } from './zip-reader.js';
+import { checkMember, locateMember, openZip, readMember } from './zip-reader.js';
 import { zipPieces } from './zip-writer.js';
 
 const MOST_BYTES = 2 ** 20;
@@ -60,6 +60,9 @@ describe('reading', () => {
     ['nothing', new Uint8Array(0), /not a zip file/],
     ['an end record behind the end', join(makeZip(), ascii('x')), /not a zip file, or cut short/],
     ['a directory outside the file', makeZip().fill(0xfe, -6, -2), /directory lies outside/],
+    ['a count of no members', makeZip().fill(0, -12, -10), /more than the 0 members that its end record counts/],
+    ['a directory before its end record', makeZip().fill(4, -6, -5), /does not end where its end record begins/],
+    ['a zip64 record that is missing', makeZip().fill(0xff, -6, -2), /needs a zip64 record/],
     ['more members than there is room for', makeZip().fill(9, -12, -10), /cannot hold/],
     ['an encrypted member', makeZip({ flags: 1 }), /encrypted/],
     ['an unknown method', makeZip({ method: 12 }), /compression method 12/],
@@ -88,6 +91,70 @@ describe('reading', () => {
     new DataView(pair.buffer).setBigUint64(second + 1 + 4 + 16, 0n, true);
     await expect(openZip(memorySource(pair))).rejects.toThrow(/overlaps/);
   });
+});
+
+describe('a local header that disagrees with the directory', () => {
+  const bytes = makeZip();
+  const edited = (at: number, ...values: number[]) => {
+    const copy = bytes.slice();
+    copy.set(values, at);
+    return copy;
+  };
+
+  it.each<[string, Uint8Array, RegExp]>([
+    ['name', edited(30, 0x62), /another name in its local header/],
+    ['checksum', edited(14, 0), /two different values for its checksum/],
+    ['packed size', edited(18, 4), /two different values for its packed size/],
+    ['size', edited(22, 6), /two different values for its size/],
+    ['method', edited(8, 8), /two different compression methods/],
+    ['signature', edited(0, 0), /no local header/],
+  ])('in its %s is refused', async (_, archive, reason) => {
+    const error = await readOnly(archive).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(FileFormatError);
+    expect(error.reason).toMatch(reason);
+  });
+
+  it('may leave its facts to the descriptor behind a streamed member, which is compared too', async () => {
+    const archive = join(...(await collect(zipPieces([{ name: 'a', size: 5, pieces: [ascii('hello')] }], false))));
+    expect(await readOnly(archive)).toBe('hello');
+    const descriptor = Buffer.from(archive).indexOf('PK\x07\x08');
+    for (const at of [descriptor + 4, descriptor + 8]) {
+      const copy = archive.slice();
+      copy[at]! ^= 1;
+      await expect(readOnly(copy)).rejects.toThrow('another checksum or size in the descriptor behind it');
+    }
+    const header = archive.slice();
+    header[14]! = 1; // a checksum that is neither 0 nor right
+    await expect(readOnly(header)).rejects.toThrow('two different values for its checksum');
+  });
+
+  it('is noticed in members that are read in parts', async () => {
+    const archive = await openZip(memorySource(edited(22, 6)));
+    const [entry] = archive.entries.values();
+    await expect(checkMember(archive, entry!)).rejects.toThrow('two different values');
+    await expect(locateMember(archive, entry!)).rejects.toThrow('two different values');
+  });
+});
+
+it('compares a member with its checksum once, and again after a failure of the disk', async () => {
+  const source = memorySource(makeZip());
+  let reads = 0;
+  let fails = true;
+  const counting = {
+    ...source,
+    read: async (offset: number, length: number) => {
+      reads += length === 5 ? 1 : 0;
+      if (length === 5 && fails) throw new Error('the disk reports an error');
+      return source.read(offset, length);
+    },
+  };
+  const archive = await openZip(counting);
+  const [entry] = archive.entries.values();
+  await expect(checkMember(archive, entry!)).rejects.toThrow('the disk reports an error');
+  fails = false;
+  await Promise.all([checkMember(archive, entry!), checkMember(archive, entry!)]);
+  await checkMember(archive, entry!);
+  expect(reads).toBe(2);
 });
 
 async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
