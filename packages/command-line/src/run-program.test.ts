@@ -29,6 +29,14 @@ describe('runProgram', () => {
       'program: a.npz cannot be read: it is damaged, incomplete or of another kind (byte 7: no such thing)\n',
     ],
     [
+      new FileFormatError('a.json', undefined, 'files must be an object'),
+      'program: a.json cannot be read: it is damaged, incomplete or of another kind (files must be an object)\n',
+    ],
+    [
+      new FileFormatError('a.pth', 7, 'tensor "q" is sparse: save tensor.to_dense()', { sound: true }),
+      'program: a.pth cannot be read: tensor "q" is sparse: save tensor.to_dense()\n',
+    ],
+    [
       Object.assign(new Error('EACCES: …'), { code: 'EACCES', path: 'a.pth' }),
       'program: a.pth cannot be used: the system does not permit it\n',
     ],

@@ -32,10 +32,10 @@ const mostLines = 8;
 /** What a user is told: no names of functions, no endless lists. */
 function sentenceOf(error: Error): string {
   if (error instanceof FileFormatError) {
-    const { file, offset, reason } = error;
-    return printable(
-      `${file} cannot be read: it is damaged, incomplete or of another kind (byte ${offset}: ${reason})`,
-    );
+    const { file, offset, reason, isSound } = error;
+    if (isSound) return printable(`${file} cannot be read: ${reason}`);
+    const place = offset === undefined ? '' : `byte ${offset}: `;
+    return printable(`${file} cannot be read: it is damaged, incomplete or of another kind (${place}${reason})`);
   }
   if (isInputError(error)) return linesOf(error.what);
   const { code, path } = error as NodeJS.ErrnoException;

@@ -40,7 +40,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
   }
   await syncFolder(dirname(path)).catch((error) => {
     const message = `${path} was written, but a power cut may undo that: ${fileSystemReason(error)}`;
-    throw Object.assign(new Error(message, { cause: error }), { code: error.code, path });
+    throw Object.assign(new Error(message, { cause: error }), { code: error.code });
   });
 }
 
@@ -54,7 +54,7 @@ async function removeAfter(failure: Error, temporary: string): Promise<void> {
 function writeError(path: string, error: NodeJS.ErrnoException): Error {
   if (error.code !== 'ENOENT') return fileSystemError(path, 'written', error);
   const reason = error.syscall === 'rename' ? 'its temporary file was removed' : 'its folder does not exist';
-  return Object.assign(new Error(`${path} cannot be written: ${reason}`, { cause: error }), { code: error.code, path });
+  return Object.assign(new Error(`${path} cannot be written: ${reason}`, { cause: error }), { code: error.code });
 }
 
 function piecesOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {

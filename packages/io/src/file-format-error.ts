@@ -13,14 +13,14 @@ export class FileFormatError extends Error {
   override readonly name = 'FileFormatError';
   /** What is wrong there, in printable characters. */
   readonly reason: string;
-  /** The file itself is sound: it holds something that this package cannot represent. */
+  /** The file is not damaged: it holds something that this package cannot represent, or does not accept. */
   readonly isSound: boolean;
 
   /**
    * @param file - path of the file, or the name given to bytes in memory
    * @param offset - byte offset in the file at which the fault was noticed; undefined where no byte can be named
    * @param reason - what is wrong there
-   * @param options.sound - the file is not damaged, but holds what cannot be represented
+   * @param options.sound - the file is not damaged, but holds what cannot be represented or accepted
    */
   constructor(
     readonly file: string,

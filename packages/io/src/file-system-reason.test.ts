@@ -10,7 +10,6 @@ it('names the path once, and keeps the code and the cause', () => {
   expect(fileSystemError('a', 'read', cause)).toMatchObject({
     message: 'a cannot be read: a folder has that name',
     code: 'EISDIR',
-    path: 'a',
     cause,
   });
 });

@@ -50,7 +50,7 @@ export function fileSystemReason(error: unknown, path = (error as NodeJS.ErrnoEx
 export function fileSystemError(path: string, cannot: string, cause: unknown): NodeJS.ErrnoException {
   const { code } = cause as NodeJS.ErrnoException;
   const message = `${path} cannot be ${cannot}: ${fileSystemReason(cause, path)}`;
-  return Object.assign(new Error(message, { cause }), { code, path });
+  return Object.assign(new Error(message, { cause }), { code });
 }
 
 /**

@@ -121,7 +121,7 @@ function placeholder({ unknownCalls }: TorchHostOptions, name: string, args: Pic
   if (unknownCalls === 'refuse' && !harmlessCalls.has(name))
     throw new Refusal(`${notAllowed(name)}: unknownCalls: 'keep-harmless' reads the rest of the file`, true);
   if (unknownCalls !== 'keep' && runsCode(name))
-    throw new Refusal(`${notAllowed(name)}: the file asks Python to run it, ${asAttacksDo}`);
+    throw new Refusal(`${notAllowed(name)}: the file asks Python to run it, ${asAttacksDo}`, true);
   return new PickledObject(name, [...args]);
 }
 
@@ -130,7 +130,7 @@ function callOfValue({ unknownCalls }: TorchHostOptions, target: PickleValue, ar
   if (!(target instanceof PickledObject)) throw new Refusal(`pickle calls ${describe(target)}, which is not a global`);
   const { className: name } = target;
   if (unknownCalls !== 'keep')
-    throw new Refusal(`${notAllowed(name)}: the file asks Python to run what it returns, ${asAttacksDo}`);
+    throw new Refusal(`${notAllowed(name)}: the file asks Python to run what it returns, ${asAttacksDo}`, true);
   return new PickledObject(name, [target, ...args]);
 }
 
