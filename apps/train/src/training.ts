@@ -181,7 +181,7 @@ export function adviseOnWarmup(schedule: ScheduleOptions): string[] {
   if (warmup <= total) return [];
   const percent = Number(((100 * learningRateAt(schedule, total)) / peak).toPrecision(2));
   return [
-    `Warm-up (${warmup} steps) is longer than this run (${total} steps): the learning rate reaches only ${percent}% of its ` +
+    `Warm-up (${warmup} steps) is longer than this run (${count(total, 'step')}): the learning rate reaches only ${percent}% of its ` +
       `target. Try --warmup-steps ${Math.ceil(total / 10)}.`,
   ];
 }
@@ -190,7 +190,7 @@ export function adviseOnWarmup(schedule: ScheduleOptions): string[] {
 export function adviseOnMemory(error: unknown, { batch, devices, microBatches }: BatchPlan): unknown {
   if (!(error instanceof Error) || !isOutOfMemory(error)) return error;
   const size = batch / devices / microBatches;
-  const smaller = size > 1 ? `a --micro-batch below ${size}` : 'a smaller --image-size';
+  const smaller = size > 1 ? `a --micro-batch below ${size} or a smaller --image-size` : 'a smaller --image-size';
   const advice = `${smaller} needs less memory, and so does --rematerialize of tb-train model`;
   const cause = error instanceof WebAssembly.RuntimeError ? '' : `${error.message}\n`; // `Aborted()` explains nothing
   return new Error(`${cause}The memory is exhausted: ${advice}`, { cause: error });

@@ -23,6 +23,7 @@ describe('runProgram', () => {
     [new UsageError('--name must be short'), 'program: --name must be short\n'],
     [new InputError('openFolder', 'a must be b'), 'program: a must be b\n'],
     [new InputError('open', 'a must be b'), 'program: a must be b\n'],
+    [new WebAssembly.RuntimeError('Aborted()'), expect.stringMatching(/^program: the 4 GB of memory .*--batch.*\n$/)],
     [new Error('config a: unknown key'), 'program: config a: unknown key\n'],
     [
       new FileFormatError('a.npz', 7, 'no such thing'),

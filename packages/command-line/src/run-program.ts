@@ -1,4 +1,4 @@
-import { FileFormatError, fileSystemReason, type InputError, outliveReaders, printable } from '@tb/io';
+import { FileFormatError, fileSystemReason, outliveReaders, printable, reasonOf } from '@tb/io';
 import { type Command, CommanderError } from 'commander';
 import { leaveFolders } from './output.js';
 
@@ -29,7 +29,11 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
 
 const mostLines = 8;
 
-/** What a user is told: no names of functions, no endless lists. */
+/** The wasm backend ends with an error of WebAssembly when its 4 GB are used up; no other cause of one is known. */
+const outOfMemory =
+  'the 4 GB of memory of the wasm backend are exhausted: smaller images, or fewer at once (--batch), need less';
+
+/** What a user reads: no names of functions, no endless lists. */
 function sentenceOf(error: Error): string {
   if (error instanceof FileFormatError) {
     const { file, offset, reason, isSound } = error;
@@ -37,17 +41,10 @@ function sentenceOf(error: Error): string {
     const place = offset === undefined ? '' : `byte ${offset}: `;
     return printable(`${file} cannot be read: it is damaged, incomplete or of another kind (${place}${reason})`);
   }
-  if (isInputError(error)) return linesOf(error.what);
   const { code, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && path !== undefined) return `${printable(path)} cannot be used: ${fileSystemReason(error)}`;
-  return linesOf(error.message.replace(/^[a-z]+[A-Z]\w*: /, ''));
-}
-
-/** By its form: packages that may not import @tb/io have errors of the same form. */
-const isInputError = (error: Error): error is InputError => typeof (error as Partial<InputError>).what === 'string';
-
-function linesOf(sentence: string): string {
-  const lines = sentence.split('\n').map(printable);
+  if (error instanceof WebAssembly.RuntimeError) return outOfMemory;
+  const lines = reasonOf(error).split('\n').map(printable);
   if (lines.length <= mostLines) return lines.join('\n');
   return [...lines.slice(0, mostLines), `  … and ${lines.length - mostLines} more; TB_DEBUG=1 shows all`].join('\n');
 }

@@ -1,20 +1,15 @@
 import { type BackendReport, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BackendValues } from './backend-options.js';
-import { UsageError } from './options.js';
 
 /** Loads the backend, and prints which one runs and why. */
 export async function startBackend({ backend = 'auto', device }: Partial<BackendValues>): Promise<BackendReport> {
   tf.enableProdMode(); // keeps tfjs from advertising its Node packages
-  try {
-    const report = await useBackend(backend, { device });
-    const skipped = report.skipped.map(({ name }) => name).join(' and ');
-    const why = skipped && ` (${skipped} did not load: tb-train doctor gives the reasons)`;
-    console.error(`backend ${report.name}: ${report.reason}${why}`);
-    return report;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+  const report = await useBackend(backend, { device });
+  const skipped = report.skipped.map(({ name }) => name).join(' and ');
+  const why = skipped && ` (${skipped} did not load: tb-train doctor gives the reasons)`;
+  console.error(`backend ${report.name}: ${report.reason}${why}`);
+  return report;
 }
 
 /** The former name. */

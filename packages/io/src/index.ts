@@ -15,7 +15,7 @@ export { fileSystemError, fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
 export { FolderInUseError, lockFolder } from './folder-lock.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
-export { InputError } from './input-error.js';
+export { InputError, reasonOf } from './input-error.js';
 export { type JsonShape, jsonShape, parseJson, readJson } from './json-file.js';
 export { makeFolder, makeFolders } from './make-folder.js';
 export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';

@@ -18,3 +18,14 @@ export class InputError extends Error {
     super(`${where}: ${what}`, options);
   }
 }
+
+/**
+ * Why something failed, for the middle of another sentence: the error's message, without the function of an `InputError`.
+ *
+ * Errors of packages that do not import this one count too, if they have `where` and `what`.
+ */
+export function reasonOf(error: unknown): string {
+  const { where, what, message } = error as Partial<InputError>;
+  if (typeof where === 'string' && typeof what === 'string') return what;
+  return message ?? String(error);
+}

@@ -1,4 +1,4 @@
-import { type DType, fromFloat32, type HostTensor, toFloat32 } from '@tb/io';
+import { type DType, fromFloat32, type HostTensor, InputError, toFloat32 } from '@tb/io';
 import { assertBackend, flattenTree, type Key, mapTree, splitKey, type Tree, tidyTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -115,7 +115,7 @@ export function loadParameters<Params>(
   assertBackend('loadParameters');
   const expected = flattenShapes(shapes);
   const problems = listProblems(expected, tensors);
-  if (problems.length > 0) throw new Error(`loadParameters: ${misfit(expected, tensors, problems, source)}`);
+  if (problems.length > 0) throw new InputError('loadParameters', misfit(expected, tensors, problems, source));
   return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
 }
 

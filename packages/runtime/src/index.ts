@@ -1,6 +1,7 @@
 export { assertBackend } from './backends/assert-backend.js';
 export {
   type BackendChoice,
+  BackendError,
   type BackendName,
   type BackendOptions,
   type BackendReport,

@@ -1,6 +1,7 @@
 import {
   type ByteInput,
   type HostTensor,
+  InputError,
   isSafetensors,
   nameOf,
   openCheckpoint,
@@ -66,7 +67,8 @@ export async function saveTokenBridge(
 type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
 
 async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
-  if (ema) throw new Error('loadTokenBridge: ema must be false for safetensors; load the file of the averaged weights');
+  if (ema)
+    throw new InputError('loadTokenBridge', 'ema must be false for safetensors; load the file of the averaged weights');
   const { tensors, metadata } = await readSafetensors(input);
   const json = metadata[modelConfigKey];
   return { tensors, config: json === undefined ? undefined : JSON.parse(json) };
@@ -133,7 +135,8 @@ function configWithBuffers(config: TokenBridgeConfig, buffers: Record<string, Ho
     if (problems.length === 0 && values)
       return { ...config, quantizer: { ...config.quantizer, codebook: [...toFloat32(values)] } };
   }
-  if (problems.length > 0) throw new Error(`loadTokenBridge: buffers do not fit the model: ${problems.join('; ')}`);
+  if (problems.length > 0)
+    throw new InputError('loadTokenBridge', `buffers do not fit the model: ${problems.join('; ')}`);
   return config;
 }
 

@@ -6,6 +6,7 @@ import {
   initChannelHead,
 } from '@tb/ar-head';
 import { assertBackboneConfig, type Backbone, type BackboneConfig, backboneShapes, initBackbone } from '@tb/backbone';
+import { InputError } from '@tb/io';
 import type { ShapesOf } from '@tb/nn';
 import { type Key, splitKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
@@ -106,7 +107,7 @@ export function assertTokenBridgeConfig(config: TokenBridgeConfig): void {
     new Set(channelOrder).size === latent.channels && channelOrder.every((c) => c in range(latent.channels));
   if (!isOrder || channelOrder.length !== latent.channels)
     problems.push(`channelOrder must hold each of 0 … ${latent.channels - 1} once, got [${channelOrder.join(', ')}]`);
-  if (problems.length > 0) throw new Error(`assertTokenBridgeConfig: ${problems.join('; ')}`);
+  if (problems.length > 0) throw new InputError('assertTokenBridgeConfig', problems.join('; '));
   assertBackboneConfig(backboneConfig(config));
   assertChannelHeadConfig(channelHeadConfig(config));
 }

@@ -1,3 +1,4 @@
+import { InputError } from '@tb/io';
 import { assertTokenBridgeConfig, officialChannelOrder, type TokenBridgeConfig } from './model.js';
 import { presets } from './presets.js';
 
@@ -81,10 +82,12 @@ export function configFromOfficial(
 
 function assertArguments(official: OfficialArguments): void {
   const missing = argumentNames.filter((name) => typeof official[name] !== 'number');
-  if (missing.length > 0) throw new Error(`configFromOfficial: arguments must be numbers: ${missing.join(', ')}`);
+  if (missing.length > 0)
+    throw new InputError('configFromOfficial', `arguments must be numbers: ${missing.join(', ')}`);
   if (official.patch_size !== 1)
-    throw new Error(
-      `configFromOfficial: patch_size must be 1, as the official channel head requires, got ${official.patch_size}`,
+    throw new InputError(
+      'configFromOfficial',
+      `patch_size must be 1, as the official channel head requires, got ${official.patch_size}`,
     );
 }
 
@@ -142,7 +145,7 @@ export class ConfigNeededError extends Error {
  */
 export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
   const other = otherNetwork(Object.keys(shapes));
-  if (other) throw new Error(`configOfShapes: these are no weights of TokenBridge but ${other}`);
+  if (other) throw new InputError('configOfShapes', `these are no weights of TokenBridge but ${other}`);
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
     if (size === undefined) throw new ConfigNeededError(`no official model has these weights: ${name} is missing`);

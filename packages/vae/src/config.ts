@@ -1,3 +1,4 @@
+import { InputError } from '@tb/io';
 /** Sizes of the autoencoder. In brackets: the names in the reference's configuration. */
 export type VaeConfig = {
   /** Channels of an image (in_channels, out_ch). */
@@ -74,12 +75,14 @@ export type WeightShapes = Readonly<Record<string, readonly number[]>>;
 export function vaeConfigOfShapes(shapes: WeightShapes): VaeConfig {
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
-    if (size === undefined) throw new Error(`vaeConfigOfShapes: no autoencoder has these weights; ${name} is missing`);
+    if (size === undefined)
+      throw new InputError('vaeConfigOfShapes', `no autoencoder has these weights; ${name} is missing`);
     return size;
   };
   if (Object.keys(shapes).some((name) => name.startsWith('encoder.down_blocks.')))
-    throw new Error(
-      'vaeConfigOfShapes: these weights have the names of diffusers; the original checkpoint (encoder.down.…) is needed',
+    throw new InputError(
+      'vaeConfigOfShapes',
+      'these weights have the names of diffusers; the original checkpoint (encoder.down.…) is needed',
     );
   const channels = sizeOf('encoder.conv_in.weight', 0);
   const levels = countWhile((level) => `encoder.down.${level}.block.0.conv1.weight` in shapes);

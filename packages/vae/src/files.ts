@@ -2,6 +2,7 @@ import {
   type ByteInput,
   type DType,
   type HostTensor,
+  InputError,
   isSafetensors,
   nameOf,
   openCheckpoint,
@@ -75,8 +76,9 @@ export async function saveVae(
 
 function stateDictOf<Tensor>(input: ByteInput, checkpoint: unknown): StateDict<Tensor> {
   if (typeof checkpoint !== 'object' || checkpoint === null) {
-    throw new Error(
-      `loadVae: ${nameOf(input)} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`,
+    throw new InputError(
+      'loadVae',
+      `${nameOf(input)} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`,
     );
   }
   const { model, state_dict } = checkpoint as Record<string, unknown>;

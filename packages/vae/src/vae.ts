@@ -1,3 +1,4 @@
+import { InputError } from '@tb/io';
 import {
   applyConv2d,
   applyDownsample,
@@ -81,7 +82,10 @@ export function encode(params: Vae, config: VaeConfig, images: tf.Tensor4D): Pos
   const [, height, width] = images.shape;
   assertShape('encode', 'images', images, [null, null, null, config.imageChannels]);
   if (height % factor !== 0 || width % factor !== 0) {
-    throw new Error(`encode: height and width of images must be multiples of ${factor}, got ${height} and ${width}`);
+    throw new InputError(
+      'encode',
+      `height and width of images must be multiples of ${factor}, got ${height} and ${width}`,
+    );
   }
   return tf.tidy(() =>
     posteriorOf(applyConv2d(params.quant_conv, runStages(encoderStages(params.encoder, config.normGroups), images))),

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '@tb/command-line';
+import { reasonOf } from '@tb/io';
 import {
   assertTokenBridgeConfig,
   configFromOfficial,
@@ -19,7 +20,9 @@ export async function readModelConfig(path: string): Promise<TokenBridgeConfig> 
     assertTokenBridgeConfig(content as TokenBridgeConfig);
     return content as TokenBridgeConfig;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(`--model-config ${path} cannot be used: ${code === 'ENOENT' ? 'it does not exist' : message}`);
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(
+      `--model-config ${path} cannot be used: ${code === 'ENOENT' ? 'it does not exist' : reasonOf(error)}`,
+    );
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { InputError } from '@tb/io';
 import * as tf from '@tensorflow/tfjs-core';
 import { accumulate, createAccumulator, type StatisticsAccumulator } from '../gaussian-statistics.js';
 import { accumulateInceptionScore, createInceptionScore, type InceptionScoreAccumulator } from '../inception-score.js';
@@ -149,8 +150,9 @@ async function extractFrom(batch: SampleBatch, extractor: FeatureExtractor, batc
     return await readAndDispose(features, count);
   } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-    throw new Error(
-      `collect: memory ran out on ${rows} images of ${width}×${height} at once; fewer need less (--batch)`,
+    throw new InputError(
+      'collect',
+      `memory ran out on ${rows} images of ${width}×${height} at once; fewer need less (--batch)`,
       { cause: error },
     );
   }

@@ -2,6 +2,7 @@ import {
   assertContentHash,
   FileFormatError,
   type HostTensor,
+  InputError,
   jsonShape,
   parseJson,
   readSafetensors,
@@ -81,15 +82,17 @@ export async function loadCollection(
   const content = await readSafetensors(path);
   const { tensors, metadata } = content;
   if (metadata.format !== FORMAT) {
-    throw new Error(
-      `loadCollection: ${path} must be a statistics file of this package (${FORMAT}), got ${metadata.format ?? 'another safetensors file'}`,
+    throw new InputError(
+      'loadCollection',
+      `${path} must be a statistics file of this package (${FORMAT}), got ${metadata.format ?? 'another safetensors file'}`,
     );
   }
   assertContentHash(path, content);
   const origin: CollectionOrigin = parseJson(metadata.origin ?? '', originShape, `${path}: its origin`);
   if (origin.extractor !== extractor.name || origin.weightsHash !== extractor.weightsHash) {
-    throw new Error(
-      `loadCollection: ${path} was made with ${origin.extractor} (${origin.weightsHash.slice(0, 12)}…), this run uses ` +
+    throw new InputError(
+      'loadCollection',
+      `${path} was made with ${origin.extractor} (${origin.weightsHash.slice(0, 12)}…), this run uses ` +
         `${extractor.name} (${extractor.weightsHash.slice(0, 12)}…): the numbers cannot be compared. Make the file again.`,
     );
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { extname } from 'node:path';
-import { fileSha256, type HostTensor, openNpz } from '@tb/io';
+import { fileSha256, type HostTensor, InputError, openNpz } from '@tb/io';
 import type { Gaussian } from '../frechet-distance.js';
 import { finishStatistics } from '../gaussian-statistics.js';
 import type { Collection } from './collect.js';
@@ -41,7 +41,7 @@ export type ReferenceContent = { readonly statistics: boolean; readonly images: 
 
 /** @throws Error if the path holds neither; FileFormatError if it is a damaged file */
 export async function referenceContent(path: string): Promise<ReferenceContent> {
-  if (!existsSync(path)) throw new Error(`evaluatePaths: the reference ${path} does not exist`);
+  if (!existsSync(path)) throw new InputError('evaluatePaths', `the reference ${path} does not exist`);
   if (extname(path) === '.safetensors') return { statistics: true, images: false };
   if (extname(path) !== '.npz') return { statistics: false, images: true };
   const file = await openNpz(path);
@@ -51,8 +51,9 @@ export async function referenceContent(path: string): Promise<ReferenceContent> 
     file.names.includes('arr_0'),
   ];
   if (statistics || images) return { statistics, images };
-  throw new Error(
-    `evaluatePaths: the reference ${path} must hold statistics (mu, sigma) or images (arr_0), got ${file.names.join(', ') || 'nothing'}`,
+  throw new InputError(
+    'evaluatePaths',
+    `the reference ${path} must hold statistics (mu, sigma) or images (arr_0), got ${file.names.join(', ') || 'nothing'}`,
   );
 }
 
@@ -67,7 +68,7 @@ export async function loadReference(path: string, extractor: FeatureExtractor): 
   if (extname(path) === '.safetensors') {
     const { collection, origin } = await loadCollection(path, extractor);
     if (collection.count < origin.total) {
-      throw new Error(`loadReference: ${path} is unfinished: ${collection.count} of ${origin.total} images`);
+      throw new InputError('loadReference', `${path} is unfinished: ${collection.count} of ${origin.total} images`);
     }
     return referenceFromCollection(collection, path, hash);
   }
@@ -80,8 +81,9 @@ async function loadAdmStatistics(path: string, hash: string, extractor: FeatureE
     const read = async (mean: string, covariance: string, dimensions: number): Promise<Gaussian> => {
       const [mu, sigma] = [await file.read(mean), await file.read(covariance)];
       if (mu.shape.join() !== `${dimensions}` || sigma.shape.join() !== `${dimensions},${dimensions}`) {
-        throw new Error(
-          `loadReference: ${path} must hold ${mean} [${dimensions}] and ${covariance} [${dimensions}, ${dimensions}], got ` +
+        throw new InputError(
+          'loadReference',
+          `${path} must hold ${mean} [${dimensions}] and ${covariance} [${dimensions}, ${dimensions}], got ` +
             `[${mu.shape.join(', ')}] and [${sigma.shape.join(', ')}]`,
         );
       }
@@ -106,7 +108,7 @@ async function loadAdmStatistics(path: string, hash: string, extractor: FeatureE
 function float64({ dtype, data }: HostTensor, name: string): Float64Array {
   if (dtype === 'F64') return data as Float64Array;
   if (dtype === 'F32') return new Float64Array(data as Float32Array);
-  throw new Error(`loadReference: ${name} must be float32 or float64, got ${dtype}`);
+  throw new InputError('loadReference', `${name} must be float32 or float64, got ${dtype}`);
 }
 
 /** Said at the start, not after all samples have been seen. */
@@ -118,5 +120,5 @@ function assertCovariance({ mean, covariance }: Gaussian, name: string): void {
       : mean.every(Number.isFinite) && covariance.every(Number.isFinite)
         ? undefined
         : 'numbers that are not finite';
-  if (found) throw new Error(`loadReference: ${name} must be a covariance, got ${found}`);
+  if (found) throw new InputError('loadReference', `${name} must be a covariance, got ${found}`);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { printable } from '@tb/io';
+import { InputError, printable } from '@tb/io';
 import { openSampleFolder, type SampleFolderOptions } from '../samples/folder.js';
 import { openSampleNpz } from '../samples/npz.js';
 import type { SampleSource } from '../samples/sample-source.js';
@@ -25,10 +25,10 @@ export type RunOptions = EvaluateOptions & CollectRunOptions & SampleOptions;
  * @throws Error if `path` is neither, or holds what `openSampleFolder` or `openSampleNpz` refuses
  */
 export async function openSamples(path: string, options: SampleOptions = {}): Promise<SampleSource> {
-  if (!existsSync(path)) throw new Error(`openSamples: ${printable(path)} does not exist`);
+  if (!existsSync(path)) throw new InputError('openSamples', `${printable(path)} does not exist`);
   if (extname(path) === '.npz') return openSampleNpz(path);
   if (!(await stat(path)).isDirectory()) {
-    throw new Error(`openSamples: ${printable(path)} must be a folder of images or an .npz file of samples`);
+    throw new InputError('openSamples', `${printable(path)} must be a folder of images or an .npz file of samples`);
   }
   const source = await openSampleFolder(path, options);
   options.onFound?.(printable(`${path}: ${source.summary}`));
@@ -54,7 +54,7 @@ export async function evaluatePaths(
   const content = await referenceContent(reference);
   const images = content.images ? await openSamples(reference, { ...options, allowLossy: true }) : undefined;
   for (const { name, count } of images && !content.statistics ? [source, images] : [source]) {
-    if (count < 2) throw new Error(`evaluatePaths: ${name} holds one image; a covariance needs at least 2`);
+    if (count < 2) throw new InputError('evaluatePaths', `${name} holds one image; a covariance needs at least 2`);
   }
   const network = typeof extractor === 'function' ? await extractor() : extractor;
   const statistics = content.statistics ? await loadReference(reference, network) : undefined;
@@ -85,7 +85,10 @@ export async function saveReferenceStatistics(
   options: CollectRunOptions & SampleOptions,
 ): Promise<Reference> {
   if (extname(target) !== '.safetensors') {
-    throw new Error(`saveReferenceStatistics: the name of the statistics must end with .safetensors, got ${target}`);
+    throw new InputError(
+      'saveReferenceStatistics',
+      `the name of the statistics must end with .safetensors, got ${target}`,
+    );
   }
   const source = await openSamples(images, { ...options, allowLossy: true });
   const network = typeof extractor === 'function' ? await extractor() : extractor;

@@ -13,7 +13,7 @@ import {
   readImageFormat,
   readPngSettings,
 } from '@tb/images';
-import { printable } from '@tb/io';
+import { InputError, printable } from '@tb/io';
 import type { SampleBatch, SampleSource } from './sample-source.js';
 
 export type SampleFolderOptions = {
@@ -36,15 +36,17 @@ export async function openSampleFolder(folder: string, options: SampleFolderOpti
   const { files, leftOut } = listing;
   const unread = Object.keys(leftOut.otherKinds).filter(isUnreadEnding);
   if (unread.length > 0) {
-    throw new Error(
-      `openSampleFolder: ${printable(folder)} holds images of a kind that is not read (${unread.join(', ')}). Left out, they would change the score: convert them to PNG.`,
+    throw new InputError(
+      'openSampleFolder',
+      `${printable(folder)} holds images of a kind that is not read (${unread.join(', ')}). Left out, they would change the score: convert them to PNG.`,
     );
   }
   assertNotEmpty(folder, listing);
   const lossy = await lossyFiles(folder, files);
   if (lossy.length > 0 && !allowLossy) {
-    throw new Error(
-      `openSampleFolder: ${printable(folder)} holds ${counted(lossy)} of a lossy kind, whose artefacts change the score. Save ` +
+    throw new InputError(
+      'openSampleFolder',
+      `${printable(folder)} holds ${counted(lossy)} of a lossy kind, whose artefacts change the score. Save ` +
         'samples as PNG, or allow them with --allow-lossy.',
     );
   }
@@ -136,5 +138,5 @@ const decode = (file: string, maxPixels?: number): Promise<Pixels> =>
   decodeImage(file, { maxPixels }).catch((error) => failToDecode(file, error));
 
 function failToDecode(file: string, error: unknown): never {
-  throw new Error(`openSampleFolder: ${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
+  throw new InputError('openSampleFolder', `${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
 }

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { fileSha256, openNpz } from '@tb/io';
+import { fileSha256, InputError, openNpz } from '@tb/io';
 import type { SampleSource } from './sample-source.js';
 
 /**
@@ -37,7 +37,10 @@ async function imageShape(path: string): Promise<number[]> {
   try {
     const { dtype, shape } = await file.describe('arr_0');
     if (dtype !== 'U8' || shape.length !== 4 || shape[3] !== 3) {
-      throw new Error(`openSampleNpz: arr_0 of ${path} must be U8 [N, H, W, 3], got ${dtype} [${shape.join(', ')}]`);
+      throw new InputError(
+        'openSampleNpz',
+        `arr_0 of ${path} must be U8 [N, H, W, 3], got ${dtype} [${shape.join(', ')}]`,
+      );
     }
     return shape;
   } finally {

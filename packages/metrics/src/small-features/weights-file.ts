@@ -1,4 +1,4 @@
-import { fileSha256, type HostTensor, readSafetensors, writeSafetensors } from '@tb/io';
+import { fileSha256, type HostTensor, InputError, readSafetensors, writeSafetensors } from '@tb/io';
 import { loadParameters } from '@tb/nn';
 import { flattenTree } from '@tb/runtime';
 import { type SmallFeatureConfig, type SmallFeatures, smallFeatureShapes } from './network.js';
@@ -47,7 +47,7 @@ export async function saveSmallFeatures(
 export async function loadSmallFeatures(path: string): Promise<SmallFeatureFile> {
   const { tensors, metadata } = await readSafetensors(path);
   if (metadata[CONFIG_KEY] === undefined) {
-    throw new Error(`loadSmallFeatures: ${path} must hold a feature network, as tb-train features writes it`);
+    throw new InputError('loadSmallFeatures', `${path} must hold a feature network, as tb-train features writes it`);
   }
   const config = JSON.parse(metadata[CONFIG_KEY]) as SmallFeatureConfig;
   return {

@@ -81,15 +81,28 @@ const engines: Record<BackendName, Engine> = {
 
 const automatic: readonly BackendName[] = ['xla', 'tensorflow', 'wasm'];
 
+/** A backend that does not load. The message reads `useBackend: <what>`. */
+export class BackendError extends Error {
+  override readonly name = 'BackendError';
+  readonly where = 'useBackend';
+
+  /** @param what - which backend, why, and what to do about it */
+  constructor(
+    readonly what: string,
+    options?: ErrorOptions,
+  ) {
+    super(`useBackend: ${what}`, options);
+  }
+}
+
 /**
  * Loads a backend and makes it the one that runs every operation from now on.
  *
- * @throws Error naming what failed and how to mend it when the backend asked for does not load; `auto` fails only
- *   when none does
+ * @throws BackendError when the backend asked for does not load; `auto` fails only when none does
  */
 export async function useBackend(choice: BackendChoice, options: BackendOptions = {}): Promise<BackendReport> {
   if (choice !== 'auto' && !Object.hasOwn(engines, choice)) {
-    throw new Error(`useBackend: backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
+    throw new BackendError(`backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
   }
   await import('./tfjs-gradients.js');
   registerGradients();
@@ -99,13 +112,11 @@ export async function useBackend(choice: BackendChoice, options: BackendOptions 
       return { name, reason: await activate(engines[name], options), skipped };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (choice !== 'auto') throw new Error(`useBackend: ${name} does not load: ${reason}`, { cause: error });
+      if (choice !== 'auto') throw new BackendError(`${name} does not load: ${reason}`, { cause: error });
       skipped.push({ name, reason });
     }
   }
-  throw new Error(
-    `useBackend: no backend loads:\n${skipped.map(({ name, reason }) => `  ${name}: ${reason}`).join('\n')}`,
-  );
+  throw new BackendError(`no backend loads:\n${skipped.map(({ name, reason }) => `  ${name}: ${reason}`).join('\n')}`);
 }
 
 async function activate({ engineName, device, load }: Engine, options: BackendOptions): Promise<string> {

@@ -1,7 +1,7 @@
 // Labelled images to train on, and the source that reads them from a folder with one folder per class.
 import { join } from 'node:path';
 import { describeListing, type ImageClass, listClasses, readImageHeader } from '@tb/images';
-import { printable } from '@tb/io';
+import { InputError, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 
 /** How to make one training image: decode a file, cut a square out, resize it, perhaps mirror it. */
@@ -85,7 +85,8 @@ async function assertReadable({ name, files }: ImageClass, folder: string, maxPi
     }
   }
   const found = files.length === 0 ? 'none' : `only unreadable ones (${files.length}${reason})`;
-  throw new Error(
-    `openImageFolder: class ${printable(name)} of ${printable(folder)} must have a readable image, got ${found}`,
+  throw new InputError(
+    'openImageFolder',
+    `class ${printable(name)} of ${printable(folder)} must have a readable image, got ${found}`,
   );
 }

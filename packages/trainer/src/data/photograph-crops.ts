@@ -1,6 +1,6 @@
 import { join, parse } from 'node:path';
 import { assertNotEmpty, describeListing, listImages, readImageHeader } from '@tb/images';
-import { printable } from '@tb/io';
+import { InputError, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import type { ImageFolderOptions, ImageSource, Square } from './image-source.js';
 
@@ -51,8 +51,9 @@ function assertUnique(folder: string, files: readonly string[], names: readonly 
   const second = names.findIndex((name, index) => names.indexOf(name) < index);
   if (second < 0) return;
   const pair = [files[names.indexOf(names[second])], files[second]].map(printable).join(' and ');
-  throw new Error(
-    `openPhotographCrops: ${printable(folder)} has two photographs of one name, ${pair}: rename one of them`,
+  throw new InputError(
+    'openPhotographCrops',
+    `${printable(folder)} has two photographs of one name, ${pair}: rename one of them`,
   );
 }
 
@@ -61,7 +62,7 @@ async function measure(path: string, maxPixels?: number): Promise<Photograph> {
     const { width, height } = await readImageHeader(path, { maxPixels });
     return { path, width, height };
   } catch (error) {
-    throw new Error(`openPhotographCrops: ${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
+    throw new InputError('openPhotographCrops', `${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
   }
 }
 
@@ -79,8 +80,9 @@ function regionOf({ width, height }: Photograph, { heldOut, part }: PhotographCr
 function assertLargeEnough(photograph: Photograph, options: PhotographCropsOptions): void {
   const { width, height } = regionOf(photograph, options);
   if (Math.min(width, height) >= options.size) return;
-  throw new Error(
-    `openPhotographCrops: the ${options.part} part of ${printable(photograph.path)} must be at least ${options.size} pixels wide and high, got ${width}x${height}`,
+  throw new InputError(
+    'openPhotographCrops',
+    `the ${options.part} part of ${printable(photograph.path)} must be at least ${options.size} pixels wide and high, got ${width}x${height}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson } from '@tb/io';
+import { fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson, reasonOf } from '@tb/io';
 import { assertTokenBridgeConfig, modelConfigKey, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { type VaeConfig, vaeConfigKey, vaePresets } from '@tb/vae';
 
@@ -75,7 +75,7 @@ function assertModelConfig(config: TokenBridgeConfig, path: string): void {
     assertTokenBridgeConfig(config);
   } catch (error) {
     // JavaScript's own errors come from a structure of another form, and say nothing to a reader.
-    const reason = error instanceof TypeError ? 'it is not a configuration' : (error as Error).message;
+    const reason = error instanceof TypeError ? 'it is not a configuration' : reasonOf(error);
     throw new Error(`${path}: its metadata ${modelConfigKey} does not describe a model: ${reason}`);
   }
 }
