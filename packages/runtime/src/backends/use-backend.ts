@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { registerRandomKernels } from '../random/random-kernels.js';
 import { registerGradients } from './gradient-fixes.js';
 import { registerTensorflowKernels } from './tensorflow/kernels.js';
-import { registerTrainingKernels } from './wasm/register.js';
+import { startWasm } from './wasm/start.js';
 
 /** `auto` takes the first of xla, tensorflow, wasm that loads. */
 export type BackendChoice = 'auto' | BackendName;
@@ -19,6 +19,8 @@ export type BackendReport = {
 export type BackendOptions = {
   /** Fail rather than run on another kind of device; only xla and tensorflow have a choice. */
   device?: 'cpu' | 'gpu';
+  /** Threads of wasm; by default `TB_WASM_THREADS`, or one per core up to 16. Results do not depend on it. */
+  threads?: number;
 };
 
 /** The tfjs engine name, and a function that loads it and says in one line what it is. */
@@ -51,11 +53,7 @@ const engines: Record<BackendName, Engine> = {
   wasm: {
     engineName: 'wasm',
     device: 'cpu',
-    load: async () => {
-      await import('@tensorflow/tfjs-backend-wasm');
-      registerTrainingKernels();
-      return 'WebAssembly';
-    },
+    load: ({ threads }) => startWasm(threads),
   },
   cpu: {
     engineName: 'cpu',

@@ -19,7 +19,7 @@ type Attributes = { shape: number[]; keepProbability: number };
 
 type Kernel = { dtype: 'int32' | 'float32'; compute(inputs: Inputs, attributes: Attributes): HostArray };
 
-const kernels: Record<string, Kernel> = {
+export const randomKernels: Record<string, Kernel> = {
   ThreefryBits: { dtype: 'int32', compute: ({ key }, { shape }) => bits(key, shape) },
   ThreefryUniform: { dtype: 'float32', compute: ({ key }, { shape }) => mapWords(bits(key, shape), toUnit) },
   ThreefryFoldIn: { dtype: 'int32', compute: ({ key, data }) => foldIn(key, data) },
@@ -48,7 +48,7 @@ const readAndWrite: HostComputation = (backend, inputs, { shape, dtype }, comput
  * @param computeOnHost - for a backend that has to know of such work
  */
 export function registerRandomKernels(backendName: string, computeOnHost = readAndWrite): void {
-  for (const [kernelName, { dtype, compute }] of Object.entries(kernels)) {
+  for (const [kernelName, { dtype, compute }] of Object.entries(randomKernels)) {
     if (tf.getKernel(kernelName, backendName)) continue;
     tf.registerKernel({
       kernelName,

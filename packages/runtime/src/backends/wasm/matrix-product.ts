@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { replaceKernel } from '../composed-kernel.js';
 import { forEachPart, type WasmBackend } from './wasm-backend.js';
 
+// Products on one thread, for browsers and wherever memory cannot be shared; threaded-product.ts has the others.
+//
 // The WASM backend multiplies two plain matrices through XNNPACK, at some 20 GFLOP/s a core, but transposed or batched
 // ones by a loop at 1 to 2; and those are what gradients and attention are made of. So: transpose first, which is only
 // a copy, and hand the matrices of a batch to XNNPACK one by one, as parts of the same memory.
@@ -25,17 +27,20 @@ const multiplyOf = new WeakMap<WasmBackend, Multiply>();
 
 /** Replaces the BatchMatMul kernel of the WASM backend. */
 export function registerMatrixProduct(): void {
-  replaceKernel('wasm', 'BatchMatMul', ({ inputs, backend, attrs }) => {
-    const { a, b } = inputs as { a: tf.Tensor; b: tf.Tensor };
-    const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
-    const outer = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    const [left, right] = tf.tidy(() => [asBatch(a, transposeA, outer), asBatch(b, transposeB, outer)]);
-    const out = multiplyBatch(backend as WasmBackend, left, right);
-    left.dispose();
-    right.dispose();
-    return { ...out, shape: [...outer, ...out.shape.slice(1)] };
-  });
+  replaceKernel('wasm', 'BatchMatMul', multiplyByXnnpack);
 }
+
+/** The kernel BatchMatMul on one thread. */
+export const multiplyByXnnpack: tf.KernelFunc = ({ inputs, backend, attrs }) => {
+  const { a, b } = inputs as { a: tf.Tensor; b: tf.Tensor };
+  const { transposeA, transposeB } = attrs as unknown as { transposeA: boolean; transposeB: boolean };
+  const outer = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const [left, right] = tf.tidy(() => [asBatch(a, transposeA, outer), asBatch(b, transposeB, outer)]);
+  const out = multiplyBatch(backend as WasmBackend, left, right);
+  left.dispose();
+  right.dispose();
+  return { ...out, shape: [...outer, ...out.shape.slice(1)] };
+};
 
 /** The tensor as plain matrices [batch, rows, columns], one or as many as the product has. */
 function asBatch(x: tf.Tensor, transposed: boolean, outer: readonly number[]): tf.Tensor3D {

@@ -1,4 +1,4 @@
-import { registerBlockCopies } from './block-copies.js';
+import { copyRowsHere, registerBlockCopies } from './block-copies.js';
 import { registerConvolutionGradients } from './convolution.js';
 import { registerDataMovement } from './data-movement.js';
 import { registerLeadingSum } from './leading-sum.js';
@@ -15,6 +15,6 @@ export function registerTrainingKernels(): void {
   registerConvolutionGradients();
   registerSegmentSum();
   registerDataMovement();
-  registerBlockCopies();
+  registerBlockCopies(copyRowsHere);
   registerLeadingSum();
 }

@@ -9,6 +9,11 @@ export type WasmBackend = tf.KernelBackend & {
   dataIdMap: { get(dataId: tf.DataId): { id: number; memoryOffset: number } };
   wasm: {
     cwrap(name: string, returns: null, argumentTypes: readonly string[]): (...args: unknown[]) => void;
+    /** What the WebAssembly module exports, its memory included. */
+    asm: Record<string, unknown>;
+    HEAPU8: Uint8Array;
+    _malloc(bytes: number): number;
+    _free(pointer: number): void;
     tfjs: { registerTensor(id: number, size: number, memoryOffset: number): void; disposeData(id: number): void };
   };
   makeOutput(shape: readonly number[], dtype: tf.DataType): tf.TensorInfo;
@@ -41,4 +46,9 @@ export function forEachPart(
       if (!isWhole[index]) disposeData(id);
     });
   }
+}
+
+/** Where a tensor's values are in the WebAssembly memory, in bytes. */
+export function pointerOf(backend: WasmBackend, { dataId }: tf.TensorInfo): number {
+  return backend.dataIdMap.get(dataId).memoryOffset >>> 0;
 }
