@@ -42,6 +42,15 @@ describe('createRunLog', () => {
     expect(readRecords(join(out, 'log.jsonl'))).toMatchObject([bad]);
   });
 
+  it('begins with what was found among the images', async () => {
+    const out = newFolder();
+    const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });
+    log.found('2 classes, 4 images; left out: 10 .bmp files');
+    await log.begin({ step: 0, retries: 0, smoothedLoss: null, seconds: 0, seed: 0, config: {} }, 12);
+    const [first] = readRecords(join(out, 'log.jsonl'));
+    expect(first).toMatchObject({ event: 'begin', images: '2 classes, 4 images; left out: 10 .bmp files' });
+  });
+
   it('starts the events of a resumed run behind its last step', async () => {
     const out = newFolder();
     const log = createRunLog({ out, title: 'run', config: {}, terminal: { write: () => {} } });

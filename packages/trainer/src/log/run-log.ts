@@ -19,6 +19,8 @@ import { createEventFile, type EventFile } from './tensorboard.js';
 
 /** Everything that a run reports: the status line, JSON lines, TensorBoard events, sample images and the report. */
 export type RunLog = {
+  /** Keeps what was found among the images and what was left out, for the record of the run's beginning. */
+  found(images: string): void;
   /** Starts the log of a run that begins or resumes at `progress.step`. */
   begin(progress: Progress, steps: number): Promise<void>;
   /** Logs a step. @returns seconds of training so far, those of earlier parts of the run included */
@@ -51,15 +53,19 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
   let events: EventFile | undefined;
   let clock = createClock({ step: 0, steps: 0, seconds: 0 }, now);
   let badCount = 0;
+  let images: string | undefined;
   const record = (event: string, step: number, values: Record<string, unknown>) =>
     appendRecord(path, { event, step, time: new Date(now()).toISOString(), ...values });
   return {
+    found(line) {
+      images = line;
+    },
     async begin({ step, seconds }, steps) {
       await makeFolders(samplesOf(out));
       await truncateRecords(path, step + 1);
       events = createEventFile(out, step + 1, now);
       clock = createClock({ step, steps, seconds }, now);
-      record('begin', step, { steps });
+      record('begin', step, { steps, images });
     },
     step(step, values, batchSize) {
       const timing = clock.tick(step, batchSize);

@@ -20,6 +20,7 @@ export async function trainFeatures(values: FeaturesValues): Promise<void> {
   const config = { classes: classNames.length, imageSize: size, widths: smallFeatureWidths };
   const stored = storedOptions('features', values);
   const log = createRunLog({ out, title: 'Feature network', config: stored, terminal: process.stderr });
+  log.found(training.summary);
   const heldOut = validation ? await readSome(validation, values.validationImages, threads) : [];
   const openBatches = batchesOf(training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });

@@ -62,6 +62,7 @@ type Source<Batch extends { labels: Int32Array }> = {
 /** Images are encoded anew for each batch. */
 async function openImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
   const { training, validation } = await openData(values);
+  log.found(training.summary);
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
   const vae = await loadVaeFile(vaeFile);

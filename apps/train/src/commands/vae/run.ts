@@ -38,6 +38,7 @@ export async function trainVae(values: VaeValues): Promise<void> {
 
   const stored = storedOptions('vae', values);
   const log = createRunLog({ out, title: 'Autoencoder', config: stored, terminal: process.stderr });
+  log.found(training.summary);
   const heldOut = validation ? await readSome(validation, values.validationImages, threads) : [];
   const [shown] = heldOut.length > 0 ? heldOut : await readSome(training, shownImages, threads);
   const { absoluteWeight: absolute, squaredWeight: squared, gradientWeight: gradient, klWeight: kl } = values;
