@@ -113,13 +113,13 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
 
     const grid = join(folder, 'stripes.png');
     const last = join(out, 'checkpoints', 'step-00000020');
-    const pictures = ['generate', '--model', last, '--classes', 'stripes', '--backend', backend, '--grid', grid];
-    const sampled = await startSample(pictures).finished;
+    const generate = ['generate', '--model', last, '--classes', 'stripes', '--backend', backend, '--grid', grid];
+    const sampled = await startSample(generate).finished;
     expect(sampled).toMatchObject({ code: 0, stdout: `overview: ${grid}\n` });
     expect(readFileSync(grid).toString('latin1')).toContain('"weights":"ema"');
   });
 
-  it('trains from a latent cache as from pictures, and validates on what it holds', { timeout: 240_000 }, async () => {
+  it('trains from a latent cache as from images, and validates on what it holds', { timeout: 240_000 }, async () => {
     const cache = join(folder, 'cache');
     const data = ['--data', images, '--validation', validation];
     const made = await succeed('cache', ...data, '--vae', vae, ...small, '--samples-per-shard', '4', '--out', cache);

@@ -28,7 +28,7 @@ it('measures a model on features of its own data, and judges classes', { timeout
   const models = ['--vae', file('vae', 'vae'), '--model', file('model', 'model')];
   const features = ['--features', file('features', 'features')];
   const json = join(folder, 'report.json');
-  const sizes = ['--samples', '6', '--num-iter', '2']; // of the model's pictures
+  const sizes = ['--samples', '6', '--num-iter', '2']; // of the model's images
   const output = await tbTrain('eval', ...models, ...features, ...sizes, '--json', json);
   expect(output).toMatch(/Fréchet distance of small features +\d/);
   expect(output).toMatch(/class as asked +generated/);

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 
-/** A folder of class folders with small pictures of two kinds: stripes and discs, each in its own colours. */
+/** A folder of class folders with small images of two kinds: stripes and discs, each in its own colours. */
 export async function makeImages(folder: string, perClass: number): Promise<void> {
   const svg = {
     stripes: (i: number) =>
@@ -13,8 +13,8 @@ export async function makeImages(folder: string, perClass: number): Promise<void
   for (const [name, draw] of Object.entries(svg)) {
     mkdirSync(join(folder, name), { recursive: true });
     for (let i = 0; i < perClass; i++) {
-      const picture = sharp(Buffer.from(draw(i))).flatten({ background: '#222' });
-      await (i % 2 ? picture.jpeg() : picture.png()).toFile(join(folder, name, `${i}.${i % 2 ? 'jpg' : 'png'}`));
+      const image = sharp(Buffer.from(draw(i))).flatten({ background: '#222' });
+      await (i % 2 ? image.jpeg() : image.png()).toFile(join(folder, name, `${i}.${i % 2 ? 'jpg' : 'png'}`));
     }
   }
 }

@@ -105,12 +105,12 @@ describe('tableCommand', () => {
 
   it('lists options under their headings', () => {
     const own = {
-      ...grouped('Pictures', { size: integer('size', { defaultText: 'that of the data' }) }),
+      ...grouped('Images', { size: integer('size', { defaultText: 'that of the data' }) }),
       name: text('name'),
     };
     const help = tableCommand('test', own, async () => {}).helpInformation();
     expect(help).toMatch(
-      /Options:\n +--name <text> .*\n\nPictures:\n +--size <integer> +size \(default: that of the data\)/s,
+      /Options:\n +--name <text> .*\n\nImages:\n +--size <integer> +size \(default: that of the data\)/s,
     );
   });
 });

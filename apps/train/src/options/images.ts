@@ -39,7 +39,7 @@ export const imageOptions = grouped('Images', {
     max: 1,
     default: 0.05,
   }),
-  maxPixels: integer('leave out images with more pixels (default: about 67 million)', { min: 1 }),
+  maxPixels: integer('leave out images with more pixels', { min: 1, defaultText: 'about 67 million' }),
   threads: integer('threads that decode images', {
     min: 1,
     max: 256,
