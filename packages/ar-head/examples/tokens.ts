@@ -1,4 +1,4 @@
-// The tokens of a position, drawn channel after channel, and their probability when they are told.
+// Draws the tokens of some positions channel after channel, then computes the logits of these tokens.
 
 import { type ChannelHeadConfig, channelLogits, initChannelHead, sampleChannels } from '@tb/ar-head';
 import { randomKey, uniform, useBackend } from '@tb/runtime';

@@ -10,7 +10,7 @@ import { channelLogits, sampleChannels, symbolsToTokens, tokensToSymbols } from 
 
 beforeAll(() => useBackend(testBackend));
 
-/** How far equal rows of one product may come out from each other: TensorFlow rounds them differently on some processors. */
+/** How much equal rows of one product may differ: TensorFlow rounds them differently on some processors. */
 const rowRounding = testBackend === 'tensorflow' ? 1e-6 : 0;
 
 const small: ChannelHeadConfig = {
@@ -48,7 +48,7 @@ const rows = (count: number, seed = 1) =>
 const flat = (tensor: tf.Tensor) => [...tensor.dataSync()];
 
 describe.each(variants)('a head %s', (_, config) => {
-  it('has the parameters that its shapes tell', () => {
+  it('has the parameters of its shapes', () => {
     const shapes = flattenShapes(channelHeadShapes(config));
     const params = initChannelHead(randomKey(0), config);
     expect(Object.entries(flattenTree(params)).map(([name, { shape }]) => [name, shape])).toEqual(
@@ -56,7 +56,7 @@ describe.each(variants)('a head %s', (_, config) => {
     );
   });
 
-  it('gives the same logits when it samples with a cache as when it is told the tokens', () => {
+  it('gives the same logits when it samples with a cache as for tokens that are given', () => {
     const params = randomHead(config);
     const features = rows(6);
     for (const firstPosition of ['sampling', 'training'] as const) {
@@ -64,9 +64,9 @@ describe.each(variants)('a head %s', (_, config) => {
       const draw = { temperature: 2, keys: tf.stack([randomKey(1), randomKey(2)]) };
       const sample = sampleChannels(params, config, grouped, { draw, firstPosition });
       const tokens = tf.reshape<tf.Rank.R2>(sample.tokens, [6, config.channels]);
-      const told = channelLogits(params, config, features, tokens, { firstPosition });
-      expectClose(sample.logits.dataSync(), told.dataSync(), 1e-5);
-      const expected = tf.sum(tf.mul(tf.logSoftmax(told), oneHotSymbols(config, tokens)), [1, 2]);
+      const forced = channelLogits(params, config, features, tokens, { firstPosition });
+      expectClose(sample.logits.dataSync(), forced.dataSync(), 1e-5);
+      const expected = tf.sum(tf.mul(tf.logSoftmax(forced), oneHotSymbols(config, tokens)), [1, 2]);
       expectClose(sample.logProbability.dataSync(), expected.dataSync(), 1e-5);
     }
   });
@@ -136,17 +136,17 @@ describe('channelLogits', () => {
 
   it('differs between the two forms of the first input', () => {
     const params = randomHead(small);
-    const told = tokens([[0, 1, 2, 0]]);
+    const known = tokens([[0, 1, 2, 0]]);
     const forms = (['training', 'sampling'] as const).map((firstPosition) =>
-      flat(channelLogits(params, small, rows(1), told, { firstPosition })),
+      flat(channelLogits(params, small, rows(1), known, { firstPosition })),
     );
     expect(forms[0]).not.toEqual(forms[1]);
-    expect(flat(channelLogits(params, small, rows(1), told))).toEqual(forms[0]);
+    expect(flat(channelLogits(params, small, rows(1), known))).toEqual(forms[0]);
   });
 
   it('gives the same gradients when it rematerializes, and drops out by key', () => {
     const params = randomHead(small);
-    const [features, told] = [
+    const [features, known] = [
       rows(3),
       tokens([
         [0, 1, 2, 0],
@@ -157,7 +157,7 @@ describe('channelLogits', () => {
     const dropout = { attention: 0.3, projection: 0.3, key: randomKey(4) };
     const gradient = (rematerialize: boolean, key = dropout.key) =>
       tf.grad((x) =>
-        tf.sum(channelLogits(params, small, x as tf.Tensor2D, told, { rematerialize, dropout: { ...dropout, key } })),
+        tf.sum(channelLogits(params, small, x as tf.Tensor2D, known, { rematerialize, dropout: { ...dropout, key } })),
       )(features);
     const [plain, again] = [gradient(false), gradient(true)];
     expectClose(again.dataSync(), plain.dataSync(), 1e-5);
@@ -176,12 +176,12 @@ describe('channelLogits', () => {
 });
 
 describe('sampleChannels', () => {
-  it('draws an image by its own key, wherever it stands and whatever the padding', () => {
+  it('draws an image by its key, at any place and with any padding', () => {
     const params = randomHead(small);
     const features = tf.reshape<tf.Rank.R3>(rows(6), [2, 3, -1]);
     const keys = tf.stack([randomKey(1), randomKey(2)]);
-    const draw = (each: tf.Tensor3D, own: tf.Tensor) =>
-      flat(sampleChannels(params, small, each, { draw: { temperature: 5, keys: own } }).tokens);
+    const draw = (x: tf.Tensor3D, imageKeys: tf.Tensor) =>
+      flat(sampleChannels(params, small, x, { draw: { temperature: 5, keys: imageKeys } }).tokens);
     const both = draw(features, keys);
     const second = draw(tf.slice(features, [1, 0, 0], [1, 2, -1]), tf.slice(keys, [1, 0]));
     expect(second).toEqual(both.slice(12, 20));

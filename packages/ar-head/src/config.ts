@@ -15,7 +15,7 @@ export type ChannelHeadConfig = {
   groupSize: 1 | 2 | 4;
   /** Width of the backbone's context features. */
   featureWidth: number;
-  /** Width of the head's own transformer; a multiple of `heads`. */
+  /** Width of the head's transformer; a multiple of `heads`. */
   width: number;
   depth: number;
   heads: number;
@@ -36,7 +36,7 @@ export function symbolCount({ levels, groupSize }: ChannelHeadConfig): number {
   return levels ** groupSize;
 }
 
-/** @throws Error listing every field that no head can have */
+/** Checks a head's configuration. @throws Error listing every field that no head can have */
 export function assertChannelHeadConfig(config: ChannelHeadConfig): void {
   const { kind, channels, levels, channelOrder, groupSize, width, heads, mlpRatio } = config;
   const problems: string[] = [];
@@ -65,8 +65,9 @@ function isPermutation(order: readonly number[], length: number): boolean {
 }
 
 /**
- * The official sizes: width 1024 with 4 layers (L) and 6 layers (H) from the paper's appendix A, 8 heads from the released
- * code. There is no official base; it takes L's head.
+ * Sizes of the head. Large and huge are the paper's (appendix A: width 1024, 4 and 6 layers) with the released code's 8 heads.
+ * Base is L's head, as in Tab. 2(d): only at width 1024 do 4 channels a group add that table's 470M parameters. It is not
+ * the released code's 768, for which there are no weights.
  */
 export const channelHeadSizes = {
   base: { width: 1024, depth: 4, heads: 8, mlpRatio: 4 },

@@ -51,7 +51,7 @@ function randomBackbone(): Backbone {
 }
 
 describe('applyBackbone', () => {
-  it('has the parameters that its shapes tell', () => {
+  it('has the parameters of its shapes', () => {
     const params = initBackbone(randomKey(0), config);
     const shapes = Object.entries(flattenTree(params)).map(([name, { shape }]) => [name, shape]);
     expect(shapes).toEqual(Object.entries(flattenShapes(backboneShapes(config))));

@@ -24,7 +24,7 @@ export type BackboneConfig = {
   mlpRatio: number;
 };
 
-/** @throws Error listing every field that no backbone can have */
+/** Checks a backbone's configuration. @throws Error listing every field that no backbone can have */
 export function assertBackboneConfig(config: BackboneConfig): void {
   const problems: string[] = [];
   const positive = (name: string, value: number) => {

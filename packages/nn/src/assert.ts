@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** Throws unless the tensor has the expected shape, where `null` stands for any size. */
+/** Throws unless the tensor has the expected shape, where `null` allows any size. */
 export function assertShape(
   where: string,
   name: string,
@@ -11,8 +11,8 @@ export function assertShape(
   const fits =
     shape.length === expected.length && expected.every((size, axis) => size === null || size === shape[axis]);
   if (!fits) {
-    const wanted = expected.map((size) => size ?? '*').join(', ');
-    throw new Error(`${where}: ${name} must be [${wanted}], got [${shape.join(', ')}]`);
+    const sizes = expected.map((size) => size ?? '*').join(', ');
+    throw new Error(`${where}: ${name} must be [${sizes}], got [${shape.join(', ')}]`);
   }
 }
 

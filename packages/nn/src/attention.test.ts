@@ -97,7 +97,7 @@ describe('applyCachedAttention', () => {
   it('gives in pieces what causal attention gives at once', () => {
     const params = initParameters<Attention>(randomKey(5), attentionParameters({ width: 8, heads, qkNorm: true }));
     const x = normal(randomKey(23), [3, 6, 8]) as tf.Tensor3D;
-    const whole = applyAttention(params, x, { heads, causal: true }).dataSync();
+    const complete = applyAttention(params, x, { heads, causal: true }).dataSync();
     const pieces = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 2 }).map((sizes) => {
       const cut = sizes.filter((_, i) => sizes.slice(0, i + 1).reduce((a, b) => a + b) < 6);
       return [...cut, 6 - cut.reduce((a, b) => a + b, 0)];
@@ -114,7 +114,7 @@ describe('applyCachedAttention', () => {
             cache = next.cache;
           }
           expect(cache?.keys.shape).toEqual([3, heads, 6, 4]);
-          expectClose(tf.concat(outputs, 1).dataSync(), whole, 1e-6);
+          expectClose(tf.concat(outputs, 1).dataSync(), complete, 1e-6);
         });
         expect(tf.memory().numTensors).toBe(before);
       }),

@@ -20,7 +20,7 @@ describe('dropout', () => {
     expect(gradient.dataSync()).toEqual(dropout(x, 0.5, randomKey(2)).dataSync());
   });
 
-  it('gives x at rate 0, in a tensor of its own', () => {
+  it('gives a new tensor with the values of x at rate 0', () => {
     const x = tf.tensor1d([1, 2]);
     const before = tf.memory().numTensors;
     const same = dropout(x, 0, randomKey(3));

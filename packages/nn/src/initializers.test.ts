@@ -28,7 +28,7 @@ describe('initializers', () => {
     expect(largest * Math.sqrt(180)).toBeCloseTo(1, 2);
   });
 
-  it('normal has the given deviation, 0.02 unless told', () => {
+  it('normal has the given deviation, 0.02 by default', () => {
     expect(statistics(normal(randomKey(1), [100, 200])).deviation).toBeCloseTo(0.02, 3);
     expect(statistics(normal(randomKey(1), [100, 200], 3)).deviation).toBeCloseTo(3, 1);
   });

@@ -94,7 +94,7 @@ describe('loadParameters', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('says in one line that a file is of another network, or named with a prefix', () => {
+  it('reports in one line that a file is of another network, or named with a prefix', () => {
     const prefixed = Object.fromEntries(Object.entries(file()).map(([name, tensor]) => [`module.${name}`, tensor]));
     expect(() => loadParameters<Network>(shapes, prefixed, 'a.pth')).toThrow(
       "loadParameters: a.pth has none of the model's 5 weights, such as blocks.0.weight, but 5 others, such as module.mask_token",

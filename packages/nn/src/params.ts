@@ -39,7 +39,7 @@ export type Declaration<Params> = Params extends tf.Tensor
  * Makes the first values of all declared parameters.
  *
  * @param key - every node splits its key among its children that draw values, in their order; a node with a single such
- *   child hands its own key on, and a list always splits. So a value depends on the key and on its place in the tree.
+ *   child hands its key on, and a list always splits. So a value depends on the key and on its place in the tree.
  * @returns float32 tensors that the caller disposes
  */
 export function initParameters<Params>(key: Key, declaration: Declaration<Params>): Params {
@@ -100,7 +100,7 @@ export function countParameters(tree: unknown): number {
  * Builds a parameter tree from the tensors of a file. Names and shapes must fit exactly; a model never starts from
  * noise where a weight was expected.
  *
- * @param shapes - what the model expects, as its `…Shapes(config)` gives it
+ * @param shapes - what the model expects, such as `backboneShapes(config)`
  * @param tensors - by dotted name, of any number type
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
@@ -143,11 +143,11 @@ function misfit(
   problems: string[],
   source: string | undefined,
 ): string {
-  const [wanted, found] = [Object.keys(expected), Object.keys(tensors)];
-  if (found.length > 0 && !wanted.some((name) => Object.hasOwn(tensors, name)))
+  const [names, others] = [Object.keys(expected), Object.keys(tensors)];
+  if (others.length > 0 && !names.some((name) => Object.hasOwn(tensors, name)))
     return (
-      `${source ?? 'the file'} has none of the model's ${wanted.length} weights, such as ${wanted[0]}, ` +
-      `but ${found.length} others, such as ${found[0]}`
+      `${source ?? 'the file'} has none of the model's ${names.length} weights, such as ${names[0]}, ` +
+      `but ${others.length} others, such as ${others[0]}`
     );
   const listed = problems.slice(0, LONGEST_LIST);
   const rest = problems.length - listed.length;

@@ -20,7 +20,7 @@ export const modelConfigKey = 'tokenbridge.config';
 export type LoadOptions = {
   /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
   ema?: boolean;
-  /** For files that do not bring a configuration, and whose shapes do not tell it (see `configOfShapes`). */
+  /** For files without a configuration whose weights `configOfShapes` does not recognize. */
   config?: TokenBridgeConfig;
 };
 
@@ -29,7 +29,7 @@ export type LoadOptions = {
  * the weights asked for are read.
  *
  * @param input - a path, or the file's bytes
- * @throws Error listing every weight that is missing, surplus or misshapen; ConfigNeededError when `config` must be given;
+ * @throws Error listing every missing, unexpected or wrongly shaped weight; ConfigNeededError when `config` must be given;
  *   FileFormatError if the file is damaged
  */
 export async function loadTokenBridge(
@@ -38,9 +38,9 @@ export async function loadTokenBridge(
 ): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
   const file = isSafetensors(input) ? await readWeights(input, ema) : await readOfficial(input, ema);
   const { parameters, buffers } = separateBuffers(file.tensors);
-  const given = config ?? file.config ?? configOfWeights(input, parameters);
-  assertTokenBridgeConfig(given);
-  const complete = configWithBuffers(given, buffers);
+  const modelConfig = config ?? file.config ?? configOfWeights(input, parameters);
+  assertTokenBridgeConfig(modelConfig);
+  const complete = configWithBuffers(modelConfig, buffers);
   const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
   return { params, config: complete };
 }
@@ -48,7 +48,7 @@ export async function loadTokenBridge(
 export type SaveOptions = {
   /** Default `F32`. `F16` and `BF16` halve the file. */
   dtype?: 'F32' | 'F16' | 'BF16';
-  /** Strings to keep beside the configuration in the file's header, such as the names of the classes. */
+  /** Strings to keep next to the configuration in the file's header, such as the names of the classes. */
   metadata?: Record<string, string>;
 };
 
@@ -74,7 +74,7 @@ async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> 
   return { tensors, config: json === undefined ? undefined : JSON.parse(json) };
 }
 
-/** The averaged weights come without buffers; those of `model` serve. */
+/** Reads one set of weights of an official checkpoint. The averaged ones have no buffers, so those of `model` are read. */
 async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile> {
   const checkpoint = await openCheckpoint(input);
   try {

@@ -155,20 +155,20 @@ describe('generate', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it.each(['raster', 'confidence'] as const)('frees everything when the engine fails in %s order', async (order) => {
-    const engine = tf.engine();
-    const runKernel = engine.runKernel.bind(engine);
+  it.each(['raster', 'confidence'] as const)('frees everything when the backend fails in %s order', async (order) => {
+    const kernels = tf.engine();
+    const runKernel = kernels.runKernel.bind(kernels);
     let operations = 0;
     const failAt = (count: number) => {
       operations = 0;
-      vi.spyOn(engine, 'runKernel').mockImplementation(((...args: Parameters<typeof runKernel>) => {
+      vi.spyOn(kernels, 'runKernel').mockImplementation(((...args: Parameters<typeof runKernel>) => {
         operations += 1;
         if (operations === count) throw new Error('out of order');
         return runKernel(...args);
       }) as typeof runKernel);
     };
     const options = { order, labels: [1], seeds: [1], steps: 2, guidanceScale: 2 };
-    await sample(options); // an engine that records functions runs fewer operations from now on
+    await sample(options); // a backend that records functions runs fewer operations from now on
     failAt(Number.POSITIVE_INFINITY);
     await sample(options);
     const all = operations;
@@ -202,6 +202,14 @@ describe('generate', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('samples a model of one class', async () => {
+    const config: TokenBridgeConfig = { ...model.config, classes: 1 };
+    const params = initTokenBridge(randomKey(2), config);
+    const { tokens } = await sample({ params, config, labels: [0, null], seeds: [1, 2], guidanceScale: 2 });
+    expect(tokens).toHaveLength(2 * 16 * config.latent.channels);
+    disposeTree(params);
+  });
+
   it.each([
     ['parallel', { kind: 'parallel', groupSize: 1 }],
     ['in groups of 2', { kind: 'autoregressive', groupSize: 2 }],
@@ -209,9 +217,9 @@ describe('generate', () => {
   ] as const)('samples with a head %s', async (_, head) => {
     const { config } = model;
     const quantizer = { levels: 4, min: -5, max: 5, range: 3 };
-    const own: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, ...head } };
-    const params = initTokenBridge(randomKey(2), own);
-    const { tokens } = await sample({ params, config: own, labels: [0, 1], seeds: [1, 2], guidanceScale: 1.5 });
+    const variant: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, ...head } };
+    const params = initTokenBridge(randomKey(2), variant);
+    const { tokens } = await sample({ params, config: variant, labels: [0, 1], seeds: [1, 2], guidanceScale: 1.5 });
     expect(new Set(tokens)).toEqual(new Set([0, 1, 2, 3]));
     tf.dispose(params as never);
   });

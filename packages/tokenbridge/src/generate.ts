@@ -31,7 +31,7 @@ import { type GenerateOptions, imageKeys, ordersOf, requestOf, type SamplingRequ
 // Request (sampling-request.ts): options, defaults, checks.
 // Plan (sampling-plan.ts): which positions are known before each step and which it predicts. Except by confidence, all of it is
 //   known beforehand. So it is sent to the device once, with the guidance scales and the noise keys, and each step reads its
-//   row; the host sends nothing between steps and starts some of them ahead.
+//   row; the host sends nothing between steps and starts them ahead of the device.
 // Fill (below, with the programs of sampling-programs.ts): in the planned order, or the most confident first.
 //
 // Capacities. A compiled program has static shapes, so lists of positions are padded with −1 to few lengths: quarters of the
@@ -229,7 +229,7 @@ function capacityForVisible(count: number, positions: number, { staticShapes }: 
   return staticShapes ? Math.min(positions, roundUp(least, Math.ceil(positions / 4))) : least;
 }
 
-/** Length of the list of predictions: a power of two, since every length is a program of its own. */
+/** Length of the list of predictions: a power of two, since each length needs another program. */
 function capacityForPredicted(count: number, { staticShapes }: SamplingRequest): number {
   return staticShapes ? Math.max(FEWEST_PREDICTED, 2 ** Math.ceil(Math.log2(count))) : count;
 }

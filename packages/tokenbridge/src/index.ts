@@ -35,6 +35,6 @@ export {
   type WeightShapes,
 } from './official.js';
 export { presets, type RecommendedSampling, recommendedSampling } from './presets.js';
-export { dequantize, type QuantizerConfig, quantize, quantizerOf } from './quantization.js';
+export { dequantize, type QuantizerConfig, quantize } from './quantization.js';
 export { type StoredParameters, storeForSampling } from './sampling-programs.js';
 export type { GenerateOptions, GenerateProgress } from './sampling-request.js';

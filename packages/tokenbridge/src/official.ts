@@ -33,10 +33,10 @@ export type OfficialArguments = {
 };
 
 /**
- * The configuration of a model built with the official code's arguments. `use_quantized_value` and `grad_checkpointing` have
- * no counterpart: the official code ignores the first, and the second is an option of `loss`.
+ * Translates the arguments of the official code's constructor to a configuration. `use_quantized_value` and
+ * `grad_checkpointing` have no counterpart: the official code ignores the first, and the second is an option of `loss`.
  *
- * @param channelOrder - the order that the code holds as a constant; for latents of other than 16 channels it needs another
+ * @param channelOrder - default: the constant of the official code, for latents of 16 channels
  * @throws Error if an argument is missing, or is not one the official sampler can work with
  */
 export function configFromOfficial(
@@ -123,12 +123,12 @@ const argumentNames = Object.keys(argumentRecord) as (keyof OfficialArguments)[]
 /** Shapes of all weights by their official names. */
 export type WeightShapes = Readonly<Record<string, readonly number[]>>;
 
-/** The shapes of the weights do not tell everything that must be known of a model. */
+/** Thrown when the shapes of weights are not enough to know a model's configuration. */
 export class ConfigNeededError extends Error {
   override readonly name = 'ConfigNeededError';
 
   constructor(
-    /** What is not known, for the end of a sentence. */
+    /** What is missing, for the end of a sentence. */
     readonly reason: string,
   ) {
     super(`config must be given: ${reason}`);
@@ -136,16 +136,16 @@ export class ConfigNeededError extends Error {
 }
 
 /**
- * The configuration of an official model from the shapes of its weights: classes, levels, latents and sizes. What no shape
- * tells is the released code's: quantization on [−5, 5] with r = 3, the channel order, and the heads of a backbone of a width
- * that a preset has.
+ * Recognizes the configuration of an official model by the shapes of its weights: classes, levels, latents and sizes. What
+ * shapes do not show is taken from the released code: quantization on [−5, 5] with r = 3, the channel order, and the attention
+ * heads of the preset with the backbone's width.
  *
- * @throws ConfigNeededError when the weights are not an official model's, or have a width or latents of another kind; Error
- *   when they are an autoencoder's or MAR's
+ * @throws ConfigNeededError if the weights are not an official model's, or have a width or latents that no preset has; Error
+ *   if they are an autoencoder's or MAR's
  */
 export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
   const other = otherNetwork(Object.keys(shapes));
-  if (other) throw new InputError('configOfShapes', `these are no weights of TokenBridge but ${other}`);
+  if (other) throw new InputError('configOfShapes', `these are not the weights of TokenBridge but ${other}`);
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
     if (size === undefined) throw new ConfigNeededError(`no official model has these weights: ${name} is missing`);
@@ -160,10 +160,11 @@ export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
   });
   const positions = sizeOf('output_pos_embed', 1);
   const side = Math.sqrt(positions);
-  if (!Number.isInteger(side)) throw new ConfigNeededError(`no weight tells how ${positions} positions form a grid`);
+  if (!Number.isInteger(side))
+    throw new ConfigNeededError(`the weights do not show how ${positions} positions form a grid`);
   const channels = sizeOf('z_proj.weight', 1);
   if (channels !== officialChannelOrder.length)
-    throw new ConfigNeededError(`no weight tells the order of ${channels} channels`);
+    throw new ConfigNeededError(`the weights do not show the order of ${channels} channels`);
   const encoder = stackOf('encoder', sizeOf('class_emb.weight', 1));
   const width = sizeOf('channel_embed', 2);
   return {
@@ -189,7 +190,7 @@ export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
   };
 }
 
-/** The networks whose files are taken for a TokenBridge model's most easily. */
+/** The networks whose files are most easily mistaken for those of a TokenBridge model. */
 function otherNetwork(names: string[]): string | undefined {
   if (names.includes('encoder.conv_in.weight')) return "an autoencoder's, which loadVae of @tb/vae reads";
   if (names.some((name) => name.startsWith('diffloss.')))
@@ -197,9 +198,10 @@ function otherNetwork(names: string[]): string | undefined {
   return undefined;
 }
 
-/** Attention of any number of heads has the same weights. */
+/** Attention heads of a backbone: the weights have the same shapes for any number of them. */
 function headsOf(width: number): number {
-  const known = Object.values(presets).find(({ backbone }) => backbone.encoder.width === width);
-  if (!known) throw new ConfigNeededError(`no weight tells how many attention heads a backbone ${width} wide has`);
-  return known.backbone.encoder.heads;
+  const preset = Object.values(presets).find(({ backbone }) => backbone.encoder.width === width);
+  if (!preset)
+    throw new ConfigNeededError(`the weights do not show how many attention heads a backbone ${width} wide has`);
+  return preset.backbone.encoder.heads;
 }

@@ -16,9 +16,10 @@ function imageNet(size: 'base' | 'large' | 'huge'): TokenBridgeConfig {
 }
 
 /**
- * Ready configurations. `large` and `huge` are the paper's (appendix A and the released code); `base` is MAR-B's backbone
- * with L's head, for which no official weights exist. `tiny` is ours, for demonstrations: 64 × 64 images as 8 × 8 × 16
- * latents, ten classes, minutes of training on one GPU, sampling in a browser.
+ * Ready configurations. `large` and `huge` are the paper's (appendix A and the released code). `base` is MAR-B's backbone
+ * with L's head, as in Tab. 2(d); the released code's base has a head 768 wide, and there are weights of neither. `tiny` is
+ * this project's, for demonstrations: 64 × 64 images as 8 × 8 × 16 latents, ten classes, minutes of training on one GPU,
+ * sampling in a browser.
  */
 export const presets = {
   tiny: {

@@ -2,9 +2,11 @@ import { createQuantizer, type Quantizer, type QuantizerOptions } from '@tb/quan
 import { dequantize as dequantizeTensor, quantize as quantizeTensor } from '@tb/quantizer/tfjs';
 import * as tf from '@tensorflow/tfjs-core';
 
-// B = levels
+// C = channels, B = levels
+//
+// Latents to tokens and back on tensors (Eq. 1–5), by @tb/quantizer, or by a checkpoint's reconstruction values.
 
-/** How latents become indices and back (Sec. 3.1); all but `codebook` are the options of `createQuantizer` of @tb/quantizer. */
+/** How latents become indices and back (Sec. 3.1). All but `codebook` are options of `createQuantizer` of @tb/quantizer. */
 export type QuantizerConfig = {
   /** Number of levels B of a channel. */
   levels: number;
@@ -19,17 +21,18 @@ export type QuantizerConfig = {
   tails?: QuantizerOptions['tails'];
   /**
    * Reconstruction values γ in [−range, range], ascending [B]: a checkpoint's `reconstruction_values`. Its weights were
-   * trained on them, so they override what the options above give.
+   * trained on them, so they override those that the options above lead to.
    */
   codebook?: readonly number[];
 };
 
+/** Quantizers made so far: computing a codebook takes an integral for each level. */
 const quantizers = new WeakMap<QuantizerConfig, { quantizer: Quantizer; isComplete: boolean }>();
 
 /**
- * The quantizer of the options.
+ * Makes the quantizer of a configuration.
  *
- * @returns the quantizer, and whether it is all there is to say: false when `codebook` overrides its values
+ * @returns the quantizer, and whether its values are the configuration's: false when `codebook` overrides them
  * @throws Error naming the option that does not fit
  */
 export function quantizerOf(config: QuantizerConfig): { quantizer: Quantizer; isComplete: boolean } {
@@ -37,7 +40,7 @@ export function quantizerOf(config: QuantizerConfig): { quantizer: Quantizer; is
   if (!made) {
     const { codebook, min, max, ...options } = config;
     const quantizer = createQuantizer({ ...options, min: ends(min), max: ends(max) });
-    made = { quantizer, isComplete: isOwnCodebook(config, quantizer) };
+    made = { quantizer, isComplete: hasCodebookOf(quantizer, config) };
     quantizers.set(config, made);
   }
   return made;
@@ -45,7 +48,7 @@ export function quantizerOf(config: QuantizerConfig): { quantizer: Quantizer; is
 
 const ends = (end: number | readonly number[]) => (typeof end === 'number' ? end : [...end]);
 
-/** Index of the nearest reconstruction value (Eq. 4), the lower on ties; float32 [..., C] to int32 of the same shape. */
+/** Quantizes latents to the index of the nearest reconstruction value (Eq. 1 and 4), the lower on ties. float32 [..., C] to int32. */
 export function quantize<T extends tf.Tensor>(config: QuantizerConfig, latents: T): T {
   const { quantizer, isComplete } = quantizerOf(config);
   if (isComplete) return quantizeTensor(quantizer, latents);
@@ -59,7 +62,7 @@ export function quantize<T extends tf.Tensor>(config: QuantizerConfig, latents: 
   });
 }
 
-/** Reconstruction values in units of the latents (Eq. 5); int32 [..., C] to float32 of the same shape. */
+/** De-quantizes indices to reconstruction values in units of the latents (Eq. 5). int32 [..., C] to float32. */
 export function dequantize<T extends tf.Tensor>(config: QuantizerConfig, indices: T): T {
   const { quantizer, isComplete } = quantizerOf(config);
   if (isComplete) return dequantizeTensor(quantizer, indices);
@@ -71,8 +74,8 @@ export function dequantize<T extends tf.Tensor>(config: QuantizerConfig, indices
   });
 }
 
-/** Whether the options give the codebook's values anyway, bit for bit, so that the quantizer's fast path serves. */
-function isOwnCodebook(config: QuantizerConfig, { float32Values, channels, levels }: Quantizer): boolean {
+/** Whether a quantizer has the values of a configuration's codebook bit for bit, so that its faster functions can be used. */
+function hasCodebookOf({ float32Values, channels, levels }: Quantizer, config: QuantizerConfig): boolean {
   const { codebook, range } = config;
   if (!codebook) return true;
   const f32 = Math.fround;

@@ -21,7 +21,7 @@ import type { Plan } from './sampling-plan.js';
 // The device's side of sampling: one step as two compiled functions. Their shapes vary independently (V of the first, M of the
 // second), so there are as many programs as capacities, not as pairs of them. Everything that changes from step to step is
 // in the state, whose memory each step hands on to the next: a GPU replays recorded kernels at once only if all addresses are
-// those that it recorded. So no step has a result of its own, however small, for which memory would be allocated anew.
+// those that it recorded. So a step returns nothing besides the state, however small, for which new memory would be allocated.
 
 /** What sampling knows so far. Every step consumes one state and returns the next in the same memory. */
 export type SamplingState = {

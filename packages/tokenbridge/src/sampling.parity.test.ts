@@ -63,8 +63,8 @@ it('gives the logits that the reference samples from', async () => {
       tokens_ar_order: tokens,
     } = Object.fromEntries(['features', 'logits', 'tokens_ar_order'].map((key) => [key, detail[`${name}.${key}`]]));
     const rows = (tensor: HostTensor) => {
-      const whole = tensorOf(tensor);
-      return tf.reshape(whole, [-1, whole.shape[2]!]) as tf.Tensor2D;
+      const grouped = tensorOf(tensor);
+      return tf.reshape(grouped, [-1, grouped.shape[2]!]) as tf.Tensor2D;
     };
     const head = { ...channelHeadConfig(config), channelOrder: undefined }; // the golden tokens are in the head's order
     const ours = tf.tidy(() =>

@@ -3,7 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '@tb/io';
 import { countParameters, flattenShapes } from '@tb/nn';
-import { disposeTree, flattenTree, hostRandom, jit, normal, randomKey, useBackend } from '@tb/runtime';
+import {
+  disposeTree,
+  flattenTree,
+  hostRandom,
+  jit,
+  mapTree,
+  normal,
+  randomKey,
+  treeLeaves,
+  useBackend,
+} from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -32,13 +42,29 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-function batch(own: TokenBridgeConfig, images: number, seed = 1): LossInputs {
-  const { height, width, channels } = own.latent;
+function batch(config: TokenBridgeConfig, images: number, seed = 1): LossInputs {
+  const { height, width, channels } = config.latent;
   return {
     latents: normal(randomKey(seed), [images, height, width, channels]) as tf.Tensor4D,
     labels: tf.zeros<tf.Rank.R1>([images], 'int32'),
-    masks: drawTrainingMasks(hostRandom(seed), own, images),
+    masks: drawTrainingMasks(hostRandom(seed), config, images),
   };
+}
+
+/** The loss of a new model before and after one step of gradient descent on all parameters. */
+function lossAroundStep(config: TokenBridgeConfig): { before: number; after: number } {
+  return tf.tidy(() => {
+    const inputs = batch(config, 2);
+    const model = initTokenBridge(randomKey(1), config);
+    const withLeaves = (leaves: tf.Tensor[]) => {
+      let next = 0;
+      return mapTree(() => leaves[next++], model);
+    };
+    const lossOf = (...leaves: tf.Tensor[]) => loss(withLeaves(leaves), config, inputs);
+    const { value, grads } = tf.valueAndGrads(lossOf)(treeLeaves(model));
+    const stepped = treeLeaves(model).map((leaf, index) => tf.sub(leaf, tf.mul(grads[index], 0.05)));
+    return { before: value.dataSync()[0], after: lossOf(...stepped).dataSync()[0] };
+  });
 }
 
 describe('presets', () => {
@@ -54,15 +80,15 @@ describe('presets', () => {
 });
 
 describe('the configuration from shapes', () => {
-  const found = (own: TokenBridgeConfig) => configOfShapes(flattenShapes(tokenBridgeShapes(own)));
+  const recognized = (config: TokenBridgeConfig) => configOfShapes(flattenShapes(tokenBridgeShapes(config)));
 
   it.each(['tiny', 'base', 'large', 'huge'] as const)('is the preset %s for its weights', (name) =>
-    expect(found(presets[name])).toEqual(presets[name]),
+    expect(recognized(presets[name])).toEqual(presets[name]),
   );
 
-  it("finds classes, levels, latents and depths of one's own", () => {
+  it('recognizes custom classes, levels, latents and depths', () => {
     const { large } = presets;
-    const own: TokenBridgeConfig = {
+    const custom: TokenBridgeConfig = {
       ...large,
       classes: 7,
       latent: { height: 32, width: 32, channels: 16 },
@@ -70,13 +96,13 @@ describe('the configuration from shapes', () => {
       backbone: { ...large.backbone, bufferSize: 8, decoder: { width: 768, depth: 3, heads: 12 } },
       head: { ...large.head, width: 96, depth: 2, heads: 6, mlpRatio: 2 },
     };
-    expect(found(own)).toEqual(own);
+    expect(recognized(custom)).toEqual(custom);
   });
 
-  it('says what no weight tells', () => {
-    expect(() => found(config)).toThrow('no weight tells how many attention heads a backbone 32 wide has');
+  it('names what the weights do not show', () => {
+    expect(() => recognized(config)).toThrow('the weights do not show how many attention heads a backbone 32 wide has');
     const narrow = { ...presets.tiny, latent: { height: 4, width: 4, channels: 2 }, channelOrder: [1, 0] };
-    expect(() => found(narrow)).toThrow('no weight tells the order of 2 channels');
+    expect(() => recognized(narrow)).toThrow('the weights do not show the order of 2 channels');
     expect(() => configOfShapes({})).toThrow(ConfigNeededError);
     expect(() => configOfShapes({ 'encoder.conv_in.weight': [128, 3, 3, 3] })).toThrow('loadVae of @tb/vae reads');
     expect(() => configOfShapes({ 'diffloss.net.cond_embed.weight': [1024, 768] })).toThrow("but MAR's");
@@ -84,7 +110,7 @@ describe('the configuration from shapes', () => {
 });
 
 describe('loss', () => {
-  it('starts near ln B, for an untrained head knows nothing', () => {
+  it('starts near ln B, the cross-entropy of a uniform guess', () => {
     const start = loss(params, config, batch(config, 4)).dataSync()[0];
     expect(Math.abs(start - Math.log(config.quantizer.levels))).toBeLessThan(0.6);
   });
@@ -92,10 +118,10 @@ describe('loss', () => {
   it('falls when followed downhill, within jit', () => {
     const inputs = batch(config, 4);
     const flat = flattenTree(params);
-    const step = jit((bias: tf.Tensor, given: LossInputs) => {
+    const step = jit((bias: tf.Tensor, data: LossInputs) => {
       const { value, grad } = tf.valueAndGrad((x) => {
         const channelHeads = params.channel_heads.map((head, index) => (index === 0 ? { ...head, bias: x } : head));
-        return loss({ ...params, channel_heads: channelHeads }, config, given, { dropoutKey: randomKey(1) });
+        return loss({ ...params, channel_heads: channelHeads }, config, data, { dropoutKey: randomKey(1) });
       })(bias);
       return { value, bias: tf.sub(bias, grad) };
     });
@@ -107,19 +133,19 @@ describe('loss', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('is what evaluate tells too, group by group', () => {
+  it('is what evaluate returns too, and for each group', () => {
     const inputs = batch(config, 3);
-    const told = evaluate(params, config, inputs);
-    expect(told.loss.dataSync()[0]).toBeCloseTo(loss(params, config, inputs).dataSync()[0], 5);
-    expect(told.lossByGroup.shape).toEqual([config.latent.channels]);
-    expect(told.accuracy.dataSync()[0]).toBeLessThan(0.5);
+    const evaluation = evaluate(params, config, inputs);
+    expect(evaluation.loss.dataSync()[0]).toBeCloseTo(loss(params, config, inputs).dataSync()[0], 5);
+    expect(evaluation.lossByGroup.shape).toEqual([config.latent.channels]);
+    expect(evaluation.accuracy.dataSync()[0]).toBeLessThan(0.5);
   });
 
   it('drops out by key', () => {
-    const own = { ...config, training: { ...config.training, attentionDropout: 0.2, projectionDropout: 0.2 } };
-    const inputs = batch(own, 2);
+    const dropping = { ...config, training: { ...config.training, attentionDropout: 0.2, projectionDropout: 0.2 } };
+    const inputs = batch(dropping, 2);
     const of = (seed?: number) =>
-      loss(params, own, inputs, { dropoutKey: seed === undefined ? undefined : randomKey(seed) }).dataSync()[0];
+      loss(params, dropping, inputs, { dropoutKey: seed === undefined ? undefined : randomKey(seed) }).dataSync()[0];
     expect(of(1)).toBe(of(1));
     expect(new Set([of(1), of(2), of()]).size).toBe(3);
   });
@@ -130,15 +156,19 @@ describe('loss', () => {
     expect(Math.abs(share - config.training.labelDropout)).toBeLessThan(0.03);
   });
 
-  it.each([1, 2, 4] as const)('trains groups of %d channels, and parallel heads', (groupSize) => {
+  it.each([1, 2, 4] as const)('starts near ln K and falls with a step downhill, in groups of %d', (groupSize) => {
     for (const kind of ['autoregressive', 'parallel'] as const) {
       const quantizer = { levels: 4, min: -5, max: 5, range: 3 };
-      const own: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, kind, groupSize } };
-      const fresh = initTokenBridge(randomKey(1), own);
-      const start = loss(fresh, own, batch(own, 2)).dataSync()[0];
-      expect(start).toBeGreaterThan(0.8 * groupSize * Math.log(4));
-      disposeTree(fresh);
+      const grouped: TokenBridgeConfig = { ...config, quantizer, head: { ...config.head, kind, groupSize } };
+      const { before, after } = lossAroundStep(grouped);
+      expect(Math.abs(before - groupSize * Math.log(4))).toBeLessThan(0.7);
+      expect(after).toBeLessThan(before - 0.01);
     }
+  });
+
+  it('falls with a step downhill in a model of one class', () => {
+    const { before, after } = lossAroundStep({ ...config, classes: 1 });
+    expect(after).toBeLessThan(before - 0.01);
   });
 
   it('names a latent grid that does not fit', () => {
@@ -147,15 +177,15 @@ describe('loss', () => {
   });
 });
 
-describe('quantization with a codebook of its own', () => {
+describe('quantization with the codebook of a checkpoint', () => {
   it('takes the nearest of its values', () => {
-    const own = { levels: 3, min: [-5, -1], max: [5, 1], range: 3, codebook: [-2, 0.5, 1] };
+    const quantizer = { levels: 3, min: [-5, -1], max: [5, 1], range: 3, codebook: [-2, 0.5, 1] };
     const latents = tf.tensor2d([-5, -1, 1, 0.2, 5, 1, -0.9, 0.3], [4, 2]);
-    const indices = quantize(own, latents);
+    const indices = quantize(quantizer, latents);
     expect([...indices.dataSync()]).toEqual([0, 0, 1, 1, 2, 2, 1, 2]);
     const values = [-2, 0.5, 1].map((gamma) => [((gamma + 3) / 6) * 10 - 5, ((gamma + 3) / 6) * 2 - 1]);
     const expected = [...indices.dataSync()].map((index, place) => values[index][place % 2]);
-    expectClose(dequantize(own, indices).dataSync(), expected, 1e-6);
+    expectClose(dequantize(quantizer, indices).dataSync(), expected, 1e-6);
   });
 });
 
@@ -228,13 +258,15 @@ describe('files', () => {
 
     const { 'z_proj.bias': bias, ...others } = tensors;
     await writeSafetensors(path, { ...others, 'z_proj.offset': bias });
-    await expect(loadTokenBridge(path)).rejects.toThrow('config must be given: no weight tells');
+    await expect(loadTokenBridge(path)).rejects.toThrow('config must be given: the weights do not show');
     await expect(loadTokenBridge(path, { config })).rejects.toThrow(
       /2 weights.*missing z_proj.bias.*unexpected z_proj.offset/s,
     );
 
     await writeSafetensors(path, { ...others, 'diffloss.net.cond_embed.weight': bias });
-    await expect(loadTokenBridge(path)).rejects.toThrow(/wrong.safetensors: .* no weights of TokenBridge but MAR's/);
+    await expect(loadTokenBridge(path)).rejects.toThrow(
+      /wrong.safetensors: .* not the weights of TokenBridge but MAR's/,
+    );
 
     const boundaries = { dtype: 'F32' as const, shape: [17], data: new Float32Array(17).fill(-4) };
     await writeSafetensors(path, { ...tensors, boundaries });

@@ -7,7 +7,7 @@ import type { LossInputs } from '../src/loss.js';
 import type { TokenBridgeConfig } from '../src/model.js';
 import { configFromOfficial } from '../src/official.js';
 
-/** The golden model's configuration, as the golden set tells it: nothing is known beforehand. */
+/** The golden model's configuration, read from the golden set. */
 export function goldenConfig(): TokenBridgeConfig {
   const { config, derived } = goldenJson('tokenbridge', 'config.json');
   return configFromOfficial(config, derived.channel_order);

@@ -15,7 +15,7 @@ const posterior = encode(vae, demo, images);
 const latents = sampleLatent(posterior, noiseKey);
 console.log('latents', latents.shape, 'divergence', klDivergence(posterior).shape);
 
-// What the tokenizer reads has about unit variance; what the decoder reads does not.
-const tokens = tf.mul(latents, demo.latentScale);
-const decoded = decode(vae, demo, tf.div(tokens, demo.latentScale));
+// The quantizer reads latents of about unit variance; the decoder reads the autoencoder's units.
+const scaled = tf.mul(latents, demo.latentScale);
+const decoded = decode(vae, demo, tf.div(scaled, demo.latentScale));
 console.log('images', tf.clipByValue(decoded, -1, 1).shape);

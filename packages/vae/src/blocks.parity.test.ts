@@ -11,7 +11,7 @@ beforeAll(() => useBackend(testBackend));
 const { blocks, config } = goldenJson('vae', 'config.json');
 const groups: number = config.norm_num_groups;
 
-// biome-ignore lint/suspicious/noExplicitAny: each block's parameters have a type of their own.
+// biome-ignore lint/suspicious/noExplicitAny: each block's parameters have another type.
 const apply: Record<string, (params: any, x: tf.Tensor4D) => tf.Tensor4D> = {
   resnet: (params, x) => applyResidualBlock(params, x, groups),
   attn: (params, x) => applyAttentionBlock(params, x, groups),

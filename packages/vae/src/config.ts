@@ -67,10 +67,10 @@ export function levelChannels(config: VaeConfig): number[] {
 export type WeightShapes = Readonly<Record<string, readonly number[]>>;
 
 /**
- * The sizes of an autoencoder from the shapes of its weights. What no shape tells is the reference's: 32 groups in every norm,
- * the factor that scales its latents, and latents of 16 × 16 positions as the nominal resolution.
+ * Recognizes the configuration of an autoencoder by the shapes of its weights. What shapes do not show is taken from the
+ * reference: 32 groups in every norm, the scale of its latents, and 16 × 16 latents as the nominal resolution.
  *
- * @throws Error when the weights are not those of an autoencoder, or have the names that diffusers gives them
+ * @throws Error if the weights are not those of an autoencoder, or have the names of diffusers
  */
 export function vaeConfigOfShapes(shapes: WeightShapes): VaeConfig {
   const sizeOf = (name: string, axis: number): number => {

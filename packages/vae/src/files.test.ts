@@ -50,7 +50,7 @@ describe('loadVae', () => {
     disposeTree(params);
   });
 
-  it('knows the names of diffusers, and does not take a part of an autoencoder for one', () => {
+  it('recognizes the names of diffusers, and refuses a part of an autoencoder', () => {
     const shapes = flattenShapes(vaeShapes(demo));
     const renamed = Object.fromEntries(
       Object.entries(shapes).map(([name, shape]) => [name.replace('.down.', '.down_blocks.'), shape]),

@@ -34,15 +34,15 @@ export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae>
   const tensors = isSafetensors(input)
     ? (await readSafetensors(input)).tensors
     : stateDictOf<HostTensor>(input, await readCheckpoint(input));
-  const own = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
-  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(own), nameOf(input));
+  const weights = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
+  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(weights), nameOf(input));
 }
 
 /**
- * The configuration of the autoencoder in a file that `loadVae` reads, from the shapes of its weights (see
+ * Recognizes the configuration of the autoencoder in a file that `loadVae` reads, by the shapes of its weights (see
  * `vaeConfigOfShapes`). No weight is read.
  *
- * @throws Error when the file holds no autoencoder; FileFormatError if it is damaged
+ * @throws Error if the file does not hold an autoencoder; FileFormatError if it is damaged
  */
 export async function readVaeConfig(input: ByteInput): Promise<VaeConfig> {
   const file = isSafetensors(input) ? await openSafetensors(input) : await openCheckpoint(input);

@@ -24,7 +24,7 @@ describe('sampleLatent', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('gives an image the same latent wherever it stands in the batch, with a key per image', () => {
+  it('gives an image the same latent at any place of a batch, with a key per image', () => {
     tf.tidy(() => {
       const [first, second] = splitKey(randomKey(5), 2);
       const both = sampleLatent(posterior(0, 1, [2, 2, 2, 3]), tf.stack([first, second]));

@@ -62,7 +62,7 @@ describe('encode and decode', () => {
     expectClose(channelsFirst(images), io.decode_of_mean.data as Float32Array, tolerance);
   });
 
-  it('gives the reference’s image of the whole way', () => {
+  it('gives the reference’s image of encoding and decoding', () => {
     const image = tf.tidy(() => decode(params, config, encode(params, config, tensorOf(io.image)).mean));
     expectClose(channelsFirst(image), io.decode_of_mean.data as Float32Array, tolerance);
   });
@@ -75,9 +75,9 @@ describe('activations', () => {
   >;
   const statistics: { encode: Statistics; decode_of_mean: Statistics } = goldenJson('vae', 'activation_stats.json');
 
-  /** Compares every stage's output with what the golden set knows about it; gives the number of stages known. */
+  /** Compares every stage's output with what the golden set has of it. @returns the number of compared stages */
   async function compare(stages: Iterable<Stage>, input: tf.Tensor4D, prefix: string, expected: Statistics) {
-    const whole = await goldenTensors('vae', 'activations.safetensors');
+    const complete = await goldenTensors('vae', 'activations.safetensors');
     let compared = 0;
     let x = input;
     for (const stage of stages) {
@@ -86,7 +86,7 @@ describe('activations', () => {
       x.dispose();
       x = next;
       const values = channelsFirst(x);
-      if (name in whole) expectClose(values, whole[name].data as Float32Array, tolerance, name);
+      if (name in complete) expectClose(values, complete[name].data as Float32Array, tolerance, name);
       const { shape, absmax, at_flat_index: samples } = expected[name];
       expect(values.length, name).toBe(shape.reduce((product, size) => product * size, 1));
       for (const [index, value] of Object.entries(samples)) {

@@ -60,7 +60,7 @@ describe('presets', () => {
 });
 
 describe('initVae', () => {
-  it('makes the shapes that vaeShapes says, norms at identity, biases zero', () => {
+  it('makes the shapes of vaeShapes, norms at identity, biases zero', () => {
     const made = flattenTree<tf.Tensor>(params);
     expect(Object.keys(made)).toContain('decoder.up.0.attn.1.proj_out.weight');
     expect(Object.keys(made)).toContain('encoder.down.1.block.0.nin_shortcut.weight');
