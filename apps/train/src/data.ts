@@ -1,6 +1,7 @@
 // The images that options choose, as sources of batches.
 import { UsageError } from '@tb/command-line';
 import { printable } from '@tb/io';
+import type { TokenBridgeConfig } from '@tb/tokenbridge';
 import {
   type BadImage,
   type BatchSource,
@@ -11,6 +12,7 @@ import {
   openImageFolder,
   openPhotographCrops,
 } from '@tb/trainer';
+import { downsamplingFactor, type VaeConfig } from '@tb/vae';
 import type { ImageValues } from './options/images.js';
 import { validationSeed } from './seeds.js';
 
@@ -93,4 +95,17 @@ export function firstImages(source: ImageSource, count: number): ImageSource {
     labelOf: (index) => source.labelOf(order.at(index).index),
     requestOf: (index, epoch) => source.requestOf(order.at(index).index, epoch),
   };
+}
+
+/**
+ * The latents of square images.
+ *
+ * @param size - side of an image in pixels
+ * @throws UsageError when the autoencoder cannot shrink it without a remainder
+ */
+export function latentSize(size: number, config: VaeConfig): TokenBridgeConfig['latent'] {
+  const factor = downsamplingFactor(config);
+  if (size % factor !== 0)
+    throw new UsageError(`--image-size must be a multiple of ${factor}, by which the autoencoder shrinks, got ${size}`);
+  return { height: size / factor, width: size / factor, channels: config.latentChannels };
 }

@@ -1,6 +1,5 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { type BackendValues, backendOptions, type EngineValues, engineOptions } from './backend-options.js';
-export { tableCommand } from './command.js';
 export { mergeValues, type Resolved, type ValuesOf, withDefaults } from './former-options.js';
 export { assertExists } from './input.js';
 export {
@@ -30,7 +29,7 @@ export {
 } from './options.js';
 export { prepareFile, prepareFolder } from './output.js';
 export { packageVersion } from './package-version.js';
+export { runProgram, tableCommand } from './program.js';
 export { createProgressLine, type ProgressLine } from './progress-line.js';
-export { runProgram } from './run-program.js';
 export { listenForStop } from './stop-signal.js';
 export { fixed, percent, textTable } from './text-table.js';

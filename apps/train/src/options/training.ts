@@ -16,8 +16,8 @@ import {
   UsageError,
   type Values,
 } from '@tb/command-line';
+import { configOption, readConfig } from './files.js';
 import { imageOptions } from './images.js';
-import { configOption, readConfig } from './read-config.js';
 
 /** Optimizer of the paper's Table 4. */
 const ownOptions = grouped('Training', {

@@ -1,7 +1,6 @@
 import { backendOptions, integer, type Overrides, omit, resolve, text, type Values } from '@tb/command-line';
+import { configOption, readConfig, vaeOption } from '../../options/files.js';
 import { assertImagesFit, imageOptions } from '../../options/images.js';
-import { configOption, readConfig } from '../../options/read-config.js';
-import { vaeOption } from '../../options/weights.js';
 
 export const cacheOptions = {
   out: text('folder of the cache', { placeholder: 'folder', default: 'runs/cache' }),

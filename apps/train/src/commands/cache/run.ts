@@ -14,8 +14,7 @@ import {
   loadVaeFile,
   writeLatentCache,
 } from '@tb/trainer';
-import { firstImages, openData } from '../../data.js';
-import { latentSize } from '../../weights.js';
+import { firstImages, latentSize, openData } from '../../data.js';
 import { encodeImages } from './encode-images.js';
 import type { CacheValues } from './options.js';
 

@@ -9,8 +9,8 @@ import {
   UsageError,
   type Values,
 } from '@tb/command-line';
+import { vaeOption } from '../../options/files.js';
 import { assertImagesFit, imageOptions } from '../../options/images.js';
-import { vaeOption } from '../../options/weights.js';
 
 export const evalOptions = {
   ...omit(imageOptions, 'flip'),

@@ -1,14 +1,14 @@
 import { changeDefaults, integer, type Overrides, omit } from '@tb/command-line';
+import { acceptOptions } from '../../options/files.js';
 import { assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
-import { sameDataOptions } from '../../same-data.js';
 
 const { imageSize } = trainingOptions;
 
 export const featuresOptions = changeDefaults(
   {
     ...omit(trainingOptions, 'drawEvery', 'half'), // there is nothing to draw, and the weights are small
-    anyClasses: sameDataOptions.anyClasses,
+    anyClasses: acceptOptions.anyClasses,
     imageSize: { ...imageSize, ...integer('side of the training images in pixels', { min: 32, max: 4096 }) },
   },
   {

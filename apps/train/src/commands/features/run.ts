@@ -5,7 +5,7 @@ import { flattenShapes } from '@tb/nn';
 import { createFeaturesTask, createRunLog, describeImages, describeWeights } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
-import { sameDataCheck } from '../../same-data.js';
+import { sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
 import type { FeaturesValues } from './options.js';
 

@@ -9,10 +9,9 @@ import {
   toggle,
   UsageError,
 } from '@tb/command-line';
+import { acceptOptions, initialOption, vaeOption } from '../../options/files.js';
 import { assertCacheDecides, assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
-import { initialOption, vaeOption } from '../../options/weights.js';
-import { sameDataOptions } from '../../same-data.js';
 
 /** The defaults are those of the preset tiny. */
 export const modelOptions = {
@@ -20,7 +19,7 @@ export const modelOptions = {
   cache: text('latent cache made by tb-train cache, instead of --data', { placeholder: 'folder' }),
   vae: vaeOption,
   initial: initialOption,
-  ...sameDataOptions,
+  ...acceptOptions,
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536, default: 64 }),
   dropout: number('dropout rate, also of attention', { min: 0, max: 0.99, default: 0.1 }),
   labelDropout: number('share of labels hidden from the model, which guidance needs', {

@@ -22,11 +22,10 @@ import {
   readHeldOutLatents,
   type TrainOptions,
 } from '@tb/trainer';
-import { batchesOf, openData, readSome, validationBatch } from '../../data.js';
+import { batchesOf, latentSize, openData, readSome, validationBatch } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
-import { assertSameData, sameDataCheck } from '../../same-data.js';
+import { assertSameData, findInitialWeights, sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
-import { findInitialWeights, latentSize } from '../../weights.js';
 import { assertSizeOfCache, type ModelValues } from './options.js';
 
 /**

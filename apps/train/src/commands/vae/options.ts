@@ -1,7 +1,7 @@
 import { changeDefaults, choice, number, type Overrides } from '@tb/command-line';
+import { initialOption } from '../../options/files.js';
 import { assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
-import { initialOption } from '../../options/weights.js';
 
 export const vaeOptions = {
   preset: choice('size of the autoencoder', ['demo', 'kl16'], { default: 'demo' }),

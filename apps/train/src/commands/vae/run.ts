@@ -12,11 +12,10 @@ import {
   measureLatents,
 } from '@tb/trainer';
 import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
-import { batchesOf, openData, readSome } from '../../data.js';
+import { batchesOf, latentSize, openData, readSome } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
-import { sameDataCheck } from '../../same-data.js';
+import { findInitialWeights, sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
-import { findInitialWeights, latentSize } from '../../weights.js';
 import type { VaeValues } from './options.js';
 
 /** Images that the scale of the latents is measured on. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeSafetensors } from '@tb/io';
 import { describeWeights } from '@tb/trainer';
 import { afterEach, expect, it, vi } from 'vitest';
-import { assertSameData, sameDataCheck } from './same-data.js';
+import { assertSameData, sameDataCheck } from './starting-weights.js';
 
 const info = { classNames: ['cat', 'dog'], imageSize: 64, vaeSha256: 'a'.repeat(64) };
 const data = { images: 10, names: 'x' };

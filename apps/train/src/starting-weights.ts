@@ -1,17 +1,31 @@
-// Makes sure that a run which continues from other weights means the same by its labels and latents.
-import { flagName, type Overrides, toggle, UsageError } from '@tb/command-line';
+// The weights that a run starts from, of --initial or --resume. They must mean the same by their labels and latents as the run.
+import { flagName, type Overrides, UsageError } from '@tb/command-line';
 import { printable } from '@tb/io';
-import { type Change, type Checkpoint, compareData, readWeightsInfo, type TrainedOn } from '@tb/trainer';
+import { type Change, type Checkpoint, compareData, findWeights, readWeightsInfo, type TrainedOn } from '@tb/trainer';
+import type { acceptOptions } from './options/files.js';
 
-/** Options that accept on purpose what a run otherwise refuses. */
-export const sameDataOptions = {
-  anyClasses: toggle('accept weights of --resume or --initial that were trained on other classes', { default: false }),
-  anyVae: toggle('accept an autoencoder that the weights of --resume or --initial were not trained with', {
-    default: false,
-  }),
-};
+/**
+ * The file that --initial names, or that the run of that folder ended with; undefined for a run that starts from random weights
+ * or is resumed.
+ *
+ * @param kind - what is trained
+ * @throws UsageError when it is missing or holds weights of the other kind
+ */
+export async function findInitialWeights(
+  { initial, resume }: { initial?: string; resume: boolean },
+  kind: 'vae' | 'model',
+): Promise<string | undefined> {
+  if (initial === undefined || resume) return undefined;
+  const path = findWeights('--initial', initial, kind);
+  const { vaeConfig, modelConfig } = await readWeightsInfo(path);
+  if (kind === 'model' && vaeConfig)
+    throw new UsageError(`--initial ${path} holds an autoencoder, not a TokenBridge model`);
+  if (kind === 'vae' && modelConfig)
+    throw new UsageError(`--initial ${path} holds a TokenBridge model, not an autoencoder`);
+  return path;
+}
 
-type Accepted = Overrides<typeof sameDataOptions>;
+type Accepted = Overrides<typeof acceptOptions>;
 
 /**
  * Checks a run against the checkpoint that it resumes from, and prints what changes the order of its data.

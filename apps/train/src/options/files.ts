@@ -1,12 +1,27 @@
+// Options that name files, and configuration files.
 import { readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { parse, resolve as resolvePath } from 'node:path';
-import { checkValues, type Options, type Overrides, suggestion, text, UsageError } from '@tb/command-line';
+import { checkValues, type Options, type Overrides, suggestion, text, toggle, UsageError } from '@tb/command-line';
 import { packageFolder } from '../package.js';
 
 export const configOption = text('file of options, or the name of one that is bundled with tb-train', {
   placeholder: 'file',
 });
+
+export const vaeOption = text('autoencoder: run folder of tb-train vae, .safetensors file or official .ckpt', {
+  placeholder: 'path',
+});
+
+export const initialOption = text('run folder or weights to start from', { placeholder: 'path' });
+
+/** Options that accept on purpose what a run otherwise refuses. */
+export const acceptOptions = {
+  anyClasses: toggle('accept weights of --resume or --initial that were trained on other classes', { default: false }),
+  anyVae: toggle('accept an autoencoder that the weights of --resume or --initial were not trained with', {
+    default: false,
+  }),
+};
 
 /**
  * Reads a configuration file: TypeScript, JavaScript or JSON, by its path or by the name of a bundled one.
