@@ -17,7 +17,7 @@ export type ParallelRun = {
   weights: Record<string, Float32Array>[];
 };
 
-/** Trains the small model for some steps on batches of 8 pictures; leaves no tensors behind. */
+/** Trains the small model for some steps on batches of 8 images; leaves no tensors behind. */
 export async function parallelRun(
   parallelism: Parallelism,
   {

@@ -17,7 +17,7 @@ export type BootstrapOptions = {
 };
 
 /**
- * Bootstrap confidence interval of a Fréchet distance: the samples' features are drawn anew with replacement, the
+ * Bootstrap confidence interval of a Fréchet distance: the samples' features are drawn again with replacement, the
  * distance's standard deviation over the draws gives the width. The draws themselves are not the centre, because
  * repeated samples bias a Fréchet distance upwards. Where only some of the samples' features were kept, the deviation
  * shrinks with the root of the count, as that of any smooth statistic does (Efron and Tibshirani 1993).

@@ -91,7 +91,7 @@ export async function collect(
   return collection;
 }
 
-/** Asks for the next batch while the last one is in use: decoding goes on beside the network. */
+/** Asks for the next batch while the last one is in use, so that images are decoded while the network computes. */
 async function* readAhead<Batch>(batches: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
   let next = batches.next();
   try {

@@ -36,7 +36,7 @@ export function inceptionFeatures(weights: InceptionWeights, images: tf.Tensor4D
   return tf.tidy(() => {
     const block = (name: string) => blockOf(weights, name);
     let x = tf.tidy(() => stem(weights, images));
-    /** Goes on from `x`, and frees it: a whole pass in memory would be gigabytes. */
+    /** Applies layers to `x` and frees it: all results of a pass in memory would be gigabytes. */
     const advance = (layers: (input: tf.Tensor4D) => tf.Tensor4D) => {
       const input = x;
       x = tf.tidy(() => layers(input));

@@ -19,7 +19,7 @@ export type InceptionWeights = {
  * Uploads the weights with batch normalization folded into the convolutions.
  *
  * @param tensors - the published tensors by name; `num_batches_tracked` and `AuxLogits` are ignored
- * @throws Error listing every missing, surplus and misshapen tensor
+ * @throws Error listing every missing, unexpected or wrongly shaped tensor
  */
 export function inceptionWeights(tensors: Readonly<Record<string, HostTensor>>): InceptionWeights {
   const used = Object.entries(tensors).filter(([name]) => !/\.num_batches_tracked$|^AuxLogits\./.test(name));

@@ -2,7 +2,7 @@ import { dotKernel, ROUND } from './dot-kernel.js';
 
 // R, S = rows of the two panels, L = length of a row
 
-/** Two sets of rows of float64 between which dot products are taken. Valid until panels are made anew. */
+/** Two sets of rows of float64 between which dot products are taken. Valid until panels are made again. */
 export type Panels = {
   /** [R, stride]; what lies between L and stride is zero. */
   readonly left: Float64Array;

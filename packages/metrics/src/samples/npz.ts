@@ -4,7 +4,7 @@ import type { SampleSource } from './sample-source.js';
 
 /**
  * The samples of an ADM evaluation file: `arr_0`, uint8 [N, H, W, 3]. Only a batch at a time is in memory. Settings are
- * read from a JSON file of the same name beside it, where there is one.
+ * read from a JSON file of the same name next to it, if there is one.
  *
  * @throws FileFormatError or Error if the file is damaged or its array is something else
  */

@@ -6,7 +6,7 @@ import type { SmallFeatureFile } from './weights-file.js';
 
 // N = images, S = side in pixels
 
-/** A small trained network as a feature extractor. Its distance has a name of its own, because it is no FID. */
+/** A small trained network as a feature extractor. Its distance has another name, because it is not an FID. */
 export function smallFeatureExtractor({ params, config, hash }: SmallFeatureFile): FeatureExtractor {
   const forward = jit((weights: SmallFeatures, images: tf.Tensor4D) => ({
     pool: applySmallFeatures(weights, config, images).features,
@@ -56,7 +56,7 @@ export async function classAgreement(
   for await (const { images, labels } of batches) {
     if (images.length !== labels.length * size * size * 3) {
       throw new RangeError(
-        `classAgreement: images must hold ${labels.length} pictures of ${size}×${size}, got ${images.length} bytes`,
+        `classAgreement: a batch must hold ${labels.length} images of ${size}×${size}, got ${images.length} bytes`,
       );
     }
     const tensor = tf.tensor4d(Float32Array.from(images), [labels.length, size, size, 3]);

@@ -21,12 +21,12 @@ import * as tf from '@tensorflow/tfjs-core';
 // N = images, H, W = height and width, D = width of the features, K = classes
 
 /**
- * A small convolutional classifier whose features serve where Inception-v3 is out of reach or out of place: small
- * pictures, small data sets, no download. Distances on its features are never an FID.
+ * A small convolutional classifier for where Inception-v3 cannot be used or does not fit: small images, small data
+ * sets, no download. Distances on its features are never an FID.
  */
 export type SmallFeatureConfig = {
   classes: number;
-  /** Side in pixels at which pictures enter; pictures of other sizes are resized to it. At least 32. */
+  /** Side in pixels that the network reads; images of other sizes are resized to it. At least 32. */
   imageSize: number;
   /** Channels after each convolution, multiples of 8; the last is the width of the features. */
   widths: readonly number[];
@@ -40,7 +40,7 @@ export type SmallFeatures = {
 
 type Stage = { convolution: Conv2d; norm: GroupNorm };
 
-/** 187 thousand parameters for ten classes; 64×64 pictures shrink to 8×8. */
+/** 187 thousand parameters for ten classes; 64×64 images shrink to 8×8. */
 export const smallFeatureWidths: readonly number[] = [32, 64, 96, 128];
 
 /** Halves height and width in so many stages, then keeps them. */

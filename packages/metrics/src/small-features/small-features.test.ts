@@ -94,6 +94,8 @@ describe('small features', () => {
     await writeSafetensors(path, {});
     await expect(loadSmallFeatures(path)).rejects.toThrow(/must hold a feature network/);
     const short = { images: new Uint8Array(3), labels: [0] };
-    await expect(classAgreement({ params, config }, [short], 32)).rejects.toThrow(/1 pictures of 32×32, got 3 bytes/);
+    await expect(classAgreement({ params, config }, [short], 32)).rejects.toThrow(
+      /a batch must hold 1 images of 32×32, got 3 bytes/,
+    );
   });
 });

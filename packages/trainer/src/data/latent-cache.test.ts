@@ -70,7 +70,7 @@ describe('the latent cache', () => {
     await expect(openLatentCache(folder)).rejects.toThrow(/held-out-00001.safetensors does not have the SHA-256/);
   });
 
-  it('goes on where it was interrupted, with nothing made twice, unless the samples are others', async () => {
+  it('continues where it was interrupted and makes nothing twice, unless the samples are others', async () => {
     const folder = newFolder();
     await expect(writeLatentCache(folder, info, { training: part(9, 5) }, { samplesPerShard: 2 })).rejects.toThrow(
       'stopped',

@@ -30,7 +30,7 @@ function striped(step: number): ImageBatch {
 
 beforeAll(() => useBackend(testBackend));
 
-it('learns to tell textures apart, on pictures that it has not seen', async () => {
+it('learns to tell textures apart, on images that it has not seen', async () => {
   const before = tf.memory().numTensors;
   const out = mkdtempSync(join(tmpdir(), 'tb-features-'));
   const task = createFeaturesTask({

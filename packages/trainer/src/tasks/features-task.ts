@@ -16,13 +16,13 @@ import type { Task } from '../train.js';
 export type FeaturesTaskOptions = {
   config: SmallFeatureConfig;
   openBatches: (firstStep: number) => BatchSource<ImageBatch>;
-  /** Pictures that training does not see. */
+  /** Images that training does not see. */
   heldOut: readonly ImageBatch[];
-  /** Side of the pictures. */
+  /** Side of the images. */
   size: number;
 };
 
-/** Trains the small feature network as a classifier of labelled pictures. Validation reports its accuracy. */
+/** Trains the small feature network as a classifier of labelled images. Validation reports its accuracy. */
 export function createFeaturesTask({
   config,
   openBatches,

@@ -35,7 +35,7 @@ describe('the autoencoder in training', () => {
     tf.dispose([loss, metrics, gradients] as unknown as tf.TensorContainer);
   });
 
-  it('can be calibrated: unit variance in every channel, and the same pictures', () => {
+  it('can be calibrated: unit variance in every channel, and the same images', () => {
     const params = initVae(randomKey(2), config);
     const images = tf.randomUniform<tf.Rank.R4>([4, 16, 16, 3], -1, 1, 'float32', 5);
     const statistics = createLatentStatistics(config.latentChannels);

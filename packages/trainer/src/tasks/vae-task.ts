@@ -14,9 +14,9 @@ export type VaeTaskOptions = {
   config: VaeConfig;
   weights: VaeLossWeights;
   openBatches: (firstStep: number) => BatchSource<ImageBatch>;
-  /** Pictures that training does not see. */
+  /** Images that training does not see. */
   heldOut: readonly ImageBatch[];
-  /** The first eight of these are drawn beside their reconstructions; default the first of `heldOut`. */
+  /** The first eight of these are drawn above their reconstructions (default: the first of `heldOut`). */
   shown?: ImageBatch;
   size: number;
   /** Start from these parameters rather than from noise. */
@@ -26,7 +26,7 @@ export type VaeTaskOptions = {
 /** Levels at which validation quantizes: the paper's choice, and one that is visibly too coarse (Tab. 1). */
 const validationLevels = [64, 8];
 
-/** Trains the autoencoder. Validation reports PSNR, plain and through the quantizer, on held-out pictures. */
+/** Trains the autoencoder. Validation reports PSNR, plain and through the quantizer, on held-out images. */
 export function createVaeTask({
   config,
   weights,
@@ -52,7 +52,7 @@ export function createVaeTask({
   return task;
 }
 
-/** PSNR in dB over all pictures, as they are and through the quantizer after calibration of each channel. */
+/** PSNR in dB over all images, as they are and through the quantizer after calibration of each channel. */
 async function validateVae(
   params: Vae,
   config: VaeConfig,
@@ -104,10 +104,10 @@ async function meanPsnr(
   let sum = 0;
   let count = 0;
   for (const { images, labels } of batches) {
-    const pictures = await reconstruct(params, config, images, labels.length, autoencoder, restore);
-    for (const [index, picture] of pictures.entries()) {
+    const restored = await reconstruct(params, config, images, labels.length, autoencoder, restore);
+    for (const [index, image] of restored.entries()) {
       const data = images.subarray(index * size * size * 3, (index + 1) * size * size * 3);
-      sum += Math.min(psnr({ width: size, height: size, data }, picture), 100);
+      sum += Math.min(psnr({ width: size, height: size, data }, image), 100);
       count++;
     }
   }
