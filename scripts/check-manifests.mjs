@@ -23,6 +23,7 @@ const order = [
   'publishConfig',
   'scripts',
   'dependencies',
+  'optionalDependencies',
   'peerDependencies',
   'peerDependenciesMeta',
   'devDependencies',

@@ -39,6 +39,7 @@ export {
   uniform,
 } from './random/random.js';
 export { registerRandomKernels } from './random/random-kernels.js';
+export { startWorker } from './start-worker.js';
 export {
   disposeTree,
   flattenTree,

@@ -10,7 +10,7 @@ export type {
   ProgramMemory,
 } from './executor.js';
 export * as hlo from './hlo/index.js';
-export { compiledPrograms, jit, type ProgramReport } from './jit.js';
+export { compiledPrograms, describeGraph, jit, type ProgramReport } from './jit.js';
 export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } from './kernels/registry.js';
 export { PjrtError, type StatusCode } from './pjrt/errors.js';
 export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';

@@ -2,7 +2,7 @@ import { disposeTree, replicate, jit as runtimeJit, useBackend } from '@tb/runti
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeExecutor, type FakeExecutor } from '../test/fake-executor.js';
-import { jit } from './jit.js';
+import { describeGraph, jit } from './jit.js';
 import { registerBackend } from './register.js';
 
 let executor: FakeExecutor;
@@ -16,6 +16,20 @@ beforeEach(async () => {
 });
 
 const double = (x: tf.Tensor) => tf.mul(x, 2);
+
+describe('describeGraph', () => {
+  it('shows the operations behind a tensor, inside a traced function too', () => {
+    let text = '';
+    jit((x: tf.Tensor) => {
+      const y = tf.tanh(tf.add(x, x));
+      text = describeGraph(y);
+      return y;
+    })(tf.ones([2, 3]));
+    const [, x] = /^(%\d+) = parameter: f32\[2, 3\]$/m.exec(text)!;
+    const [, sum] = new RegExp(`^(%\\d+) = add\\(${x}, ${x}\\): f32\\[2, 3\\]$`, 'm').exec(text)!;
+    expect(text.split('\n').at(-1)).toMatch(new RegExp(`^%\\d+ = tanh\\(${sum}\\): f32\\[2, 3\\]`));
+  });
+});
 
 describe('jit', () => {
   it('compiles once for each shape and dtype', () => {

@@ -12,6 +12,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
+import { describeNode } from './graph/print.js';
 import { type Placed, placeOn } from './placement.js';
 import { type CompiledProgram, compileFunction, type Output, type TracedFunction } from './trace.js';
 
@@ -46,6 +47,14 @@ export function compiledPrograms(): ProgramReport[] {
     memory: executable.memory(),
     text,
   }));
+}
+
+/**
+ * The operations that compute a tensor, as text, one on each line: for debugging, also inside a function that `jit` traces.
+ * A value that was computed already is a `parameter`.
+ */
+export function describeGraph(tensor: tf.Tensor): string {
+  return describeNode((tf.backend() as XlaBackend).nodeOf(tensor));
 }
 
 /**

@@ -3,7 +3,7 @@
  * the objects that it has handed out, and can be told to be newer, older or broken. Its "compiler" knows one program:
  * result k of a replica is its argument k (modulo their number) plus one, in float32.
  */
-import koffi from 'koffi';
+import { koffi } from '../src/pjrt/koffi.js';
 import {
   type Address,
   allocate,
@@ -20,6 +20,7 @@ import {
   type ApiFunction,
   Functions,
   type Inputs,
+  NamedValueType,
   readFields,
   STRUCT_SLACK,
   Structs,
@@ -178,7 +179,13 @@ export function createStandIn({
       value.view.setBigInt64(index * 8, part, true);
     });
     for (const block of [list, name, value]) keep(block);
-    writeFields(list.view, Structs.NamedValue, { name, name_size: 25, type: 2, value: value.address, value_size: 3 });
+    writeFields(list.view, Structs.NamedValue, {
+      name,
+      name_size: 25,
+      type: NamedValueType.int64List,
+      value: value.address,
+      value_size: 3,
+    });
     return { attributes: list.address, num_attributes: 1 };
   });
   implement(Functions.Client_Create, ({ create_options, num_options }) => {
@@ -187,10 +194,13 @@ export function createStandIn({
       const entry = readFields(view, Structs.NamedValue);
       const name = readText(entry.name, Number(entry.name_size));
       const offset = Structs.NamedValue.offsets.value;
-      if (entry.type === 3) standIn.options[name] = view.getFloat32(offset, true);
-      else if (entry.type === 0) standIn.options[name] = readText(entry.value, Number(entry.value_size));
-      else if (entry.type === 4) standIn.options[name] = view.getUint8(offset) === 1;
-      else standIn.options[name] = entry.type === 2 ? readPointers(entry.value, Number(entry.value_size)) : entry.value;
+      if (entry.type === NamedValueType.float) standIn.options[name] = view.getFloat32(offset, true);
+      else if (entry.type === NamedValueType.string)
+        standIn.options[name] = readText(entry.value, Number(entry.value_size));
+      else if (entry.type === NamedValueType.bool) standIn.options[name] = view.getUint8(offset) === 1;
+      else
+        standIn.options[name] =
+          entry.type === NamedValueType.int64List ? readPointers(entry.value, Number(entry.value_size)) : entry.value;
     }
     return { client: hold({ kind: 'client' }) };
   });

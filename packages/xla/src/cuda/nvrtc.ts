@@ -1,7 +1,7 @@
 /** NVIDIA's run-time compiler: CUDA C++ to PTX, through the library that `jax[cuda13]` installs. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import koffi from 'koffi';
+import { koffi } from '../pjrt/koffi.js';
 import { type Address, addressOf, allocate, blockOf, configureStacks, readText } from '../pjrt/memory.js';
 
 export type Nvrtc = {

@@ -1,6 +1,23 @@
 import { type ArraySpec, tensorType } from '../executor.js';
 import type { Node } from './node.js';
 
+/**
+ * The graph that computes a value, one node on each line, operands first:
+ *
+ *     %1 = parameter: f32[2, 3]
+ *     %2 = tanh(%1): f32[2, 3]
+ */
+export function describeNode(node: Node): string {
+  return inOrder([node], () => false)
+    .map(({ id, op, operands, type, index, attributes }) => {
+      const name = op.replace(/^stablehlo\./, '') + (index === undefined ? '' : ` ${index}`);
+      const inputs = operands.length > 0 ? `(${operands.map((operand) => `%${operand.id}`).join(', ')})` : '';
+      const rest = attributes ? ` {${attributes}}` : '';
+      return `%${id} = ${name}${inputs}: ${type.type}[${type.shape.join(', ')}]${rest}`;
+    })
+    .join('\n');
+}
+
 /** A program as text, with its arguments and results in order. */
 export type Program = { text: string; inputs: ArraySpec[]; outputs: ArraySpec[] };
 

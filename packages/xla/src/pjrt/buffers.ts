@@ -10,7 +10,7 @@ import {
 } from '../executor.js';
 import type { Client } from './client.js';
 import { allocate } from './memory.js';
-import { Functions } from './structs.js';
+import { Functions, HostBufferSemantics } from './structs.js';
 
 /** `PJRT_Buffer_Type` of each element type. */
 const BUFFER_TYPES: Record<ElementType, number> = {
@@ -110,14 +110,13 @@ function copyToDevice(client: Client, data: HostArray, spec: ArraySpec, device: 
     throw new Error(`upload: device must be below ${client.devices.length}, got ${device}`);
   }
   const { api } = client.plugin;
-  // Semantics 0, immutable only during the call: the plugin copies (or stages) before it returns.
   const { buffer, done_with_host_buffer } = api.call(Functions.Client_BufferFromHostBuffer, {
     client: client.address,
     data,
     type: BUFFER_TYPES[spec.type],
     dims: dimensions(spec.shape),
     num_dims: spec.shape.length,
-    host_buffer_semantics: 0,
+    host_buffer_semantics: HostBufferSemantics.immutableOnlyDuringCall,
     device: client.devices[device].address,
   });
   api.destroy(Functions.Event_Destroy, done_with_host_buffer);

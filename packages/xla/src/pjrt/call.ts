@@ -1,8 +1,9 @@
 /**
  * Calls into a PJRT plugin: one function pointer per entry of `PJRT_Api`, struct in and out, errors as exceptions.
  */
-import koffi, { type KoffiFunc } from 'koffi';
+
 import { PjrtError, STATUS_CODES } from './errors.js';
+import { type KoffiFunc, koffi } from './koffi.js';
 import { type Address, type Block, readText, viewMemory } from './memory.js';
 import {
   API_FUNCTIONS_OFFSET,

@@ -4,7 +4,7 @@ import { PjrtError } from './errors.js';
 import { allocate, type Block, blockOf, readPointers, readText } from './memory.js';
 import { type Plugin, readNamedValues } from './plugin.js';
 import type { Rendezvous } from './rendezvous.js';
-import { Functions, type Inputs, Structs, writeFields } from './structs.js';
+import { Functions, type Inputs, NamedValueType, Structs, writeFields } from './structs.js';
 
 export type ClientOptions = {
   /** Fraction of each GPU's memory that the allocator may take; default 0.9. */
@@ -53,13 +53,13 @@ function writeNamedValue(view: DataView, name: string, value: NamedValue, keep: 
   if (typeof value === 'string') {
     const text = blockOf(value);
     keep.push(text);
-    write({ type: 0, value: text.address, value_size: text.length });
+    write({ type: NamedValueType.string, value: text.address, value_size: text.length });
   } else if (typeof value === 'boolean') {
-    write({ type: 4, value: value ? 1 : 0, value_size: 1 });
+    write({ type: NamedValueType.bool, value: value ? 1 : 0, value_size: 1 });
   } else if (typeof value === 'number' || typeof value === 'bigint') {
-    write({ type: 1, value, value_size: 1 });
+    write({ type: NamedValueType.int64, value, value_size: 1 });
   } else if ('float' in value) {
-    write({ type: 3, value_size: 1 });
+    write({ type: NamedValueType.float, value_size: 1 });
     view.setFloat32(Structs.NamedValue.offsets.value, value.float, true);
   } else {
     const list = allocate(value.length * 8);
@@ -67,7 +67,7 @@ function writeNamedValue(view: DataView, name: string, value: NamedValue, keep: 
     value.forEach((item, index) => {
       list.view.setBigInt64(index * 8, BigInt(item), true);
     });
-    write({ type: 2, value: list.address, value_size: value.length });
+    write({ type: NamedValueType.int64List, value: list.address, value_size: value.length });
   }
 }
 

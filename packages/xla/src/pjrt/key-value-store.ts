@@ -6,17 +6,10 @@
  * sockets live in a Worker, and the caller sleeps on shared memory until it answers. The store has no password; like
  * every rendezvous of this kind it belongs on a private network.
  */
-import { MessageChannel } from 'node:worker_threads';
-import { startFunctionWorker, workerReady } from './function-worker.js';
-import {
-  askStore,
-  MAILBOX_BYTES,
-  type Mailbox,
-  runStoreWorker,
-  STORE_STATES,
-  type StoreRequest,
-  type StoreWorkerData,
-} from './store-worker.js';
+import { MessageChannel, type Worker } from 'node:worker_threads';
+import { startWorker } from '@tb/runtime';
+import { askStore, type Mailbox, mailboxMemory, type StoreRequest, StoreState } from './store-mailbox.js';
+import type { StoreWorkerData } from './store-worker.js';
 
 export type StoreAddress = {
   /** Where process 0 can be reached. */
@@ -46,9 +39,9 @@ export class KeyValueError extends Error {
 export function storeClient(mailbox: Mailbox): KeyValueStore {
   function ask(request: StoreRequest): Uint8Array | undefined {
     const { state, value } = askStore(mailbox, request);
-    if (state === STORE_STATES.value) return value;
-    if (state === STORE_STATES.absent) return undefined;
-    const code = state === STORE_STATES.deadline ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
+    if (state === StoreState.value) return value;
+    if (state === StoreState.absent) return undefined;
+    const code = state === StoreState.deadline ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
     throw new KeyValueError(code, `${request.operation} ${request.key}`);
   }
 
@@ -80,18 +73,14 @@ export type OpenStore = {
  */
 export async function openKeyValueStore(options: StoreOptions): Promise<OpenStore> {
   const channels = [new MessageChannel(), new MessageChannel()] as const;
-  const memories = channels.map(() => new SharedArrayBuffer(MAILBOX_BYTES));
-  const data: StoreWorkerData = {
+  const memories = channels.map(mailboxMemory);
+  const workerData: StoreWorkerData = {
     connectTimeoutMilliseconds: 300_000,
     ...options,
     mailboxes: channels.map(({ port2 }, index) => ({ port: port2, memory: memories[index]! })),
-    states: STORE_STATES,
   };
-  const worker = startFunctionWorker(
-    runStoreWorker,
-    data,
-    channels.map(({ port2 }) => port2),
-  );
+  const transferList = channels.map(({ port2 }) => port2);
+  const worker = startWorker(new URL('./store-worker.js', import.meta.url), { workerData, transferList });
   try {
     await workerReady(worker, 'openKeyValueStore');
   } catch (error) {
@@ -107,4 +96,15 @@ export async function openKeyValueStore(options: StoreOptions): Promise<OpenStor
       await worker.terminate();
     },
   };
+}
+
+/** The message that a worker sends when it can be used. @throws Error with the worker's reason */
+export function workerReady<T>(worker: Worker, caller: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (message: T & { failed?: string }) => {
+      if (message.failed !== undefined) reject(new Error(`${caller}: ${message.failed}`));
+      else resolve(message);
+    });
+  });
 }

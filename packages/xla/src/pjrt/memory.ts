@@ -2,7 +2,7 @@
  * Memory that C code reads and writes. Blocks are ordinary ArrayBuffers: V8 keeps their contents off its movable heap,
  * so an address stays valid for as long as the buffer itself is referenced.
  */
-import koffi from 'koffi';
+import { koffi } from './koffi.js';
 
 // koffi runs C on its own stacks, 2 MiB and 128 KiB by default. XLA's compiler needs more, and overflowing one ends the
 // process. Memory is taken only as it is used.

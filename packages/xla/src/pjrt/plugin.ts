@@ -1,5 +1,5 @@
 /** Loads a PJRT plugin into this process. A plugin can be loaded only once and never unloaded. */
-import koffi from 'koffi';
+
 import { openApi, type PjrtApi } from './call.js';
 import {
   cudaDataFolder,
@@ -9,8 +9,9 @@ import {
   type PluginLocation,
   pluginsAt,
 } from './discovery.js';
+import { koffi } from './koffi.js';
 import { configureStacks, readText, viewMemory } from './memory.js';
-import { Functions, readFields, Structs } from './structs.js';
+import { Functions, NamedValueType, readFields, Structs } from './structs.js';
 
 export type Plugin = {
   readonly api: PjrtApi;
@@ -79,12 +80,12 @@ export function readNamedValues(attributes: bigint, length: number): Plugin['att
     const name = readText(entry.name, Number(entry.name_size));
     const valueOffset = Structs.NamedValue.offsets.value;
     const count = Number(entry.value_size);
-    if (entry.type === 0) result[name] = readText(entry.value, count);
-    else if (entry.type === 1) result[name] = Number(entry.value);
-    else if (entry.type === 2) {
+    if (entry.type === NamedValueType.string) result[name] = readText(entry.value, count);
+    else if (entry.type === NamedValueType.int64) result[name] = Number(entry.value);
+    else if (entry.type === NamedValueType.int64List) {
       const list = viewMemory(entry.value, count * 8);
       result[name] = Array.from({ length: count }, (_, place) => Number(list.getBigInt64(place * 8, true)));
-    } else if (entry.type === 3) result[name] = view.getFloat32(valueOffset, true);
+    } else if (entry.type === NamedValueType.float) result[name] = view.getFloat32(valueOffset, true);
     else result[name] = view.getUint8(valueOffset) !== 0;
   }
   return result;

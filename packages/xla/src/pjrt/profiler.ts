@@ -2,8 +2,9 @@
  * A plugin's profiler: an extension of the PJRT C API with a function table and error objects of its own
  * (`pjrt_c_api_profiler_extension.h` and `profiler_c_api.h` of OpenXLA, version 1).
  */
-import koffi, { type KoffiFunc } from 'koffi';
+
 import { PjrtError, STATUS_CODES } from './errors.js';
+import { type KoffiFunc, koffi } from './koffi.js';
 import { type Address, allocate, type Block, blockOf, readBytes, readText, viewMemory } from './memory.js';
 
 /** Records what the host and the devices do between `start` and `finish`. */

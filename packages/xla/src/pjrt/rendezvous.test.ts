@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
-import koffi from 'koffi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { koffi } from './koffi.js';
 import { blockOf, configureStacks, readText } from './memory.js';
 import { openRendezvous, type Rendezvous } from './rendezvous.js';
 import { allocateStruct, type Inputs, readFields, type Struct, Structs, writeFields } from './structs.js';

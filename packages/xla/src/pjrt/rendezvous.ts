@@ -6,11 +6,9 @@
  * Worker that does nothing else: koffi hands a call from a foreign thread to the event loop of the thread that
  * registered the function.
  */
-import { type CallbackWorkerData, runCallbackWorker } from './callback-worker.js';
-import { startFunctionWorker, workerReady } from './function-worker.js';
-import { type KeyValueStore, openKeyValueStore, type StoreAddress } from './key-value-store.js';
-import { askStore, STORE_STATES } from './store-worker.js';
-import { Structs } from './structs.js';
+import { startWorker } from '@tb/runtime';
+import type { CallbackWorkerData } from './callback-worker.js';
+import { type KeyValueStore, openKeyValueStore, type StoreAddress, workerReady } from './key-value-store.js';
 
 export type RendezvousOptions = StoreAddress & {
   /** This process's number, from 0; process 0 serves the store at `port`. */
@@ -61,15 +59,9 @@ export async function openRendezvous(options: RendezvousOptions): Promise<Rendez
     serve: rank === 0,
     ...(connectTimeoutMilliseconds !== undefined && { connectTimeoutMilliseconds }),
   });
-  const data: CallbackWorkerData = {
-    mailbox: store.mailbox,
-    ask: askStore.toString(),
-    states: STORE_STATES,
-    get: Structs.KeyValueGet.offsets,
-    tryGet: Structs.KeyValueTryGet.offsets,
-    put: Structs.KeyValuePut.offsets,
-  };
-  const worker = startFunctionWorker(runCallbackWorker, data, [store.mailbox.port]);
+  const workerData: CallbackWorkerData = { mailbox: store.mailbox };
+  const transferList = [store.mailbox.port];
+  const worker = startWorker(new URL('./callback-worker.js', import.meta.url), { workerData, transferList });
   const callbacks = await workerReady<KeyValueCallbacks>(worker, 'openRendezvous');
   worker.unref();
   return {

@@ -261,6 +261,15 @@ export const Structs = {
   }),
 } as const;
 
+/** `PJRT_NamedValue_Type`: which of a named value's forms is meant. */
+export const NamedValueType = { string: 0, int64: 1, int64List: 2, float: 3, bool: 4 } as const;
+
+/** `PJRT_HostBufferSemantics`: how long the plugin may read the host's memory. */
+export const HostBufferSemantics = {
+  /** The plugin copies (or stages) the data before the call returns. */
+  immutableOnlyDuringCall: 0,
+} as const;
+
 /** Zeros kept behind every struct, so that a newer plugin's longer struct needs no new memory. */
 export const STRUCT_SLACK = 512;
 
