@@ -28,7 +28,7 @@ export type Precision = 'bf16' | 'fp32';
 export type PresetName = keyof typeof presets;
 
 /** Arguments that every measurement has. */
-export const commonArguments = {
+const commonArguments = {
   backend: { type: 'string', default: 'xla' },
   preset: { type: 'string', default: 'large' },
   precision: { type: 'string', default: 'bf16' },

@@ -10,6 +10,7 @@ const tools = [
   '@changesets/cli',
   '@types/node',
   '@yarnpkg/cli-dist',
+  'knip',
   'publint',
   'tsup',
   'tsx',
@@ -17,6 +18,8 @@ const tools = [
   'typedoc',
   'typescript',
 ];
+/** Types alone are taken from these, and the published declarations do not mention them. */
+const typesOnly = ['koffi'];
 /** @tb/runtime loads these when their backend is asked for; who wants the backend declares them. */
 const loadedByName = ['@tb/xla', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
 
@@ -55,7 +58,7 @@ function problemsOf({ folder, manifest, published, internal }) {
   return [
     ...say(
       'imported by sources, in no dependencies',
-      needed.filter((each) => !(each in runtime)),
+      needed.filter((each) => !(each in runtime) && !typesOnly.includes(each)),
     ),
     ...say(
       'imported by tests or scripts, declared nowhere',
@@ -64,7 +67,7 @@ function problemsOf({ folder, manifest, published, internal }) {
     ...say('a dependency that no source imports', Object.keys(runtime).filter(isUnused(needed))),
     ...say(
       'a devDependency that nothing imports',
-      Object.keys(devDependencies).filter(isUnused([...internal, ...bundled, ...tools])),
+      Object.keys(devDependencies).filter(isUnused([...internal, ...bundled, ...tools, ...typesOnly])),
     ),
     ...say(
       'both a dependency and a devDependency',

@@ -7,7 +7,7 @@ import { describeWeights } from '@tb/trainer';
 import { demo, initVae, saveVae, type VaeConfig } from '@tb/vae';
 
 /** 16 × 16 pictures as 4 × 4 × 4 latents. */
-export const tinyVae: VaeConfig = {
+const tinyVae: VaeConfig = {
   ...demo,
   channels: 8,
   channelMultipliers: [1, 1, 2],

@@ -33,7 +33,7 @@ const LARGEST_READ = 2 ** 30;
  * @throws Error with the path and the reason when a path cannot be opened, and the `code` of the file system's own error;
  *   TypeError when `input` is something else
  */
-export async function openByteSource(input: ByteInput): Promise<ByteSource> {
+async function openByteSource(input: ByteInput): Promise<ByteSource> {
   if (typeof input === 'string') return openFile(input);
   const bytes = bytesIn(input);
   if (bytes !== undefined) return memorySource(bytes);

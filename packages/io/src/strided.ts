@@ -9,7 +9,7 @@ export function extentOf({ shape, strides }: StridedLayout): number {
   return shape.reduce((extent, length, axis) => extent + (length - 1) * strides[axis]!, 1);
 }
 
-export function rowMajorStrides(shape: readonly number[]): number[] {
+function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   let stride = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {

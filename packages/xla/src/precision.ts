@@ -27,11 +27,6 @@ export function dotPrecision(): DotPrecision {
   return activeTrace()?.precision === 'bf16' ? 'DEFAULT' : 'HIGHEST';
 }
 
-/** float32, from whatever float storage. */
-export function toFloat32(x: Node): Node {
-  return x.type.type === 'bf16' ? convert(x, 'f32') : x;
-}
-
 /**
  * An operation of two broadcast operands, with storage by the rules above.
  *
@@ -56,7 +51,7 @@ function roundLike(result: Node, storage: ElementType): Node {
 }
 
 /** Storage of what combines a bf16 and a float32 value. */
-export function commonStorage(a: Node, b: Node): ElementType {
+function commonStorage(a: Node, b: Node): ElementType {
   if (a.type.type === b.type.type) return a.type.type;
   if (productType() === 'f32') return 'f32';
   const [wide, narrow] = a.type.type === 'f32' ? [a, b] : [b, a];

@@ -42,7 +42,7 @@ const tables = [
 let isRegistered = false;
 
 /** Kernels and gradients, once for the process. */
-export function registerKernels(): void {
+function registerKernels(): void {
   if (isRegistered) return;
   isRegistered = true;
   for (const table of tables) for (const [name, kernel] of Object.entries(table)) defineKernel(name, kernel);

@@ -31,7 +31,7 @@ export function listJobs(classes: readonly NamedClass[], count: number, seed: nu
  * Seed of picture `index` of class `label`: the first eight bytes, big end first, of the SHA-256 of
  * `tokenbridge/<seed>/<label>/<index>`. So a picture does not depend on the others, their number or the batch size.
  */
-export function pictureSeed(seed: number, label: number, index: number): bigint {
+function pictureSeed(seed: number, label: number, index: number): bigint {
   return createHash('sha256').update(`tokenbridge/${seed}/${label}/${index}`).digest().readBigUInt64BE();
 }
 

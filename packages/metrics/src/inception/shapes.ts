@@ -77,7 +77,7 @@ export const INCEPTION_KERNELS: readonly Kernel[] = [
   ...mixed7('Mixed_7c', 2048),
 ];
 
-export const INCEPTION_BATCH_STATISTICS = ['weight', 'bias', 'running_mean', 'running_var'] as const;
+const INCEPTION_BATCH_STATISTICS = ['weight', 'bias', 'running_mean', 'running_var'] as const;
 
 /** All 472 tensors of the published file by name, without PyTorch's counters `num_batches_tracked`. */
 export function inceptionShapes(): Record<string, readonly number[]> {

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { isNode } from '../tree.js';
 
 // The arguments of a compiled function: their tensors in order, and what decides which program fits.
 
@@ -78,13 +79,6 @@ function describe(arg: unknown, index: number, kindOf: (tensor: tf.Tensor) => st
   // Objects with the same names in another order are the same argument.
   leaves.sort((a, b) => (a.path < b.path ? -1 : 1));
   return { form, leaves, nodes };
-}
-
-/** A node of a tree: an array or a plain object. */
-function isNode(value: unknown): value is Children {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
 }
 
 const identities = new WeakMap<object, string>();

@@ -56,7 +56,7 @@ function findCompiler(executor: Executor): CompilerSearch {
 }
 
 /** The architecture that NVRTC compiles for: from 9.0 on with the instructions that only this architecture has. */
-export function architectureOf(capability: string): string {
+function architectureOf(capability: string): string {
   const [major = 0] = capability.split('.').map(Number);
   return `compute_${capability.replace('.', '')}${major >= 9 ? 'a' : ''}`;
 }

@@ -22,7 +22,7 @@ const contracted = (rank: number, isTransposed: boolean, isLeft: boolean) =>
  * Matrix product over the last two axes, the others broadcast. Transposition is only a choice of axes, and a right side
  * that is the same for the whole batch is not repeated.
  */
-export function matMul(a: Node, b: Node, { transposeA, transposeB, keepFloat32 = false }: MatMul): Node {
+function matMul(a: Node, b: Node, { transposeA, transposeB, keepFloat32 = false }: MatMul): Node {
   assertMatrices(a, b, transposeA, transposeB);
   const [lhs, rhs] = [convert(a, productType()), convert(b, productType())];
   const type = keepFloat32 ? 'f32' : productType();

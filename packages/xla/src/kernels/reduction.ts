@@ -33,7 +33,7 @@ function mean(x: Node, attributes: ReductionAttributes): Node {
 }
 
 /** eˣ over its sum along one axis, in float32, and ln of that sum. */
-export function softmaxParts(logits: Node, axis: number) {
+function softmaxParts(logits: Node, axis: number) {
   const x = float(logits);
   const at = { axis, keepDims: true };
   const highest = along(x, 'maximum', at);

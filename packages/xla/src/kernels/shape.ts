@@ -31,7 +31,7 @@ function nodesOf(inputs: Inputs): Node[] {
 }
 
 /** Repeats each axis; an axis of size 1 is stretched, which costs nothing. */
-export function tile(x: Node, repeats: readonly number[]): Node {
+function tile(x: Node, repeats: readonly number[]): Node {
   const { shape } = x.type;
   const target = shape.map((size, axis) => size * repeats[axis]);
   if (shape.every((size, axis) => size === 1 || repeats[axis] === 1)) return broadcastTo(x, target);

@@ -72,7 +72,7 @@ function writeNamedValue(view: DataView, name: string, value: NamedValue, keep: 
 }
 
 /** The options as PJRT's array of named values. `keep` holds what they point to. */
-export function encodeNamedValues(values: Record<string, NamedValue>): {
+function encodeNamedValues(values: Record<string, NamedValue>): {
   block: Block;
   count: number;
   keep: unknown[];

@@ -36,7 +36,7 @@ export class KeyValueError extends Error {
 }
 
 /** A client whose requests go through `mailbox`; one thread may use it. */
-export function storeClient(mailbox: Mailbox): KeyValueStore {
+function storeClient(mailbox: Mailbox): KeyValueStore {
   function ask(request: StoreRequest): Uint8Array | undefined {
     const { state, value } = askStore(mailbox, request);
     if (state === StoreState.value) return value;
