@@ -43,7 +43,7 @@ export const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
  * Lists the images of a folder and its subfolders: the files whose names end like those of a format that is read. Hidden
  * files and folders are skipped. Links are followed last, so that a file inside the folder is listed under its own path.
  *
- * @param options.subfolders - whether to search them (default true)
+ * @param options - `subfolders`: whether to search them (default true)
  * @throws Error in one sentence if the folder or one inside it cannot be read
  */
 export async function listImages(folder: string, { subfolders = true } = {}): Promise<ImageListing> {
