@@ -17,6 +17,8 @@ import type { ImageValues } from './options/images.js';
 import { validationSeed } from './seeds.js';
 
 export type Data = {
+  /** What --data names. */
+  folder: string;
   training: ImageSource;
   /** Images kept from training; absent when there are none. */
   validation?: ImageSource;
@@ -31,16 +33,17 @@ export type DataValues = Omit<ImageValues, 'threads' | 'badLimit'> & { seed: num
  * @param report - receives a line for each folder: how many classes and images it has, and what was left out
  */
 export async function openData(values: DataValues, report: (line: string) => void = console.error): Promise<Data> {
-  const { data, validation, imageSize: size, seed, flip, maxPixels } = values;
-  if (data === undefined) throw new UsageError('--data must name a folder of images, or of one such folder per class');
-  if (values.crops) return openCrops(data, values, report);
-  const training = await openImageFolder(data, { size, seed, flip, maxPixels });
-  report(printable(`${data}: ${training.summary}`));
-  if (validation === undefined) return { training };
+  const { data: folder, validation, imageSize: size, seed, flip, maxPixels } = values;
+  if (folder === undefined)
+    throw new UsageError('--data must name a folder of images, or of one such folder per class');
+  if (values.crops) return openCrops(folder, values, report);
+  const training = await openImageFolder(folder, { size, seed, flip, maxPixels });
+  report(printable(`${folder}: ${training.summary}`));
+  if (validation === undefined) return { folder, training };
   const heldOut = await openImageFolder(validation, { size, seed, flip: false, maxPixels });
   report(printable(`${validation}: ${heldOut.summary}`));
   assertSameClasses(training, heldOut);
-  return { training, validation: heldOut };
+  return { folder, training, validation: heldOut };
 }
 
 async function openCrops(folder: string, values: DataValues, report: (line: string) => void): Promise<Data> {
@@ -48,8 +51,9 @@ async function openCrops(folder: string, values: DataValues, report: (line: stri
   const options = { size, seed, maxPixels, cropsPerPhotograph, scale: [cropScaleMin, cropScaleMax] as const, heldOut };
   const training = await openPhotographCrops(folder, { ...options, flip, part: 'training' });
   report(printable(`${folder}: ${training.summary}`));
-  if (heldOut === 0) return { training };
-  return { training, validation: await openPhotographCrops(folder, { ...options, flip: false, part: 'validation' }) };
+  if (heldOut === 0) return { folder, training };
+  const validation = await openPhotographCrops(folder, { ...options, flip: false, part: 'validation' });
+  return { folder, training, validation };
 }
 
 function assertSameClasses(training: ImageSource, validation: ImageSource): void {

@@ -48,7 +48,7 @@ describe('planBatch', () => {
   });
 });
 
-it('says what an update is, and which devices are idle', () => {
+it('describes an update, and which devices are idle', () => {
   expect(
     describePlan(planBatch({ batch: 2048, microBatch: 32, devices: 2 }, { backend: 'xla', available: 2 })),
   ).toEqual(['batch: 2048 images per update, 1024 on each of 2 devices, in 32 micro-batches of 32']);

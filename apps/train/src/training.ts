@@ -30,7 +30,7 @@ export type Run = {
   config: Record<string, unknown>;
 } & Pick<TrainOptions, 'data' | 'metadata' | 'onResume' | 'shapes'>;
 
-/** Makes the run folder, or says why it cannot be used. */
+/** Makes the run folder. @throws UsageError when it cannot be used */
 export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 'resume'>): Promise<void> {
   await prepareFolder('--out', out);
   if (!resume && (await openRun(out).hasCheckpoints())) {

@@ -41,8 +41,8 @@ it('measures a model on features of its own data, and judges classes', { timeout
     settings: { numIter: 2, cfg: 1, seed: 0 },
   });
   expect(Number.isFinite(report.frechetDistance)).toBe(true);
-  const beside = await runCommand(['eval', ...common, ...models, ...features, '--weights', 'inception.pth']);
-  expect(beside.stderr).toMatch(/--weights does nothing beside --features/);
+  const both = await runCommand(['eval', ...common, ...models, ...features, '--weights', 'inception.pth']);
+  expect(both.stderr).toMatch(/--weights does nothing with --features/);
   const others = join(folder, 'others');
   await makeImages(others, 1);
   await rename(join(others, 'discs'), join(others, 'dots'));

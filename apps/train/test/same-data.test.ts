@@ -1,4 +1,4 @@
-// A run that continues from other weights means the same by its labels and latents, or says that it does not.
+// A run that continues from other weights means the same by its labels and latents, or reports that it does not.
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

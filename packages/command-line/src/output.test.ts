@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-it('makes folders, and says why it cannot', async () => {
+it('makes folders, and reports why it cannot', async () => {
   await prepareFolder('--out', join(root, 'a', 'b'));
   await prepareFile('--grid', join(root, 'a', 'c', 'grid.png'));
   await writeFile(join(root, 'file'), '');

@@ -45,7 +45,7 @@ describe('runProgram', () => {
       new Error(Array.from({ length: 12 }, (_, line) => `line ${line}`).join('\n')),
       expect.stringMatching(/^program: line 0\n.*line 7\n {2}… and 4 more; TB_DEBUG=1 shows all\n$/s),
     ],
-  ])('tells a user what went wrong: %s', async (error, stderr) => {
+  ])('prints what went wrong: %s', async (error, stderr) => {
     expect(await run(error)).toEqual({ code: 1, stdout: '', stderr });
   });
 
@@ -79,7 +79,7 @@ describe('runProgram', () => {
     expect(await run(undefined, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--name <text>') });
   });
 
-  it('goes on when nobody reads its output any more', async () => {
+  it('continues when nobody reads its output any more', async () => {
     await run(undefined);
     const failure = (code: string) => Object.assign(new Error(code), { code });
     expect(() => process.stdout.emit('error', failure('EPIPE'))).not.toThrow();

@@ -3,15 +3,15 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 /**
  * Turns the first Ctrl-C or SIGTERM into an abort, so that the run can save; the second ends the process at once.
  *
- * @param says - what the first signal is answered with
+ * @param message - printed at the first signal
  */
-export function listenForStop(says = 'saving after this step; once more ends without saving') {
+export function listenForStop(message = 'saving after this step; once more ends without saving') {
   const controller = new AbortController();
   let exitCode = 0;
   const stop = (name: keyof typeof exitCodes) => {
     if (controller.signal.aborted) process.exit(exitCodes[name]);
     exitCode = exitCodes[name];
-    console.error(`\n${name}: ${says}`);
+    console.error(`\n${name}: ${message}`);
     controller.abort();
   };
   const listeners = (Object.keys(exitCodes) as (keyof typeof exitCodes)[]).map((name) => {

@@ -10,7 +10,7 @@ describe('assertImagesFit', () => {
   it.each<[Images, Images[], RegExp]>([
     [{ crops: false }, [{ heldOut: 0.1 }], /^--held-out does nothing without --crops$/],
     [{ crops: false }, [{ cropScaleMin: 0.1 }, {}], /^--crop-scale-min does nothing without --crops$/],
-    [{ crops: true }, [{ crops: true, validation: 'b' }], /^--validation does nothing beside --crops/],
+    [{ crops: true }, [{ crops: true, validation: 'b' }], /^--validation does nothing with --crops/],
     [{ crops: true, cropScaleMin: 0.5, cropScaleMax: 0.4 }, [], /--crop-scale-min must be at most .*got 0\.5 and 0\.4/],
   ])('refuses %o of %o', (values, given, message) => {
     expect(() => check(values, given)).toThrow(message);
@@ -28,9 +28,9 @@ describe('assertImagesFit', () => {
 
 describe('assertCacheDecides', () => {
   it.each<[(Images & { cache?: string })[], RegExp]>([
-    [[{ cache: 'a' }, { data: 'b' }], /^--data does nothing beside --cache/],
-    [[{}, { cache: 'a', crops: true }], /^--crops does nothing beside --cache/],
-    [[{}, { heldOut: 0.1 }], /^--held-out does nothing beside --cache/], // a resumed run from a cache
+    [[{ cache: 'a' }, { data: 'b' }], /^--data does nothing with --cache/],
+    [[{}, { cache: 'a', crops: true }], /^--crops does nothing with --cache/],
+    [[{}, { heldOut: 0.1 }], /^--held-out does nothing with --cache/], // a resumed run from a cache
   ])('refuses %o', (given, message) => {
     expect(() => assertCacheDecides(given)).toThrow(message);
   });

@@ -71,7 +71,7 @@ export function assertImagesFit(
   if (!crops && unused !== undefined) throw new UsageError(`--${flagName(unused)} does nothing without --crops`);
   if (crops && set.validation !== undefined) {
     throw new UsageError(
-      '--validation does nothing beside --crops, which validates on the part of every photograph that --held-out keeps back',
+      '--validation does nothing with --crops, which validates on the part of every photograph that --held-out reserves',
     );
   }
   if (crops && cropScaleMin > cropScaleMax) {
@@ -93,7 +93,7 @@ export function assertCacheDecides(given: readonly CacheOrImages[]): void {
   const unused = cacheDecides.find((name) => set[name] !== undefined);
   if (unused === undefined) return;
   throw new UsageError(
-    `--${flagName(unused)} does nothing beside --cache, which was settled when the cache was made: leave one of the two out`,
+    `--${flagName(unused)} does nothing with --cache, because it was decided when the cache was made: leave one of them out`,
   );
 }
 

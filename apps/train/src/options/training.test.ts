@@ -28,7 +28,7 @@ it('has the optimizer of the trainer as its default', () => {
 });
 
 it('accepts one start of a run', () => {
-  expect(() => assertOneStart([{}, { resume: true, initial: 'a' }])).toThrow(/^--initial does nothing beside --resume/);
+  expect(() => assertOneStart([{}, { resume: true, initial: 'a' }])).toThrow(/^--initial does nothing with --resume/);
   assertOneStart([{ initial: 'a' }, { resume: true }]);
 });
 

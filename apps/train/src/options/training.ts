@@ -123,9 +123,7 @@ async function readStoredOptions<Table extends Options>(
 /** @throws UsageError when one source sets --resume and --initial: a resumed run has its weights */
 export function assertOneStart(given: readonly { resume?: boolean; initial?: string }[]): void {
   if (given.some(({ resume, initial }) => resume && initial !== undefined))
-    throw new UsageError(
-      '--initial does nothing beside --resume: a resumed run has its weights. Leave one of them out',
-    );
+    throw new UsageError('--initial does nothing with --resume: a resumed run has its weights. Leave one of them out');
 }
 
 /**

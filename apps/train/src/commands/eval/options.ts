@@ -46,6 +46,6 @@ export function resolveEval(flags: Overrides<typeof evalOptions>): EvalValues {
   const values = resolve(evalOptions, flags);
   assertImagesFit(values, [flags]);
   if (values.features !== undefined && values.weights !== undefined)
-    throw new UsageError('--weights does nothing beside --features, which replaces Inception-v3');
+    throw new UsageError('--weights does nothing with --features, which replaces Inception-v3');
   return values;
 }

@@ -13,7 +13,7 @@ import type { FeaturesValues } from './options.js';
 export async function trainFeatures(values: FeaturesValues): Promise<void> {
   const { out, threads } = values;
   await prepareRunFolder(values);
-  const { training, validation } = await openData(values);
+  const { folder, training, validation } = await openData(values);
   await startBackend(values);
 
   const { size, classNames } = training;
@@ -25,7 +25,7 @@ export async function trainFeatures(values: FeaturesValues): Promise<void> {
   const openBatches = batchesOf(training, values, log.badImage);
   const task = createFeaturesTask({ config, openBatches, heldOut, size });
 
-  const data = describeImages(training, values.data ?? '');
+  const data = describeImages(training, folder);
   const run = {
     samples: training.length,
     data,

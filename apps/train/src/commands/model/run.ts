@@ -58,9 +58,9 @@ type Source<Batch extends { labels: Int32Array }> = {
   vaeSha256: string;
 };
 
-/** Images are encoded anew for each batch. */
+/** Opens images, which are encoded again for each batch. */
 async function openImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
-  const { training, validation } = await openData(values);
+  const { folder, training, validation } = await openData(values);
   log.found(training.summary);
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
@@ -75,14 +75,14 @@ async function openImages(values: ModelValues, log: RunLog): Promise<Source<Imag
       classNames: training.classNames,
     },
     samples: training.length,
-    data: describeImages(training, values.data ?? ''),
+    data: describeImages(training, folder),
     latent: latentSize(training.size, vae.config),
     imageSize: training.size,
     vaeSha256: vae.sha256,
   };
 }
 
-/** A cache needs the autoencoder for sample images alone. */
+/** Opens what a cache needs. Only sample images need the autoencoder. */
 async function openCached(cache: LatentCache, values: ModelValues): Promise<Source<LatentBatch>> {
   const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
   await startBackend(values);

@@ -29,7 +29,7 @@ export async function trainVae(values: VaeValues): Promise<void> {
   const { out, threads } = values;
   await prepareRunFolder(values);
   const initial = await findInitialWeights(values, 'vae');
-  const { training, validation } = await openData(values);
+  const { folder, training, validation } = await openData(values);
   const { size, classNames } = training;
   const config = vaePresets[values.preset];
   latentSize(size, config); // refuses a size that does not fit before a backend is loaded
@@ -53,7 +53,7 @@ export async function trainVae(values: VaeValues): Promise<void> {
 
   const metadata = describeWeights({ imageSize: size, classNames: [...classNames] });
   const shapes = flattenShapes(vaeShapes(config));
-  const data = describeImages(training, values.data ?? '');
+  const data = describeImages(training, folder);
   // An autoencoder does not look at labels: other classes are other images, no more.
   const onResume = sameDataCheck({ imageSize: size, ...data }, stored, {});
   const { drawEvery } = values;
