@@ -1,4 +1,5 @@
-import { open, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { fileSystemReason } from '@tb/io';
 import sharp from 'sharp';
 import { formatNames, formatOfContent, type ImageFormat, signatureLength } from './formats.js';
@@ -74,10 +75,12 @@ export async function readImageFormat(path: string): Promise<ImageFormat | undef
   return formatOfContent(await readStart(path));
 }
 
+/** Opens without waiting: reading from a pipe, which may never have a writer, then gives no bytes. */
+const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 async function readStart(path: string): Promise<Uint8Array> {
   try {
-    if (!(await stat(path)).isFile()) throw new Error('it is not a file'); // a pipe would never end
-    const file = await open(path);
+    const file = await open(path, openFlags);
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(signatureLength), 0, signatureLength, 0);
       return buffer.subarray(0, bytesRead);
@@ -85,7 +88,7 @@ async function readStart(path: string): Promise<Uint8Array> {
       await file.close();
     }
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === undefined ? error : new Error(fileSystemReason(error));
+    throw new Error(fileSystemReason(error));
   }
 }
 
