@@ -1,13 +1,12 @@
 import { Command } from 'commander';
-import { evaluateCommand } from './commands/evaluate.js';
-import { generateCommand } from './commands/generate.js';
-import { inspectCommand } from './commands/inspect.js';
-import { reconstructCommand } from './commands/reconstruct.js';
+import { evaluateCommand } from './commands/evaluate/index.js';
+import { generateCommand } from './commands/generate/index.js';
+import { inspectCommand } from './commands/inspect/index.js';
+import { reconstructCommand } from './commands/reconstruct/index.js';
 import { version } from './version.js';
 
-/** The whole command line. */
 export const program = new Command('tb-sample')
-  .description('Make pictures with TokenBridge, and look at what they are made of.')
+  .description('Generate images with TokenBridge, inspect its files, and measure images.')
   .version(version)
   .addHelpText(
     'after',

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeImage } from '@tb/images';
@@ -24,43 +24,55 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
   });
   afterAll(() => rm(root, { recursive: true, force: true }));
 
-  it('makes the same pictures at any batch size, goes on, and writes overview and evaluator file', async () => {
+  it('generates the same images at any batch size, resumes, and writes overview and evaluator file', async () => {
     const [first, second] = [join(root, 'first'), join(root, 'second')];
     const grid = join(root, 'grid.png');
-    const npz = join(root, 'pictures.npz');
+    const npz = join(root, 'images.npz');
     const common = ['--model', weights.model, '--seed', '5', '--count', '2'];
     const whole = ['--out', first, '--batch', '4', '--grid', grid, '--npz', npz];
     const one = await startCommand(['generate', '--backend', backend, ...common, ...whole]).finished;
     const other = await generate(...common, '--out', second, '--batch', '1', '--classes', 'Tabby cat,0');
-    expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining('6 pictures') });
-    expect(other).toMatchObject({ code: 0, stdout: expect.stringContaining('4 pictures') });
+    expect(one).toMatchObject({ code: 0, stdout: expect.stringContaining('6 images') });
+    expect(other).toMatchObject({ code: 0, stdout: expect.stringContaining('4 images') });
     const files = (await readdir(first)).sort();
     expect(files).toHaveLength(6);
     expect(files[0]).toBe('class-0000-000000.png');
     for (const file of await readdir(second)) expect(await pixelsOf(second, file)).toEqual(await pixelsOf(first, file));
     expect(await pixelsOf(first, files[0])).not.toEqual(await pixelsOf(first, files[1]));
 
-    // The evaluator's file holds the folder's pictures, the first of every class before the second of any.
+    // The evaluator's file holds the folder's images, the first of every class before the second of any.
     const { arr_0: array } = await readNpz(npz);
     expect(array).toMatchObject({ dtype: 'U8', shape: [6, 16, 16, 3] });
     expect((array.data as Uint8Array).subarray(768, 1536)).toEqual(await pixelsOf(first, 'class-0001-000000.png'));
-    expect(JSON.parse(await readFile(join(root, 'pictures.json'), 'utf8'))).toMatchObject({ seed: 5, pictures: 6 });
+    expect(JSON.parse(await readFile(join(root, 'images.json'), 'utf8'))).toMatchObject({ seed: 5, pictures: 6 });
 
-    // @tb/metrics finds the settings of all pictures, without what each has for itself.
+    // @tb/metrics finds the settings of all images, without what each has for itself.
     const { settings } = await openSampleFolder(first);
     expect(settings).toMatchObject({ seed: 5, numIter: 4, model: { sha256: expect.any(String) } });
     expect(settings).not.toHaveProperty('pictureSeed');
+    // It reports which weights it uses, and files that are passed on do not tell where they are on this computer.
+    expect(one.stderr).toMatch(/^model .*model\.safetensors: 3 classes$/m);
+    expect(one.stderr).toMatch(/^autoencoder .*vae\.safetensors$/m);
+    for (const file of [join(first, files[0]), grid, join(root, 'images.json')])
+      expect((await readFile(file)).toString('latin1')).not.toContain(root);
+    expect(settings).toMatchObject({ model: { file: 'model.safetensors' }, vae: { file: 'vae.safetensors' } });
     const { width, height } = await decodeImage(grid);
     expect([width > 2 * 120, height > 3 * 120]).toEqual([true, true]);
 
-    // A damaged and a missing picture are made anew, the others are left alone.
+    // A damaged and a missing image are made again, the others are left alone.
     const before = await pixelsOf(first, files[2]);
     await writeFile(join(first, files[2]), (await readFile(join(first, files[2]))).subarray(0, -20));
     await rm(join(first, files[3]));
     const again = await generate(...common, '--out', first);
-    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('4 of 6 pictures are there') });
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('4 of 6 images are there already') });
     expect(await pixelsOf(first, files[2])).toEqual(before);
     expect(await readdir(first)).toHaveLength(6);
+    await rm(join(first, files[3]));
+    await mkdir(join(first, files[3]));
+    expect((await generate(...common, '--out', first)).stderr).toMatch(
+      /class-\d+-\d+\.png cannot be (read|used): a folder has that name/,
+    );
+    await rmdir(join(first, files[3]));
 
     const different = await generate(
       '--model',
@@ -77,19 +89,17 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     expect(different.code).toBe(1);
     expect(different.stderr).toMatch(/made with other settings: cfg \(3 there, 4 here\)/);
     await writeFile(join(first, 'holiday.jpg'), '');
-    expect((await generate(...common, '--out', first)).stderr).toMatch(
-      /pictures that are not from tb-sample \(holiday/,
-    );
+    expect((await generate(...common, '--out', first)).stderr).toMatch(/images that are not from tb-sample \(holiday/);
   });
 
-  it('leaves only whole pictures when it is interrupted, and goes on', async () => {
+  it('leaves only finished images when it is interrupted', async () => {
     const folder = join(root, 'interrupted');
     const args = ['generate', '--backend', backend, '--model', weights.model, '--out', folder, '--count', '2000'];
     const { child, finished } = startCommand([...args, '--batch', '2']);
     while ((await readdir(folder).catch(() => [])).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
     child.kill('SIGINT');
     const { code, stderr } = await finished;
-    expect([code, stderr]).toEqual([130, expect.stringContaining('whole pictures are kept')]);
+    expect([code, stderr]).toEqual([130, expect.stringContaining('finished images are kept')]);
     const files = await readdir(folder);
     expect(files.length).toBeLessThan(6000);
     for (const file of files) expect((await pixelsOf(folder, file)).length).toBe(768);

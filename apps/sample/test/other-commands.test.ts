@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** A picture of noise, which no two draws have in common. */
+/** An image of noise, which no two draws have in common. */
 async function writeNoise(path: string, width: number, height: number, seed: number): Promise<void> {
   const random = hostRandom(seed);
   const data = Buffer.from(Array.from({ length: width * height * 3 }, () => Math.floor(256 * random.uniform())));
@@ -49,12 +49,12 @@ describe('tb-sample', () => {
     ];
     expect(Math.abs(fine - continuous)).toBeLessThan(0.1);
     expect(Math.abs(coarse - continuous)).toBeGreaterThan(Math.abs(fine - continuous));
-    // Two pictures with two ranges each, four columns of at least 144 pixels.
+    // Two images with two ranges each, four columns of at least 144 pixels.
     const { width, height } = await decodeImage(grid);
     expect([width >= 4 * 144, height >= 4 * 144]).toEqual([true, true]);
 
     expect((await compare(wide, '--image-size', '30')).stderr).toMatch(/--image-size must be a multiple of 4.* got 30/);
-    await writeFile(join(root, 'broken.png'), 'no picture');
+    await writeFile(join(root, 'broken.png'), 'not an image');
     expect(await compare(join(root, 'broken.png'))).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^tb-sample: image .*broken\.png cannot be read/),
@@ -100,7 +100,7 @@ describe('tb-sample', () => {
     expect(ofCodes.tables[0].rows[2]).toEqual(['mean', '3.13%', '1.000']);
   });
 
-  it('evaluates pairs of pictures, and says which weights the FID lacks', async () => {
+  it('evaluates pairs of images, and says which weights the FID lacks', async () => {
     const [ours, theirs] = [join(root, 'ours'), join(root, 'theirs')];
     await mkdir(ours);
     await mkdir(theirs);

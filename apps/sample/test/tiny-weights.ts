@@ -6,7 +6,7 @@ import { initTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig } fro
 import { describeWeights } from '@tb/trainer';
 import { demo, initVae, saveVae, type VaeConfig } from '@tb/vae';
 
-/** 16 × 16 pictures as 4 × 4 × 4 latents. */
+/** 16 × 16 images as 4 × 4 × 4 latents. */
 const tinyVae: VaeConfig = {
   ...demo,
   channels: 8,

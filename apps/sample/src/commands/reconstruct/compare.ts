@@ -1,18 +1,16 @@
 import { contentOf, type FittedImage, type Pixels } from '@tb/images';
-import { psnr, ssim } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
 import type { Autoencoder, Vae, VaeConfig } from '@tb/vae';
+import { imageSimilarity } from '../../images.js';
 
-// h, w, C = height, width and channels of a latent
-
-/** One way from a picture and back; without levels the latents stay as they are. */
+/** One way from an image and back; without levels the latents stay as they are. */
 export type Variant = { levels?: number; range?: number };
 
 export type Comparison = Variant & {
-  picture: Pixels;
+  image: Pixels;
   /** In dB against the original, infinite when equal. */
   psnr: number;
-  /** NaN for pictures below 11 × 11 pixels. */
+  /** NaN for images below 11 × 11 pixels. */
   ssim: number;
   /** Share of the latents outside the range; NaN without one. */
   outOfRange: number;
@@ -23,7 +21,7 @@ export function listVariants(ranges: readonly number[], levels: readonly number[
   return [{}, ...ranges.flatMap((range) => levels.map((count) => ({ range, levels: count })))];
 }
 
-/** Sends one picture through the autoencoder in every way. */
+/** Sends one image through the autoencoder in every way. */
 export async function compareVariants(
   fitted: FittedImage,
   variants: readonly Variant[],
@@ -37,8 +35,8 @@ export async function compareVariants(
   const comparisons: Comparison[] = [];
   for (const variant of variants) {
     const restored = quantized(normalized, variant).map((value) => value / latentScale);
-    const [picture] = await autoencoder.decode(params, restored, [1, side, side, latentChannels]);
-    comparisons.push({ ...variant, picture, ...similarity(fitted, picture), outOfRange: outside(normalized, variant) });
+    const [image] = await autoencoder.decode(params, restored, [1, side, side, latentChannels]);
+    comparisons.push({ ...variant, image, ...similarity(fitted, image), outOfRange: outside(normalized, variant) });
   }
   return comparisons;
 }
@@ -55,13 +53,5 @@ function outside(normalized: Float32Array, { range }: Variant): number {
 }
 
 function similarity(fitted: FittedImage, restored: Pixels): { psnr: number; ssim: number } {
-  return pictureSimilarity(contentOf(fitted.image, fitted), contentOf(restored, fitted));
-}
-
-const smallestForSsim = 11;
-
-/** PSNR and SSIM of two pictures of one size. */
-export function pictureSimilarity(a: Pixels, b: Pixels): { psnr: number; ssim: number } {
-  const isLarge = Math.min(a.width, a.height) >= smallestForSsim;
-  return { psnr: psnr(a, b), ssim: isLarge ? ssim(a, b) : Number.NaN };
+  return imageSimilarity(contentOf(fitted.image, fitted), contentOf(restored, fitted));
 }

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { UsageError } from '@tb/command-line';
+import { fixed, percent, UsageError } from '@tb/command-line';
 import { readPngSettings } from '@tb/images';
 import { openNpz, readNpy } from '@tb/io';
 import { createQuantizer, report, type UnpackedCodes, unpackCodes } from '@tb/quantizer';
-import { fixed, percent } from '../text-table.js';
-import { countElements, grouped, type Inspection } from './listing.js';
+import { countElements, type Inspection, withSeparators } from './listing.js';
 import { fileFacts } from './weights.js';
 
 /** Indices as @tb/quantizer packs them. */
@@ -16,7 +15,7 @@ export async function inspectCodes(path: string): Promise<Inspection> {
     kind: 'code file of @tb/quantizer',
     facts: {
       ...(await fileFacts(path)),
-      codes: grouped(codes.length),
+      codes: withSeparators(codes.length),
       shape: shape.join(' × '),
       levels,
       ...(version === 1 && { 'not checked': 'levels and shape: format version 1 has no checksum of them' }),
@@ -58,15 +57,15 @@ export async function inspectNumpy(path: string): Promise<Inspection> {
   const lines = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));
   return {
     kind: 'arrays of NumPy',
-    facts: { ...(await fileFacts(path)), numbers: grouped(countElements(lines)) },
+    facts: { ...(await fileFacts(path)), numbers: withSeparators(countElements(lines)) },
     tensors: lines,
   };
 }
 
-/** How a picture of tb-sample was made. */
-export async function inspectPicture(path: string): Promise<Inspection> {
+/** How an image of tb-sample was made. */
+export async function inspectImage(path: string): Promise<Inspection> {
   const settings = readPngSettings(await readFile(path));
   if (settings === undefined)
-    throw new UsageError(`${path} does not say how it was made: it is damaged, or no picture of tb-sample`);
-  return { kind: 'picture of tb-sample', facts: await fileFacts(path), details: settings };
+    throw new UsageError(`${path} does not state how it was made: it is damaged, or not an image of tb-sample`);
+  return { kind: 'image of tb-sample', facts: await fileFacts(path), details: settings };
 }

@@ -1,23 +1,24 @@
 import { basename } from 'node:path';
-import { assertExists, prepareFile, UsageError } from '@tb/command-line';
-import { startEngine } from '@tb/command-line/compute';
+import { assertExists, fixed, percent, prepareFile, textTable, UsageError } from '@tb/command-line';
+import { startBackend } from '@tb/command-line/compute';
 import { encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
-import { loadVaeFile } from '@tb/trainer';
+import { findVae, loadVaeFile } from '@tb/trainer';
 import { createAutoencoder, downsamplingFactor } from '@tb/vae';
-import type { ReconstructValues } from '../commands/reconstruct.js';
-import { type Comparison, compareVariants, listVariants } from '../reconstruction/compare.js';
-import { readImage } from '../reconstruction/pairs.js';
-import { fixed, percent, textTable } from '../text-table.js';
-import { demoWeights } from '../weights/demo-weights.js';
+import { readImage } from '../../images.js';
+import { demoWeights } from '../../options.js';
+import { type Comparison, compareVariants, listVariants } from './compare.js';
+import type { ReconstructValues } from './options.js';
 
-/** `tb-sample reconstruct`, with every option filled in that has a default. */
+/** `tb-sample reconstruct`. */
 export async function reconstruct(paths: readonly string[], values: ReconstructValues): Promise<void> {
-  for (const path of paths) assertExists('picture', path);
+  for (const path of paths) assertExists('image', path);
+  const file = findVae(values.vae ?? demoWeights('vae'));
   await prepareFile('--grid', values.grid, '.png');
-  const pictures = await Promise.all(paths.map(readImage));
-  await startEngine(values);
-  const { params, config, imageSize } = await loadVaeFile(values.vae ?? demoWeights('vae.safetensors'));
+  const images = await Promise.all(paths.map(readImage));
+  await startBackend(values);
+  const { params, config, imageSize } = await loadVaeFile(file);
+  console.error(`autoencoder ${file}`);
   const size = values.imageSize ?? imageSize ?? config.resolution;
   const factor = downsamplingFactor(config);
   if (size % factor !== 0)
@@ -26,11 +27,11 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   const autoencoder = createAutoencoder(config, size);
   const variants = listVariants(values.ranges, values.levels);
   const results: { fitted: FittedImage; comparisons: Comparison[] }[] = [];
-  for (const picture of pictures) {
-    const fitted = await fitToSquare(picture, size, values.fit);
+  for (const image of images) {
+    const fitted = await fitToSquare(image, size, values.fit);
     results.push({ fitted, comparisons: await compareVariants(fitted, variants, autoencoder, params, config) });
   }
-  const names = paths.map((each) => basename(each));
+  const names = paths.map((path) => basename(path));
   console.log(
     resultTable(
       names,
@@ -42,13 +43,15 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
 }
 
 function resultTable(names: readonly string[], results: readonly Comparison[][]): string {
-  const header = ['picture', 'range', 'B', 'PSNR dB', 'SSIM', 'outside'];
-  const rows = results.flatMap((comparisons, place) => comparisons.map((each) => tableRow(names[place], each)));
+  const header = ['image', 'range', 'B', 'PSNR dB', 'SSIM', 'outside'];
+  const rows = results.flatMap((comparisons, place) =>
+    comparisons.map((comparison) => tableRow(names[place], comparison)),
+  );
   if (results.length === 1) return textTable(header, rows);
-  const means = results[0].map((each, variant) => {
+  const means = results[0].map((comparison, variant) => {
     const mean = (figure: 'psnr' | 'ssim' | 'outOfRange') =>
       results.reduce((sum, comparisons) => sum + comparisons[variant][figure], 0) / results.length;
-    return tableRow('mean', { ...each, psnr: mean('psnr'), ssim: mean('ssim'), outOfRange: mean('outOfRange') });
+    return tableRow('mean', { ...comparison, psnr: mean('psnr'), ssim: mean('ssim'), outOfRange: mean('outOfRange') });
   });
   return textTable(header, [...rows, ...means]);
 }
@@ -60,7 +63,7 @@ function tableRow(name: string, { range, levels, psnr, ssim, outOfRange }: Compa
 
 const shownWidth = 144;
 
-/** A row per picture and range: original, autoencoder alone, then the levels. */
+/** A row per image and range: original, autoencoder alone, then the levels. */
 function drawGrid(
   names: readonly string[],
   results: readonly { fitted: FittedImage; comparisons: Comparison[] }[],
@@ -69,12 +72,12 @@ function drawGrid(
   const cells = results.flatMap(({ fitted, comparisons }, place) =>
     ranges.flatMap((range) => {
       const [continuous, ...quantized] = comparisons;
-      const ofRange = quantized.filter((each) => each.range === range);
-      return [{ picture: fitted.image, caption: names[place] }, ...[continuous, ...ofRange].map(captioned)];
+      const ofRange = quantized.filter((comparison) => comparison.range === range);
+      return [{ image: fitted.image, caption: names[place] }, ...[continuous, ...ofRange].map(captioned)];
     }),
   );
   return imageGrid(
-    cells.map(({ picture }) => picture),
+    cells.map(({ image }) => image),
     {
       columns: levels.length + 2,
       captions: cells.map(({ caption }) => caption),
@@ -83,7 +86,7 @@ function drawGrid(
   );
 }
 
-function captioned({ picture, range, levels, psnr, ssim }: Comparison): { picture: Pixels; caption: string } {
+function captioned({ image, range, levels, psnr, ssim }: Comparison): { image: Pixels; caption: string } {
   const kind = range === undefined ? 'vae' : `B=${levels} r=${range}`;
-  return { picture, caption: `${kind} ${psnr.toFixed(1)} ${fixed(ssim, 3)}` };
+  return { image, caption: `${kind} ${psnr.toFixed(1)} ${fixed(ssim, 3)}` };
 }

@@ -1,17 +1,16 @@
 import { join } from 'node:path';
-import { UsageError } from '@tb/command-line';
-import { assertNotEmpty, decodeImage, describeListing, listImages, type Pixels } from '@tb/images';
+import { fixed, textTable, UsageError } from '@tb/command-line';
+import { assertNotEmpty, describeListing, listImages } from '@tb/images';
 import { printable } from '@tb/io';
-import { fixed, textTable } from '../text-table.js';
-import { pictureSimilarity } from './compare.js';
+import { imageSimilarity, readImage } from '../../images.js';
 
 export type PairReport = {
   pictures: { name: string; psnr: number; ssim: number }[];
-  /** Mean over the pictures; equal pictures count as 100 dB. */
+  /** Mean over the images; equal images count as 100 dB. */
   mean: { psnr: number; ssim: number };
 };
 
-/** PSNR of equal pictures is infinite; one of them must not make the mean infinite. */
+/** PSNR of equal images is infinite; one of them must not make the mean infinite. */
 const largestPsnr = 100;
 
 /**
@@ -26,46 +25,40 @@ export async function comparePairs(
   onFound: (line: string) => void,
 ): Promise<PairReport> {
   const [ours, theirs] = [await listByName(folder, onFound), await listByName(reference, onFound)];
-  const names = [...ours.keys()].sort();
-  const alone = names.find((name) => !theirs.has(name)) ?? [...theirs.keys()].find((name) => !ours.has(name));
+  const alone =
+    [...ours.keys()].find((name) => !theirs.has(name)) ?? [...theirs.keys()].find((name) => !ours.has(name));
   if (alone !== undefined)
     throw new UsageError(
       `${folder} and ${reference} must hold images of the same names; only one has ${printable(alone)}`,
     );
-  const pictures: PairReport['pictures'] = [];
-  for (const name of names) {
-    const a = await readImage(join(folder, ours.get(name)!));
-    const b = await readImage(join(reference, theirs.get(name)!));
+  const pairs: PairReport['pictures'] = [];
+  for (const [name, file] of [...ours].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const a = await readImage(join(folder, file));
+    const b = await readImage(join(reference, theirs.get(name) ?? file));
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,
       );
-    pictures.push({ name, ...pictureSimilarity(a, b) });
+    pairs.push({ name, ...imageSimilarity(a, b) });
   }
-  const mean = (value: (picture: PairReport['pictures'][number]) => number) =>
-    pictures.reduce((sum, picture) => sum + value(picture), 0) / pictures.length;
-  return { pictures, mean: { psnr: mean(({ psnr }) => Math.min(psnr, largestPsnr)), ssim: mean(({ ssim }) => ssim) } };
+  const mean = (value: (pair: PairReport['pictures'][number]) => number) =>
+    pairs.reduce((sum, pair) => sum + value(pair), 0) / pairs.length;
+  return {
+    pictures: pairs,
+    mean: { psnr: mean(({ psnr }) => Math.min(psnr, largestPsnr)), ssim: mean(({ ssim }) => ssim) },
+  };
 }
 
 const mostLines = 50;
 
-/** The report as a table; of many pictures only the mean. */
-export function pairsText({ pictures, mean }: PairReport): string {
-  const shown = pictures.length > mostLines ? [] : pictures;
-  const rows = [...shown, { name: `mean of ${pictures.length}`, ...mean }];
+/** The report as a table; of many images only the mean. */
+export function pairsText({ pictures: pairs, mean }: PairReport): string {
+  const shown = pairs.length > mostLines ? [] : pairs;
+  const rows = [...shown, { name: `mean of ${pairs.length}`, ...mean }];
   return textTable(
-    ['picture', 'PSNR dB', 'SSIM'],
+    ['image', 'PSNR dB', 'SSIM'],
     rows.map(({ name, psnr, ssim }) => [name, fixed(psnr, 2), fixed(ssim, 4)]),
   );
-}
-
-/** @throws UsageError that names an image which cannot be read */
-export async function readImage(path: string): Promise<Pixels> {
-  try {
-    return await decodeImage(path);
-  } catch (error) {
-    throw new UsageError(`image ${path} cannot be read: ${(error as Error).message}`);
-  }
 }
 
 /** Files by their path without its ending, in one Unicode form. */

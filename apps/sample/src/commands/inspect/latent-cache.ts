@@ -1,3 +1,4 @@
+import { fixed, percent } from '@tb/command-line';
 import { type HostTensor, toFloat32 } from '@tb/io';
 import {
   calibrate,
@@ -8,14 +9,13 @@ import {
   report,
 } from '@tb/quantizer';
 import { type LatentCache, openLatentCache } from '@tb/trainer';
-import { fixed, percent } from '../text-table.js';
-import { grouped, type Inspection } from './listing.js';
+import { type Inspection, withSeparators } from './listing.js';
 
-// n = pictures, h, w, C = height, width and channels of a latent
+// N = images, h, w, C = height, width and channels of a latent
 
 export type CacheOptions = { levels: number; range: number; samples: number };
 
-/** What a latent cache holds, and what the quantizer makes of its latents. */
+/** What a latent cache holds, and how the quantizer fits its latents. */
 export async function inspectLatentCache(folder: string, options: CacheOptions): Promise<Inspection> {
   const cache = await openLatentCache(folder);
   try {
@@ -26,12 +26,12 @@ export async function inspectLatentCache(folder: string, options: CacheOptions):
     return {
       kind: 'latent cache',
       facts: {
-        pictures: `${grouped(cache.length)}, each with its mirror image`,
-        'to validate on': cache.heldOut ? `${grouped(cache.heldOut.length)} more` : 'none',
+        images: `${withSeparators(cache.length)}, each with its mirror image`,
+        'to validate on': cache.heldOut ? `${withSeparators(cache.heldOut.length)} more` : 'none',
         latents: `${cache.latentShape.join(' × ')} of ${cache.imageSize} × ${cache.imageSize} pixels`,
         'latent scale': cache.latentScale,
         'SHA-256 of the autoencoder': cache.vaeSha256,
-        measured: `${grouped(count)} pictures, posterior means`,
+        measured: `${withSeparators(count)} images, posterior means`,
         'channels by falling share of low frequencies': order.join(' '),
       },
       tables: [classTable(cache), channelTable(latents, cache, count, quantizer)],
@@ -46,18 +46,18 @@ export async function inspectLatentCache(folder: string, options: CacheOptions):
   }
 }
 
-/** Posterior means of pictures spread over the cache, scaled as the quantizer gets them; [n, h, w, C]. */
+/** Posterior means of images spread over the cache, scaled as the quantizer gets them; [N, h, w, C]. */
 async function readMeans(cache: LatentCache, count: number): Promise<Float32Array> {
   const [height, width, channels] = cache.latentShape;
   const length = height * width * channels;
   const means = new Float32Array(count * length);
-  for (let picture = 0; picture < count; picture++) {
-    const bits = await cache.read(Math.floor((picture * cache.length) / count), false);
+  for (let image = 0; image < count; image++) {
+    const bits = await cache.read(Math.floor((image * cache.length) / count), false);
     const moments: HostTensor = { dtype: 'F16', shape: [bits.length], data: Uint16Array.from(bits) };
     const values = toFloat32(moments);
     for (let i = 0; i < length; i++) {
       const position = Math.floor(i / channels);
-      means[picture * length + i] = values[position * 2 * channels + (i % channels)] * cache.latentScale;
+      means[image * length + i] = values[position * 2 * channels + (i % channels)] * cache.latentScale;
     }
   }
   return means;
@@ -68,7 +68,7 @@ function classTable(cache: LatentCache) {
   for (let index = 0; index < cache.length; index++) counts[cache.labelOf(index)]++;
   return {
     title: 'classes',
-    header: ['class', 'label', 'pictures'],
+    header: ['class', 'label', 'images'],
     rows: counts.map((count, label) => [cache.classNames[label], String(label), String(count)]),
   };
 }
@@ -84,10 +84,16 @@ function channelTable(latents: Float32Array, { latentShape }: LatentCache, count
     percent(outOfRange),
     meanSquaredError.toExponential(2),
   ];
-  const rows = reports.map((each, channel) => {
+  const rows = reports.map((report, channel) => {
     const { average, deviation } = momentsOf(latents, channel, channels);
-    const own = [fixed(average, 3), fixed(deviation, 3), ...figures(each)];
-    return [String(channel), ...own, `${fixed(min[channel], 2)} … ${fixed(max[channel], 2)}`, percent(shares[channel])];
+    const moments = [fixed(average, 3), fixed(deviation, 3)];
+    return [
+      String(channel),
+      ...moments,
+      ...figures(report),
+      `${fixed(min[channel], 2)} … ${fixed(max[channel], 2)}`,
+      percent(shares[channel]),
+    ];
   });
   rows.push(['mean', '', '', ...figures(mean), '', '']);
   const limit = quantizer.max[0];

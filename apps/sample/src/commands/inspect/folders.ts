@@ -4,7 +4,7 @@ import { UsageError } from '@tb/command-line';
 import { openSafetensors } from '@tb/io';
 import { type Checkpoint, openRun } from '@tb/trainer';
 import { type CacheOptions, inspectLatentCache } from './latent-cache.js';
-import { countElements, grouped, type Inspection, type TensorLine } from './listing.js';
+import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
 import { inspectSafetensors, linesOf, originFacts } from './weights.js';
 
 /** A latent cache, a checkpoint of tb-train, or the folder of a run. */
@@ -30,7 +30,7 @@ async function inspectTrainCheckpoint({ folder, progress, info, files, damaged }
     const file = await openSafetensors(join(folder, `${part}.safetensors`));
     await file.close();
     const ofPart = linesOf(file, `${part}: `);
-    facts[`numbers in ${part}`] = grouped(countElements(ofPart));
+    facts[`numbers in ${part}`] = withSeparators(countElements(ofPart));
     tensors.push(...ofPart);
   }
   const details = { ...(info.modelConfig && { model: info.modelConfig }), progress, files };

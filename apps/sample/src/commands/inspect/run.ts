@@ -1,19 +1,18 @@
 import { open, stat } from 'node:fs/promises';
-import { assertExists, UsageError } from '@tb/command-line';
+import { assertExists, textTable, UsageError } from '@tb/command-line';
 import { printable } from '@tb/io';
-import type { InspectValues } from '../commands/inspect.js';
-import { inspectFolder } from '../inspection/folders.js';
-import type { CacheOptions } from '../inspection/latent-cache.js';
-import { elements, grouped, type Inspection, type TensorLine } from '../inspection/listing.js';
-import { inspectCodes, inspectNumpy, inspectPicture } from '../inspection/other-files.js';
-import { inspectCheckpoint, inspectSafetensors } from '../inspection/weights.js';
-import { textTable } from '../text-table.js';
+import { inspectFolder } from './folders.js';
+import type { CacheOptions } from './latent-cache.js';
+import { elements, type Inspection, type TensorLine, withSeparators } from './listing.js';
+import type { InspectValues } from './options.js';
+import { inspectCodes, inspectImage, inspectNumpy } from './other-files.js';
+import { inspectCheckpoint, inspectSafetensors } from './weights.js';
 
-/** `tb-sample inspect`, with every option filled in that has a default. */
+/** `tb-sample inspect`. */
 export async function inspect(path: string, values: InspectValues): Promise<void> {
   assertExists('path', path);
-  const inspection = await inspectPath(path, values);
-  if (!values.tensors) delete inspection.tensors;
+  const { tensors, ...rest } = await inspectPath(path, values);
+  const inspection = values.tensors && tensors ? { ...rest, tensors } : rest;
   console.log(values.json ? JSON.stringify({ path, ...inspection }, null, 2) : inspectionText(path, inspection));
 }
 
@@ -23,10 +22,10 @@ async function inspectPath(path: string, options: CacheOptions): Promise<Inspect
   if (/\.np[yz]$/.test(path)) return inspectNumpy(path);
   const start = await firstBytes(path);
   if (start.startsWith('TBQC')) return inspectCodes(path);
-  if (start.startsWith('\x89PNG')) return inspectPicture(path);
+  if (start.startsWith('\x89PNG')) return inspectImage(path);
   if (start.startsWith('PK') || /\.(pth?|ckpt|bin)$/.test(path)) return inspectCheckpoint(path);
   throw new UsageError(
-    `${path} is of no kind that inspect knows: .safetensors, .pth, .ckpt, .npy, .npz, code files and pictures of tb-sample`,
+    `${path} is not of a kind that inspect reads: .safetensors, .pth, .ckpt, .npy, .npz, code files and images of tb-sample`,
   );
 }
 
@@ -51,6 +50,11 @@ function inspectionText(path: string, { kind, facts, tensors, tables = [], detai
 }
 
 function tensorTable(tensors: readonly TensorLine[]): string {
-  const row = ({ name, dtype, shape }: TensorLine) => [name, dtype, `[${shape.join(', ')}]`, grouped(elements(shape))];
+  const row = ({ name, dtype, shape }: TensorLine) => [
+    name,
+    dtype,
+    `[${shape.join(', ')}]`,
+    withSeparators(elements(shape)),
+  ];
   return textTable(['tensor', 'type', 'shape', 'numbers'], tensors.map(row));
 }

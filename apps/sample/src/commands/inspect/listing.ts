@@ -4,7 +4,7 @@ export type Inspection = {
   facts: Record<string, string | number>;
   tensors?: TensorLine[];
   tables?: { title: string; header: string[]; rows: string[][] }[];
-  /** Anything of the file's own that is JSON: configuration, metadata, settings. */
+  /** JSON that the file itself holds: configuration, metadata, settings. */
   details?: Record<string, unknown>;
 };
 
@@ -17,4 +17,4 @@ export const countElements = (tensors: readonly TensorLine[]) =>
   tensors.reduce((sum, { shape }) => sum + elements(shape), 0);
 
 /** `1234567` as `1,234,567`. */
-export const grouped = (count: number) => count.toLocaleString('en-US');
+export const withSeparators = (count: number) => count.toLocaleString('en-US');

@@ -8,7 +8,7 @@ import {
   type SafetensorsFile,
 } from '@tb/io';
 import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
-import { countElements, grouped, type Inspection, type TensorLine } from './listing.js';
+import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
 
 /** Metadata that holds JSON is shown as what it describes. */
 function parsed(text: string): unknown {
@@ -40,11 +40,11 @@ export function linesOf({ tensors }: SafetensorsFile, prefix = ''): TensorLine[]
   return Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name: `${prefix}${name}`, dtype, shape }));
 }
 
-/** What weights of tb-train say about their data. */
+/** What weights of tb-train state about their data. */
 export function originFacts({ classNames, imageSize, vaeSha256 }: WeightsInfo): Record<string, string> {
   return {
     ...(classNames && { classes: `${classNames.length}: ${someOf(classNames)}` }),
-    ...(imageSize !== undefined && { pictures: `${imageSize} × ${imageSize} pixels` }),
+    ...(imageSize !== undefined && { images: `${imageSize} × ${imageSize} pixels` }),
     ...(vaeSha256 !== undefined && { 'SHA-256 of the autoencoder': vaeSha256 }),
   };
 }
@@ -73,11 +73,11 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
 
 /** @param sha256 - where it is known already */
 export async function fileFacts(path: string, sha256?: string): Promise<Record<string, string | number>> {
-  return { bytes: grouped((await stat(path)).size), 'SHA-256': sha256 ?? (await fileSha256(path)) };
+  return { bytes: withSeparators((await stat(path)).size), 'SHA-256': sha256 ?? (await fileSha256(path)) };
 }
 
 function tensorFacts(tensors: readonly TensorLine[]): Record<string, string> {
-  return { tensors: grouped(tensors.length), numbers: grouped(countElements(tensors)) };
+  return { tensors: withSeparators(tensors.length), numbers: withSeparators(countElements(tensors)) };
 }
 
 /** An official checkpoint holds weights, their average and the optimizer's state side by side. */
@@ -85,7 +85,7 @@ function countsByPart(tensors: readonly TensorLine[]): Record<string, string> {
   const parts = [...new Set(tensors.map(({ name }) => name.split('.')[0]))];
   if (parts.length > 8) return {};
   const ofPart = (part: string) => tensors.filter(({ name }) => name.split('.')[0] === part);
-  return Object.fromEntries(parts.map((part) => [`numbers in ${part}`, grouped(countElements(ofPart(part)))]));
+  return Object.fromEntries(parts.map((part) => [`numbers in ${part}`, withSeparators(countElements(ofPart(part)))]));
 }
 
 function walk(value: unknown, name: string, tensors: TensorLine[], details: Record<string, unknown>): void {

@@ -1,0 +1,33 @@
+import {
+  backendOptions,
+  choice,
+  integer,
+  numbers,
+  type Overrides,
+  omit,
+  resolve,
+  text,
+  type Values,
+} from '@tb/command-line';
+import { vaeOption } from '../../options.js';
+
+export const reconstructOptions = {
+  ...omit(backendOptions, 'precision'),
+  vae: vaeOption,
+  levels: numbers('quantization levels B to compare', { min: 2, max: 65536, whole: true, default: [8, 16, 32, 64] }),
+  ranges: numbers('quantization ranges to compare, 5 for [-5, 5]', { min: 0.01, max: 1e6, default: [5] }),
+  imageSize: integer('side in pixels of the square that is reconstructed', {
+    min: 8,
+    max: 4096,
+    defaultText: 'that of the images the autoencoder was trained on',
+  }),
+  fit: choice('what is done with images that are not square: take the middle, or keep all on white', ['crop', 'pad'], {
+    default: 'crop',
+  }),
+  grid: text('the images side by side', { placeholder: 'file.png', default: 'reconstructions.png' }),
+};
+
+export type ReconstructValues = Values<typeof reconstructOptions>;
+
+export const resolveReconstruct = (flags: Overrides<typeof reconstructOptions>): ReconstructValues =>
+  resolve(reconstructOptions, flags);

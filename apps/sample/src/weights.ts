@@ -1,0 +1,104 @@
+// The weights that options name.
+import { existsSync, statSync } from 'node:fs';
+import { UsageError } from '@tb/command-line';
+import { FileFormatError, fileSha256, jsonShape, readJson, reasonOf } from '@tb/io';
+import {
+  assertTokenBridgeConfig,
+  ConfigNeededError,
+  configFromOfficial,
+  type OfficialArguments,
+  type TokenBridgeConfig,
+} from '@tb/tokenbridge';
+import { type LoadedModel, type LoadedVae, loadModel, loadVaeFile, type WeightSet } from '@tb/trainer';
+import { downsamplingFactor } from '@tb/vae';
+import { demoWeights } from './options.js';
+
+/**
+ * The path that --model names, or that of the demo's weights.
+ *
+ * @throws UsageError when it does not exist, or nothing is named and there are no weights of the demo
+ */
+export function findModel({ model, modelConfig }: { model?: string; modelConfig?: string }): string {
+  const path = model ?? demoWeights('model');
+  if (path === undefined)
+    throw new UsageError(
+      '--model must name weights: a run folder of tb-train, a .safetensors file or an official .pth',
+    );
+  if (!existsSync(path)) throw new UsageError(`--model ${path} does not exist`);
+  if (modelConfig !== undefined && statSync(path).isDirectory())
+    throw new UsageError(
+      `--model-config does nothing for a run of tb-train such as ${path}, which has its configuration`,
+    );
+  return path;
+}
+
+/**
+ * Loads a model.
+ *
+ * @param set - which of two sets of weights; a file of one set takes no choice
+ * @throws UsageError when --model-config is needed or cannot be used; what `loadModel` throws
+ */
+export async function openModel(
+  path: string,
+  { modelConfig, set }: { modelConfig?: string; set?: WeightSet },
+): Promise<LoadedModel> {
+  const config = modelConfig === undefined ? undefined : await readModelConfig(modelConfig);
+  try {
+    return await loadModel(path, { set, config });
+  } catch (error) {
+    if (error instanceof ConfigNeededError)
+      throw new UsageError(`--model ${path} needs --model-config with its configuration: ${error.reason}`);
+    throw error;
+  }
+}
+
+/** Reads JSON of a `TokenBridgeConfig`, or of the arguments with which the official code makes the model. */
+async function readModelConfig(path: string): Promise<TokenBridgeConfig> {
+  try {
+    const content: unknown = await readJson(path, jsonShape.record(jsonShape.anything));
+    const config = content as TokenBridgeConfig;
+    if (config.latent === undefined) return configFromOfficial(content as OfficialArguments);
+    assertTokenBridgeConfig(config);
+    return config;
+  } catch (error) {
+    if (error instanceof FileFormatError) throw new UsageError(`--model-config ${path}: ${error.reason}`);
+    const isOfSystem = (error as NodeJS.ErrnoException).code !== undefined; // its message names the path
+    throw new UsageError(`--model-config ${isOfSystem ? '' : `${path} cannot be used: `}${reasonOf(error)}`);
+  }
+}
+
+/**
+ * Loads the autoencoder for a model: the one that --vae names, or one near the model.
+ *
+ * @param anyVae - accept another autoencoder than the model was trained with
+ * @throws UsageError when there is none, it is another one, or its latents are not the model's
+ */
+export async function openVaeFor(
+  model: LoadedModel,
+  { vae: named, anyVae }: { vae?: string; anyVae: boolean },
+): Promise<LoadedVae> {
+  const vae = await loadVaeFile(named ?? (await likeliestVae(model)));
+  if (!anyVae && model.vaeSha256 !== undefined && model.vaeSha256 !== vae.sha256)
+    throw new UsageError(
+      `--vae ${vae.path} is not the autoencoder that ${model.path} was trained with: its SHA-256 begins with ` +
+        `${vae.sha256.slice(0, 12)}, and should with ${model.vaeSha256.slice(0, 12)}; --any-vae uses it all the same`,
+    );
+  const { channels } = model.config.latent;
+  if (vae.config.latentChannels !== channels)
+    throw new UsageError(
+      `--vae ${vae.path} makes latents of ${vae.config.latentChannels} channels, and the model works on ${channels}`,
+    );
+  return vae;
+}
+
+/** The autoencoder near a model that it was trained with, or else the first one. */
+async function likeliestVae({ vaeCandidates, vaeSha256 }: LoadedModel): Promise<string | undefined> {
+  for (const path of vaeCandidates) if ((await fileSha256(path)) === vaeSha256) return path;
+  return vaeCandidates[0];
+}
+
+/** Height and width in pixels of a model's images. */
+export function imageSizeOf({ config }: LoadedModel, vae: LoadedVae): { height: number; width: number } {
+  const factor = downsamplingFactor(vae.config);
+  return { height: config.latent.height * factor, width: config.latent.width * factor };
+}
