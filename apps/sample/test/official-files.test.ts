@@ -73,7 +73,7 @@ describe('tb-sample with official files', () => {
     const damaged = await reconstruct(other);
     expect(damaged.stderr).toMatch(/missing decoder\.conv_in\.weight/);
     const model = await runCommand('generate', '--model', vae, '--vae', vae, ...quick);
-    expect(model.stderr).toMatch(/^tb-sample: .*vae\.pth: no part is named "model_ema"/m);
+    expect(model.stderr).toMatch(/^tb-sample: --model .*vae\.pth holds an autoencoder, not a TokenBridge model/m);
     expect([swapped.code, damaged.code, model.code]).toEqual([1, 1, 1]);
   });
 });

@@ -18,6 +18,12 @@ export type { DType, HostTensor, TypedArray } from './host-tensor.js';
 export { InputError, reasonOf } from './input-error.js';
 export { type JsonShape, jsonShape, parseJson, readJson } from './json-file.js';
 export { makeFolder, makeFolders } from './make-folder.js';
+export {
+  MissingPartError,
+  type NetworkWeights,
+  type OpenWeightsOptions,
+  openWeights,
+} from './network-weights.js';
 export { type NpyArray, type NpyReadOptions, readNpy, writeNpy } from './npy.js';
 export { type NpzFile, type NpzWriteOptions, openNpz, readNpz, writeNpz } from './npz.js';
 export { CheckpointTensor, PickledGlobal, PickledObject } from './pickle-values.js';

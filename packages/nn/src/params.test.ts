@@ -1,3 +1,4 @@
+import type { HostTensor } from '@tb/io';
 import { disposeTree, flattenTree, randomKey, splitKey, type Tree, useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
@@ -77,6 +78,25 @@ describe('loadParameters', () => {
     const params = loadParameters<Network>(shapes, { ...file(), 'blocks.1.bias': half });
     expect(params.blocks[1].bias.dtype).toBe('float32');
     expect(Array.from(params.blocks[1].bias.dataSync())).toEqual([1.5]);
+  });
+
+  it('names weights that are not finite, and makes no tensor', () => {
+    const before = tf.memory().numTensors;
+    const tensors = Object.fromEntries(
+      ['a', 'b', 'c', 'd'].map((name): [string, HostTensor] => [
+        name,
+        { dtype: 'F32', shape: [2], data: Float32Array.of(1, name === 'b' ? Number.NaN : Number.NEGATIVE_INFINITY) },
+      ]),
+    );
+    const shapes = { a: [2], b: [2], c: [2], d: [2] };
+    expect(() => loadParameters(shapes, tensors, 'x.pth')).toThrow(
+      'loadParameters: 4 of 4 weights of x.pth hold NaN or infinite numbers (a, b, c, …): the training that wrote them had',
+    );
+    const half: HostTensor = { dtype: 'F16', shape: [2], data: Uint16Array.of(0x3c00, 0x7c00) }; // 1, infinity
+    expect(() => loadParameters({ a: [2] }, { a: half })).toThrow('1 of 1 weights of the file hold NaN or infinite');
+    expect(tf.memory().numTensors).toBe(before);
+    const large: HostTensor = { dtype: 'F32', shape: [2], data: Float32Array.of(3.4e38, -3.4e38) };
+    tf.dispose(loadParameters<{ a: tf.Tensor }>({ a: [2] }, { a: large }));
   });
 
   it('lists every missing, unexpected and wrongly shaped weight in one error, and makes no tensor', () => {

@@ -105,7 +105,8 @@ export function countParameters(tree: unknown): number {
  * @param source - what they come from, for the message
  * @returns float32 tensors in the tree's form
  * @throws Error before a backend is loaded; Error listing the missing, unexpected and wrongly shaped weights, at most 30 of
- *   them, with the number of all; where no name fits, Error naming what the file holds instead
+ *   them, with the number of all; where no name fits, Error naming what the file holds instead;
+ *   Error naming weights that are not finite
  */
 export function loadParameters<Params>(
   shapes: ShapesOf<Params>,
@@ -116,7 +117,31 @@ export function loadParameters<Params>(
   const expected = flattenShapes(shapes);
   const problems = listProblems(expected, tensors);
   if (problems.length > 0) throw new InputError('loadParameters', misfit(expected, tensors, problems, source));
-  return buildTree(shapes, (shape, name) => tf.tensor(toFloat32(tensors[name]), [...shape], 'float32'));
+  return buildTree(shapes, (shape, name) => {
+    const values = toFloat32(tensors[name]);
+    if (!areFinite(values)) throw new InputError('loadParameters', notFinite(Object.keys(expected), tensors, source));
+    return tf.tensor(values, [...shape], 'float32');
+  });
+}
+
+/** Whether an array holds neither NaN nor an infinity: times 0 they are NaN, and all other numbers 0. */
+function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * 0;
+  return sum === 0;
+}
+
+function notFinite(
+  names: readonly string[],
+  tensors: Readonly<Record<string, HostTensor>>,
+  source = 'the file',
+): string {
+  const bad = names.filter((name) => !areFinite(toFloat32(tensors[name])));
+  const listed = bad.length > 3 ? `${bad.slice(0, 3).join(', ')}, …` : bad.join(', ');
+  return (
+    `${bad.length} of ${names.length} weights of ${source} hold NaN or infinite numbers (${listed}): ` +
+    'the training that wrote them had diverged; take an earlier checkpoint'
+  );
 }
 
 /**

@@ -3,9 +3,10 @@ import {
   type HostTensor,
   InputError,
   isSafetensors,
+  jsonShape,
   nameOf,
-  openCheckpoint,
-  readSafetensors,
+  openWeights,
+  parseJson,
   toFloat32,
   writeSafetensors,
 } from '@tb/io';
@@ -24,25 +25,34 @@ export type LoadOptions = {
   config?: TokenBridgeConfig;
 };
 
+export type LoadedTokenBridge = {
+  params: TokenBridge;
+  config: TokenBridgeConfig;
+  /** What stands before the official names in the file, `module.` for instance; mostly empty. */
+  prefix: string;
+};
+
 /**
  * Loads a model: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it. Of the latter only
- * the weights asked for are read.
+ * the weights asked for are read, whatever else is in it. Prefixes of wrappers before the names do not matter (see
+ * `openWeights` of @tb/io).
  *
  * @param input - a path, or the file's bytes
- * @throws Error listing every missing, unexpected or wrongly shaped weight; ConfigNeededError when `config` must be given;
+ * @throws MissingPartError when the averaged weights are asked for and the checkpoint has none; InputError listing every
+ *   missing, unexpected or wrongly shaped weight, or those that are not finite; ConfigNeededError when `config` must be given;
  *   FileFormatError if the file is damaged
  */
 export async function loadTokenBridge(
   input: ByteInput,
   { ema = false, config }: LoadOptions = {},
-): Promise<{ params: TokenBridge; config: TokenBridgeConfig }> {
-  const file = isSafetensors(input) ? await readWeights(input, ema) : await readOfficial(input, ema);
+): Promise<LoadedTokenBridge> {
+  const file = await readWeights(input, ema);
   const { parameters, buffers } = separateBuffers(file.tensors);
   const modelConfig = config ?? file.config ?? configOfWeights(input, parameters);
   assertTokenBridgeConfig(modelConfig);
   const complete = configWithBuffers(modelConfig, buffers);
   const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
-  return { params, config: complete };
+  return { params, config: complete, prefix: file.prefix };
 }
 
 export type SaveOptions = {
@@ -64,29 +74,34 @@ export async function saveTokenBridge(
   });
 }
 
-type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig };
+/** A weight that every model has. */
+const anchor = 'class_emb.weight';
 
+type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig; prefix: string };
+
+/** The averaged weights of an official checkpoint come without buffers; those of `model` serve. */
 async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
-  if (ema)
+  if (ema && isSafetensors(input))
     throw new InputError('loadTokenBridge', 'ema must be false for safetensors; load the file of the averaged weights');
-  const { tensors, metadata } = await readSafetensors(input);
-  const json = metadata[modelConfigKey];
-  return { tensors, config: json === undefined ? undefined : JSON.parse(json) };
-}
-
-/** Reads one set of weights of an official checkpoint. The averaged ones have no buffers, so those of `model` are read. */
-async function readOfficial(input: ByteInput, ema: boolean): Promise<WeightFile> {
-  const checkpoint = await openCheckpoint(input);
+  const file = await openWeights(input, { anchor, part: ema ? 'model_ema' : undefined });
   try {
-    const tensors = (await checkpoint.load(ema ? 'model_ema' : 'model')) as Record<string, HostTensor>;
-    const { model = {} } = checkpoint.value as Record<string, Record<string, unknown>>;
-    for (const name of ema ? Object.keys(separateBuffers(model).buffers) : [])
-      tensors[name] = (await checkpoint.load('model', name)) as HostTensor;
-    return { tensors };
+    const tensors = await file.read();
+    const model = ema ? file.inPart('model') : undefined;
+    const buffers = await model?.read(Object.keys(separateBuffers(model.tensors).buffers));
+    const json = file.metadata[modelConfigKey];
+    const config = json === undefined ? undefined : parseJson(json, configShape, `the metadata of ${nameOf(input)}`);
+    return {
+      tensors: { ...buffers, ...tensors },
+      config: config as TokenBridgeConfig | undefined,
+      prefix: file.prefix,
+    };
   } finally {
-    await checkpoint.close();
+    await file.close();
   }
 }
+
+/** `assertTokenBridgeConfig` checks the rest. */
+const configShape = jsonShape.record(jsonShape.anything);
 
 function configOfWeights(input: ByteInput, tensors: Record<string, HostTensor>): TokenBridgeConfig {
   try {

@@ -1,4 +1,11 @@
-export { type LoadOptions, loadTokenBridge, modelConfigKey, type SaveOptions, saveTokenBridge } from './files.js';
+export {
+  type LoadedTokenBridge,
+  type LoadOptions,
+  loadTokenBridge,
+  modelConfigKey,
+  type SaveOptions,
+  saveTokenBridge,
+} from './files.js';
 export { type Generated, generate } from './generate.js';
 export {
   createImageGenerator,

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { type HostTensor, openSafetensors, readCheckpoint, writeSafetensors } from '@tb/io';
 import { flattenShapes } from '@tb/nn';
 import { disposeTree, flattenTree, randomKey, useBackend } from '@tb/runtime';
-import { testBackend } from '@tb/test-utils';
+import { testBackend, writeTorchCheckpoint } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo, kl16, type VaeConfig, vaeConfigOfShapes } from './config.js';
-import { loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
+import { describeVae, loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
 import { initVae, vaeShapes } from './vae.js';
 
 const checkpoint = fileURLToPath(new URL('../fixtures/latent-diffusion.ckpt', import.meta.url));
@@ -77,6 +77,33 @@ describe('loadVae', () => {
     const params = await loadVae(await written(weights), config);
     expect(params.quant_conv.bias.dataSync()).toEqual(weights['quant_conv.bias'].data);
     disposeTree(params);
+  });
+
+  it.each([
+    ['module.', 'model'],
+    ['_orig_mod.', 'state_dict'],
+    ['first_stage_model.', 'state_dict'],
+    ['model.', 'state_dict'],
+    ['', 'autoencoder'],
+  ])('finds weights behind the prefix %j in the part %s, and reports the prefix', async (prefix, part) => {
+    const path = join(folder, 'wrapped.ckpt');
+    const renamed = Object.fromEntries(Object.entries(weights).map(([name, tensor]) => [prefix + name, tensor]));
+    const others = { 'cond_stage_model.in.weight': weights['quant_conv.bias'], step: 3 };
+    const isPart = prefix === 'first_stage_model.' || prefix === 'model.';
+    await writeTorchCheckpoint(path, { [part]: isPart ? { ...renamed, ...others } : renamed, epoch: 1 });
+    const description = await describeVae(path);
+    expect(description).toMatchObject({ prefix, config: { channels: 2, latentChannels: 1 } });
+    const params = await loadVae(path, config);
+    expect(params.quant_conv.bias.dataSync()).toEqual(weights['quant_conv.bias'].data);
+    disposeTree(params);
+  });
+
+  it('names weights that are not finite', async () => {
+    const bad = { ...weights['quant_conv.bias'], data: Float32Array.of(1, Number.NaN) };
+    const path = await written({ ...weights, 'quant_conv.bias': bad });
+    const before = tf.memory().numTensors;
+    await expect(loadVae(path, config)).rejects.toThrow(/1 of \d+ weights of .* \(quant_conv\.bias\)/);
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('lists every weight that does not fit', async () => {

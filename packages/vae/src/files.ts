@@ -1,16 +1,4 @@
-import {
-  type ByteInput,
-  type DType,
-  type HostTensor,
-  InputError,
-  isSafetensors,
-  nameOf,
-  openCheckpoint,
-  openSafetensors,
-  readCheckpoint,
-  readSafetensors,
-  writeSafetensors,
-} from '@tb/io';
+import { type ByteInput, type DType, nameOf, openWeights, writeSafetensors } from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
 import { type VaeConfig, vaeConfigOfShapes } from './config.js';
 import { type Vae, vaeShapes } from './vae.js';
@@ -18,25 +6,40 @@ import { type Vae, vaeShapes } from './vae.js';
 /** Key under which the header of a safetensors file written by `saveVae` holds its `VaeConfig` as JSON. */
 export const vaeConfigKey = 'vae.config';
 
-type StateDict<Tensor> = Record<string, Tensor>;
+/** A weight that every autoencoder has. */
+const anchor = 'encoder.conv_in.weight';
+
+/** Weights that checkpoints hold for training: discriminator and perceptual network, and averages under other names. */
+const forTraining = /^(loss|model_ema)\./;
 
 /**
  * Loads the weights of an autoencoder by their official names: the reference's `kl16.ckpt` (its state dict is under
- * `model`), a checkpoint of latent diffusion (under `state_dict`), a bare state dict, or a `.safetensors` file.
+ * `model`), a checkpoint of latent diffusion (under `state_dict`, of the autoencoder alone or of the complete model), a
+ * bare state dict, or a `.safetensors` file. Whatever else the file holds does not matter, nor do the prefixes of wrappers
+ * before the names (see `openWeights` of @tb/io).
  *
- * Such checkpoints also hold the networks of the training losses (`loss.…`: discriminator and perceptual network), which are
- * left out. Any other missing, unexpected or wrongly shaped weight is an error.
+ * The discriminator and the perceptual network that such checkpoints also hold (`loss.…`) serve training and are left out.
+ * Any other weight that is missing, unexpected or of the wrong shape is an error.
  *
  * @param input - a path, or the file's bytes
- * @throws Error listing every weight that does not fit; FileFormatError if the file is damaged
+ * @throws Error listing every weight that does not fit or is not finite; FileFormatError if the file is damaged
  */
 export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae> {
-  const tensors = isSafetensors(input)
-    ? (await readSafetensors(input)).tensors
-    : stateDictOf<HostTensor>(input, await readCheckpoint(input));
-  const weights = Object.entries(tensors).filter(([name]) => !name.startsWith('loss.'));
-  return loadParameters<Vae>(vaeShapes(config), Object.fromEntries(weights), nameOf(input));
+  const file = await openWeights(input, { anchor });
+  try {
+    const tensors = await file.read(Object.keys(file.tensors).filter((name) => !forTraining.test(name)));
+    return loadParameters<Vae>(vaeShapes(config), tensors, nameOf(input));
+  } finally {
+    await file.close();
+  }
 }
+
+/** What the names and shapes in a file tell about the autoencoder in it. */
+export type VaeDescription = {
+  config: VaeConfig;
+  /** What stands before the official names in the file, `first_stage_model.` for instance; mostly empty. */
+  prefix: string;
+};
 
 /**
  * Recognizes the configuration of the autoencoder in a file that `loadVae` reads, by the shapes of its weights (see
@@ -45,13 +48,21 @@ export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae>
  * @throws Error if the file does not hold an autoencoder; FileFormatError if it is damaged
  */
 export async function readVaeConfig(input: ByteInput): Promise<VaeConfig> {
-  const file = isSafetensors(input) ? await openSafetensors(input) : await openCheckpoint(input);
+  return (await describeVae(input)).config;
+}
+
+/**
+ * The configuration of the autoencoder in a file, and how its weights are named there. No weight is read.
+ *
+ * @throws Error when the file holds no autoencoder; FileFormatError if it is damaged
+ */
+export async function describeVae(input: ByteInput): Promise<VaeDescription> {
+  const file = await openWeights(input, { anchor });
   try {
-    const tensors = 'value' in file ? stateDictOf<{ shape?: number[] } | null>(input, file.value) : file.tensors;
-    const shapes = Object.entries(tensors).map(([name, tensor]) => [name, tensor?.shape ?? []]);
-    return vaeConfigOfShapes(Object.fromEntries(shapes));
+    const shapes = Object.entries(file.tensors).map(([name, { shape }]) => [name, shape]);
+    return { config: vaeConfigOfShapes(Object.fromEntries(shapes)), prefix: file.prefix };
   } catch (error) {
-    throw new Error(`${nameOf(input)}: ${(error as Error).message}`);
+    throw new Error(`${nameOf(input)}: ${(error as Error).message}`, { cause: error });
   } finally {
     await file.close();
   }
@@ -72,15 +83,4 @@ export async function saveVae(
   await writeSafetensors(path, await readParameters(params, dtype), {
     metadata: { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) },
   });
-}
-
-function stateDictOf<Tensor>(input: ByteInput, checkpoint: unknown): StateDict<Tensor> {
-  if (typeof checkpoint !== 'object' || checkpoint === null) {
-    throw new InputError(
-      'loadVae',
-      `${nameOf(input)} must hold a state dict, got ${checkpoint === null ? 'None' : typeof checkpoint}`,
-    );
-  }
-  const { model, state_dict } = checkpoint as Record<string, unknown>;
-  return (model ?? state_dict ?? checkpoint) as StateDict<Tensor>;
 }

@@ -8,7 +8,7 @@ export {
   vaePresets,
   type WeightShapes,
 } from './config.js';
-export { loadVae, readVaeConfig, saveVae, vaeConfigKey } from './files.js';
+export { describeVae, loadVae, readVaeConfig, saveVae, type VaeDescription, vaeConfigKey } from './files.js';
 export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampleLatent } from './posterior.js';
 export {
   type Autoencoder,

@@ -1,9 +1,9 @@
 // Models and autoencoders as options of the command lines name them: a run, a checkpoint, or a file of weights.
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { InputError } from '@tb/io';
+import { InputError, MissingPartError } from '@tb/io';
 import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
-import { loadVae, readVaeConfig, type Vae, type VaeConfig } from '@tb/vae';
+import { describeVae, loadVae, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
 import { readWeightsInfo } from './weights-info.js';
 
@@ -25,6 +25,8 @@ export type LoadedModel = {
   vaeSha256?: string;
   /** Autoencoders near it, the likeliest first. */
   vaeCandidates: string[];
+  /** What stands before the official names of the weights in the file, `module.` for instance; mostly empty. */
+  prefix: string;
 };
 
 export type LoadModelOptions = {
@@ -49,12 +51,26 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   if (vaeConfig) throw refuse(`--model ${weights.path} holds an autoencoder, not a TokenBridge model`);
   if (isFolder && !modelConfig) throw refuse(`--model ${path} is not a run of tb-train model`);
   const isOfficial = !weights.path.endsWith('.safetensors');
-  const loaded = await loadTokenBridge(weights.path, { ema: isOfficial && weights.set === 'ema', config });
+  const ema = isOfficial && weights.set === 'ema';
+  const loaded = await loadTokenBridge(weights.path, { ema, config }).catch((error) =>
+    refuseWithout(error, weights.path),
+  );
   const vaeCandidates = await openRun(dirname(weights.path)).vaeCandidates();
   return { ...loaded, ...weights, sha256, classNames, imageSize, vaeSha256, vaeCandidates };
 }
 
 const refuse = (what: string) => new InputError('loadModel', what);
+
+/** What to do about a checkpoint without averaged weights. */
+async function refuseWithout(error: Error, path: string): Promise<never> {
+  if (!(error instanceof MissingPartError)) throw error;
+  const isVae = await describeVae(path).then(
+    () => true,
+    () => false,
+  );
+  if (isVae) throw refuse(`--model ${path} holds an autoencoder, not a TokenBridge model`);
+  throw refuse(`--model ${path} holds no averaged weights (${error.part}): --raw takes those that training left`);
+}
 
 /** Names of the classes in the order of their labels; their numbers where the weights have no names. */
 export function classNamesOf({ classNames, config }: LoadedModel): string[] {
@@ -76,6 +92,8 @@ export type LoadedVae = {
   sha256: string;
   /** Side in pixels of the images that it was trained on, where the file states it. */
   imageSize?: number;
+  /** What stands before the official names of the weights in the file, `first_stage_model.` for instance; mostly empty. */
+  prefix: string;
 };
 
 /**
@@ -99,6 +117,6 @@ export async function loadVaeFile(named: string | undefined): Promise<LoadedVae>
   const path = findVae(named);
   const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
   if (modelConfig) throw new InputError('loadVaeFile', `--vae ${path} holds a TokenBridge model, not an autoencoder`);
-  const config = vaeConfig ?? (await readVaeConfig(path));
-  return { params: await loadVae(path, config), config, path, sha256, imageSize };
+  const described = vaeConfig ? { config: vaeConfig, prefix: '' } : await describeVae(path);
+  return { params: await loadVae(path, described.config), ...described, path, sha256, imageSize };
 }
