@@ -22,7 +22,7 @@ import type { Length, TrainingValues } from './options/training.js';
 export type RunValues = Omit<TrainingValues, 'drawEvery' | 'half'>;
 
 /** What a run adds to its values. */
-export type Run = {
+export type TrainingRun = {
   /** Images in one epoch. */
   samples: number;
   drawEvery: number;
@@ -47,7 +47,7 @@ export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 
 export async function runTraining<Params extends TensorTree, Batch>(
   task: Task<Params, Batch>,
   values: RunValues,
-  run: Run,
+  run: TrainingRun,
   log: RunLog,
   finish: (state: TrainState<Params>) => Promise<string[]>,
 ): Promise<void> {
@@ -75,7 +75,7 @@ export async function runTraining<Params extends TensorTree, Batch>(
 const acceleratorDelay = 8;
 
 /** The options of the training loop. */
-export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ...run }: Run): TrainOptions {
+export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ...run }: TrainingRun): TrainOptions {
   const { batch, peak, beta1, beta2, weightDecay } = values;
   const steps = stepsOf(values.length, batch, samples);
   if (steps < 1) throw tooShort(values.length, batch, samples);

@@ -48,7 +48,7 @@ export async function trainModel(values: ModelValues, requestedSize?: number): P
 }
 
 /** What differs between training on images and on a cache. */
-type Source<Batch extends { labels: Int32Array }> = {
+type ModelData<Batch extends { labels: Int32Array }> = {
   task: Omit<ModelTaskOptions<Batch>, 'config' | 'initial' | 'rematerialize'>;
   samples: number;
   /** Of the images, for the checkpoints. */
@@ -59,7 +59,7 @@ type Source<Batch extends { labels: Int32Array }> = {
 };
 
 /** Opens images, which are encoded again for each batch. */
-async function openImages(values: ModelValues, log: RunLog): Promise<Source<ImageBatch>> {
+async function openImages(values: ModelValues, log: RunLog): Promise<ModelData<ImageBatch>> {
   const { folder, training, validation } = await openData(values);
   log.found(training.summary);
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
@@ -83,7 +83,7 @@ async function openImages(values: ModelValues, log: RunLog): Promise<Source<Imag
 }
 
 /** Opens what a cache needs. Only sample images need the autoencoder. */
-async function openCached(cache: LatentCache, values: ModelValues): Promise<Source<LatentBatch>> {
+async function openCached(cache: LatentCache, values: ModelValues): Promise<ModelData<LatentBatch>> {
   const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
   await startBackend(values);
   const vae = vaeFile === undefined ? undefined : await loadVaeFile(vaeFile);
@@ -122,7 +122,7 @@ type ModelRun = {
 };
 
 async function trainOn<Batch extends { labels: Int32Array }>(
-  source: Source<Batch>,
+  source: ModelData<Batch>,
   { values, stored, log, initial }: ModelRun,
 ): Promise<void> {
   const { imageSize, vaeSha256, data } = source;
