@@ -20,7 +20,7 @@ export class FileFormatError extends Error {
    * @param file - path of the file, or the name given to bytes in memory
    * @param offset - byte offset in the file at which the fault was noticed; undefined where no byte can be named
    * @param reason - what is wrong there
-   * @param options.sound - the file is not damaged, but holds what cannot be represented or accepted
+   * @param options - `sound`: the file is not damaged, but holds what cannot be represented or accepted
    */
   constructor(
     readonly file: string,
