@@ -21,7 +21,10 @@ export class DeclaredParameter {
   /** Makes the first value; `key` is used only if the initializer draws it. */
   make(key: Key): tf.Tensor {
     const { initializer, shape } = this;
-    return typeof initializer === 'function' ? initializer(key, shape) : tf.fill([...shape], initializer);
+    if (typeof initializer === 'function') return initializer(key, shape);
+    // Made on the host: equal constants made on the device may share memory, which no donation could take over.
+    const values = new Float32Array(tf.util.sizeFromShape([...shape])).fill(initializer);
+    return tf.tensor(values, [...shape], 'float32');
   }
 }
 
