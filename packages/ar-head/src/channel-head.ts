@@ -123,6 +123,7 @@ export function initChannelHead(key: Key, config: ChannelHeadConfig): ChannelHea
  */
 export type FirstPosition = 'training' | 'sampling';
 
+/** Options of a forward pass of the head. */
 export type ForwardOptions = {
   /** In training only. */
   dropout?: Dropout;

@@ -29,6 +29,7 @@ import { type ChannelHeadConfig, groupCount, symbolCount } from './config.js';
 // The head's two uses: logits of given tokens in training, and tokens drawn group after group in sampling (Eq. 6). Callers
 // have tokens in the latents' order of channels. The head's own order and its groups are known in this file alone.
 
+/** Options of `channelLogits`. */
 export type LogitsOptions = ForwardOptions & {
   /** Default `training`, as the released code trains. */
   firstPosition?: FirstPosition;
@@ -71,6 +72,7 @@ export type Draw =
       keys: Key;
     };
 
+/** Options of `sampleChannels`. */
 export type SampleOptions = {
   /** Default `greedy`. */
   draw?: Draw;
@@ -78,6 +80,7 @@ export type SampleOptions = {
   firstPosition?: FirstPosition;
 };
 
+/** What `sampleChannels` drew. */
 export type ChannelSample = {
   /** In the latents' order of channels, int32 [N, M, C]. */
   tokens: tf.Tensor3D;

@@ -107,6 +107,7 @@ export function initBackbone(key: Key, config: BackboneConfig): Backbone {
   return initParameters<Backbone>(key, backboneParameters(config));
 }
 
+/** Inputs of `applyBackbone`. */
 export type BackboneInputs = {
   /** De-quantized latents, float32 [N, S, C]. Values at positions that are not visible are never read. */
   values: tf.Tensor3D;
@@ -118,6 +119,7 @@ export type BackboneInputs = {
   unlabelled: tf.Tensor1D;
 };
 
+/** Options of a forward pass of the backbone. */
 export type StackOptions = {
   /** In training only. */
   dropout?: Dropout;

@@ -66,6 +66,7 @@ export function drawMasking(
   return maskingOfOrders(orders, count, granularity);
 }
 
+/** Options of `drawMasking`. */
 export type DrawMaskingOptions = {
   /** N. */
   images: number;

@@ -16,6 +16,7 @@ export type Attention = {
   proj: Linear; // D -> D
 };
 
+/** Sizes of an attention layer. */
 export type AttentionConfig = {
   /** D. */
   width: number;
@@ -31,6 +32,7 @@ export type KeyValueCache = {
   values: tf.Tensor4D; // [N, H, T, E]
 };
 
+/** Options of `applyAttention` and `applyCachedAttention`. */
 export type AttentionOptions = {
   heads: number;
   /** Sequence n attends to its first keyCounts[n] keys only; the others are padding. int32 [N], each in [1, T]. */

@@ -14,6 +14,7 @@ export type Conv2d = {
 /** Zeros added at each side. */
 export type Padding = { top: number; bottom: number; left: number; right: number };
 
+/** Options of `applyConv2d`. */
 export type Conv2dOptions = {
   /** Default 1. */
   stride?: number;

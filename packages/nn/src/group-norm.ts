@@ -11,6 +11,7 @@ export type GroupNorm = {
   bias: tf.Tensor; // [C]
 };
 
+/** Options of `applyGroupNorm`. */
 export type GroupNormOptions = {
   /** Number of groups, in which neighbouring channels share statistics; default 32. */
   groups?: number;

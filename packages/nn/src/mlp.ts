@@ -17,6 +17,7 @@ export function mlpParameters(width: number, hiddenWidth: number): Declaration<M
   return { fc1: linearParameters(width, hiddenWidth), fc2: linearParameters(hiddenWidth, width) };
 }
 
+/** Options of `applyMlp`. */
 export type MlpOptions = {
   /** Dropout after the activation and after the output; in training only. */
   dropout?: MlpDropout;

@@ -18,6 +18,7 @@ import { quantizerOf } from './quantization.js';
 /** Key under which the header of a safetensors file written by `saveTokenBridge` holds its `TokenBridgeConfig` as JSON. */
 export const modelConfigKey = 'tokenbridge.config';
 
+/** Options of `loadTokenBridge`. */
 export type LoadOptions = {
   /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
   ema?: boolean;
@@ -55,6 +56,7 @@ export async function loadTokenBridge(
   return { params, config: complete, prefix: file.prefix };
 }
 
+/** Options of `saveTokenBridge`. */
 export type SaveOptions = {
   /** Default `F32`. `F16` and `BF16` halve the file. */
   dtype?: 'F32' | 'F16' | 'BF16';

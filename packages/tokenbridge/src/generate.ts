@@ -40,6 +40,7 @@ import { type GenerateOptions, imageKeys, ordersOf, requestOf, type SamplingRequ
 // Donation. Tokens, confidences, features and the number of the plan's row are one state. Each step consumes the state and
 // returns the next in the same memory, because a GPU replays recorded kernels only if all their addresses stay the same.
 
+/** What `generate` sampled. */
 export type Generated = {
   /** int32 [N, height, width, C], each in [0, levels). */
   tokens: tf.Tensor4D;

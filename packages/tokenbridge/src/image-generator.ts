@@ -9,6 +9,7 @@ import type { GenerateOptions, GenerateProgress } from './sampling-request.js';
 
 // From labels to images: sample latents, scale them to the autoencoder's units, decode, in batches.
 
+/** Options of `createImageGenerator`. */
 export type ImageGeneratorOptions = {
   /** A TokenBridge model, as `loadTokenBridge` returns it. Its parameters must live as long as the generator. */
   model: { params: TokenBridge; config: TokenBridgeConfig };
@@ -32,6 +33,7 @@ export type ImageGeneratorOptions = {
   precision?: 'bf16' | 'fp32';
 };
 
+/** What an `ImageGenerator` is asked for: images by label and seed. */
 export type ImageRequest = {
   /** The class of each image, or `null` for an image without one. */
   labels: readonly (number | null)[];
@@ -51,6 +53,7 @@ export type GeneratedImages = {
   images: Pixels[];
 };
 
+/** Generates images; made by `createImageGenerator`. */
 export type ImageGenerator = {
   /** Generates images and yields them batch by batch. @throws Error if an option is out of range; the signal's reason */
   generate(request: ImageRequest): AsyncGenerator<GeneratedImages, void, undefined>;

@@ -20,6 +20,7 @@ import { dequantize, quantize } from './quantization.js';
 // Training (Sec. 3.3). Some positions and some labels are hidden from the backbone; the head predicts the tokens at the
 // hidden positions, and the loss is their cross-entropy: −ln of the factors of Eq. 7, averaged.
 
+/** Inputs of `loss` and `evaluate`: a batch of latents, their labels, and what is hidden of them. */
 export type LossInputs = {
   /** Latents of the autoencoder times its `latentScale`, float32 [N, height, width, C]. */
   latents: tf.Tensor4D;
@@ -34,6 +35,7 @@ export type TrainingMasks = Masking & {
   unlabelled: tf.Tensor1D;
 };
 
+/** Options of `loss` and `evaluate`. */
 export type LossOptions = {
   /** Given in training, for dropout at the configuration's rates; left out in evaluation. */
   dropoutKey?: Key;
@@ -64,6 +66,7 @@ export function loss(
   });
 }
 
+/** What `evaluate` measures on a batch. */
 export type Evaluation = {
   /** Mean cross-entropy over masked positions and groups, in nats; scalar. */
   loss: tf.Scalar;

@@ -28,16 +28,16 @@ type SamplerInputs = {
 /** The tokens [C] of each position of an image, `null` where it is masked [S]. */
 type Grid = (number[] | null)[];
 
-/** Samples q ~ p(q) of Eq. 7: each step predicts the tokens of some positions from those that are known. */
+/** Samples q ~ p(q) of Eq. 7: in each step, the tokens of some positions are predicted from those that are known. */
 export function sampleTokens(inputs: SamplerInputs): Grid[] {
   const { config, labels, order, steps } = inputs;
   const positions = positionCount(config);
   const grids = labels.map((): Grid => Array(positions).fill(null));
   for (let step = 0; step < steps; step++) {
-    const before = positionsOf(grids[0], isMasked).length;
+    const before = maskedPositions(grids[0]).length;
     const after = maskedAfterStep(step, steps, positions, before); // cosine schedule
     const next = grids.map((grid, image) =>
-      order === 'confidence' ? positionsOf(grid, isMasked) : Array.from(order[image]).slice(after, before),
+      order === 'confidence' ? maskedPositions(grid) : Array.from(order[image]).slice(after, before),
     );
     if (after < before) tf.tidy(() => fillStep(inputs, grids, next, { step, before, after }));
   }
@@ -51,20 +51,14 @@ function fillStep(
   { step, before, after }: { step: number; before: number; after: number },
 ): void {
   // (1) The backbone computes context features z of all positions from the known tokens, de-quantized (Eq. 5).
-  const blank = Array(config.latent.channels).fill(0); // never read
-  const tokens = tf.tensor3d(
-    grids.map((grid) => grid.map((position) => position ?? blank)),
-    undefined,
-    'int32',
-  );
+  const blank = Array(config.latent.channels).fill(0); // at masked positions, which are never read
+  const tokens = grids.map((grid) => grid.map((position) => position ?? blank));
+  const classes = labels.map((label) => label ?? 0);
   const context = (hideLabels: boolean) =>
     applyBackbone(params, backboneConfig(config), {
-      values: dequantize(config.quantizer, tokens), // [N, S, C]
-      visible: listed(grids.map((grid) => positionsOf(grid, (position) => !isMasked(position)))), // [N, V]
-      labels: tf.tensor1d(
-        labels.map((label) => label ?? 0),
-        'int32',
-      ),
+      values: dequantize(config.quantizer, tf.tensor3d(tokens, undefined, 'int32')), // [N, S, C]
+      visible: listed(grids.map(knownPositions)), // [N, V]
+      labels: tf.tensor1d(classes, 'int32'),
       unlabelled: tf.tensor1d(labels.map((label) => Number(hideLabels || label === null))),
     });
 
@@ -79,7 +73,7 @@ function fillStep(
   const selected = selectPositions(z as tf.Tensor3D, listed(next)); // [N, M, Z]
   const drawn = sampleChannels(params, channelHeadConfig(config), selected, { draw, firstPosition });
 
-  // (3) The drawn tokens are known from now on; by confidence, only those that the model is surest of.
+  // (3) The drawn tokens are known from now on; by confidence, only those with the highest probability.
   const [values, confidence] = [drawn.tokens.arraySync(), drawn.logProbability.arraySync()];
   for (const [image, grid] of grids.entries()) {
     const places = Array.from(next[image].keys());
@@ -88,9 +82,8 @@ function fillStep(
   }
 }
 
-const isMasked = (position: Grid[number]) => position === null;
+const maskedPositions = (grid: Grid) => Array.from(grid.keys()).filter((position) => grid[position] === null);
+const knownPositions = (grid: Grid) => Array.from(grid.keys()).filter((position) => grid[position] !== null);
 
-const positionsOf = (grid: Grid, test: (position: Grid[number]) => boolean) =>
-  Array.from(grid.keys()).filter((position) => test(grid[position]));
-
+/** Lists of positions as a tensor [N, length of the longest]. */
 const listed = (lists: number[][]) => positionLists(lists, Math.max(1, ...lists.map(({ length }) => length)));

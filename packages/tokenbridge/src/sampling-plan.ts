@@ -91,6 +91,7 @@ export type Plan = {
   sources: tf.Tensor3D;
 };
 
+/** The guidance scale, and how it grows with the known positions. */
 export type Guidance = { guidanceScale: number; guidanceSchedule: 'linear' | 'constant' };
 
 /**

@@ -48,6 +48,7 @@ export type SamplingInputs = {
   temperature: tf.Scalar;
 };
 
+/** Static options of the program of the backbone. */
 export type FeatureOptions = {
   config: TokenBridgeConfig;
   /** Mix the features with and without labels. */
@@ -56,6 +57,7 @@ export type FeatureOptions = {
   visibleCapacity: number;
 };
 
+/** Static options of the programs of the head. */
 export type TokenOptions = {
   config: TokenBridgeConfig;
   /** Take the likeliest symbols. */

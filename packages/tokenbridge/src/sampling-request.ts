@@ -15,6 +15,7 @@ export type GenerateProgress = {
   positions: number;
 };
 
+/** Options of `generate`. */
 export type GenerateOptions = {
   /** The model's parameters, or what `storeForSampling` made of them. */
   params: TokenBridge | StoredParameters;

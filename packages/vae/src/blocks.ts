@@ -21,6 +21,7 @@ export type ResidualBlock = {
   nin_shortcut?: Conv2d; // I -> O, where they differ
 };
 
+/** Declares a residual block; a shortcut convolution only where the channels change. */
 export function residualBlockParameters(inputs: number, outputs: number): Declaration<ResidualBlock> {
   return {
     norm1: groupNormParameters(inputs),
@@ -49,6 +50,7 @@ export type AttentionBlock = {
   proj_out: Conv2d; // C -> C
 };
 
+/** Declares an attention block. */
 export function attentionBlockParameters(channels: number): Declaration<AttentionBlock> {
   const linear = conv2dParameters(channels, channels, 1);
   return { norm: groupNormParameters(channels), q: linear, k: linear, v: linear, proj_out: linear };
@@ -71,6 +73,7 @@ export function applyAttentionBlock(params: AttentionBlock, x: tf.Tensor4D, grou
 /** The two residual blocks around attention at the lowest resolution, in encoder and decoder alike. */
 export type Middle = { block_1: ResidualBlock; attn_1: AttentionBlock; block_2: ResidualBlock };
 
+/** Declares the middle blocks. */
 export function middleParameters(channels: number): Declaration<Middle> {
   const block = residualBlockParameters(channels, channels);
   return { block_1: block, attn_1: attentionBlockParameters(channels), block_2: block };
