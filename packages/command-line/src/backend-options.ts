@@ -1,4 +1,4 @@
-import { choice, grouped, type Overrides, type Values } from './options.js';
+import { choice, grouped, type Values } from './options.js';
 
 /** Where computation runs. */
 export const backendOptions = grouped('Backend', {
@@ -11,7 +11,3 @@ export const backendOptions = grouped('Backend', {
 
 /** What decides which backend is loaded. */
 export type BackendValues = Pick<Values<typeof backendOptions>, 'backend' | 'device'>;
-
-/** The former name. */
-export const engineOptions = backendOptions;
-export type EngineValues = Overrides<typeof backendOptions>;

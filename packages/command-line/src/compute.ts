@@ -1,2 +1,2 @@
 // What loads the backend: imported by what a command runs, not by what describes it.
-export { startBackend, startEngine } from './start-backend.js';
+export { startBackend } from './start-backend.js';

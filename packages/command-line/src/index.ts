@@ -1,6 +1,5 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
-export { type BackendValues, backendOptions, type EngineValues, engineOptions } from './backend-options.js';
-export { mergeValues, type Resolved, type ValuesOf, withDefaults } from './former-options.js';
+export { type BackendValues, backendOptions } from './backend-options.js';
 export { assertExists } from './input.js';
 export {
   changeDefaults,

@@ -1,7 +1,7 @@
 // A command line: its commands, each made from a table of options, and how it runs and fails.
 import { FileFormatError, fileSystemReason, outliveReaders, printable, reasonOf } from '@tb/io';
 import { Command, CommanderError, Option as CommanderOption } from 'commander';
-import { defaultsOf, flagName, merge, type Option, type Options, type Overrides, parseFlags } from './options.js';
+import { flagName, type Option, type Options, type Overrides, parseFlags } from './options.js';
 import { leaveFolders } from './output.js';
 
 /**
@@ -58,28 +58,13 @@ type Action<Table extends Options> = (flags: Overrides<Table>, positional: strin
  *
  * @param action - gets the flags that were typed, and no others, and the arguments
  */
-export function tableCommand<Table extends Options>(name: string, table: Table, action: Action<Table>): Command;
-/** @deprecated defaults belong into the table */
-export function tableCommand<Table extends Options>(
-  name: string,
-  table: Table,
-  defaults: Overrides<Table>,
-  action: Action<Table>,
-): Command;
-export function tableCommand<Table extends Options>(
-  name: string,
-  table: Table,
-  defaultsOrAction: Overrides<Table> | Action<Table>,
-  lastAction?: Action<Table>,
-): Command {
-  const action = lastAction ?? (defaultsOrAction as Action<Table>);
-  const defaults = merge<object>(defaultsOf(table), lastAction ? defaultsOrAction : {}) as Record<string, unknown>;
+export function tableCommand<Table extends Options>(name: string, table: Table, action: Action<Table>): Command {
   const command = new Command(name);
   // The help lists headings in the order of their first options: those of this command alone come first.
   const options = Object.entries(table).sort(([, a], [, b]) => Number('group' in a) - Number('group' in b));
   for (const [key, option] of options) {
     const flag = `--${flagName(key)}${option.placeholder ? ` <${option.placeholder}>` : ''}`;
-    const described = new CommanderOption(flag, describe(key, option, defaults[key]));
+    const described = new CommanderOption(flag, describe(key, option));
     command.addOption(option.group ? described.helpGroup(`${option.group}:`) : described);
     if (!option.placeholder) command.addOption(new CommanderOption(`--no-${flagName(key)}`).hideHelp());
   }
@@ -90,7 +75,7 @@ export function tableCommand<Table extends Options>(
   });
 }
 
-function describe(key: string, { description, defaultText }: Option<unknown>, value: unknown): string {
+function describe(key: string, { description, default: value, defaultText }: Option<unknown>): string {
   if (value === true) return `${description} (default; --no-${flagName(key)} turns it off)`;
   const text = value ?? defaultText;
   return text === undefined || text === false ? description : `${description} (default: ${text})`;

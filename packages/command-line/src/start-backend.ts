@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { BackendValues } from './backend-options.js';
 
 /** Loads the backend, and prints which one runs and why. */
-export async function startBackend({ backend = 'auto', device }: Partial<BackendValues>): Promise<BackendReport> {
+export async function startBackend({ backend, device }: BackendValues): Promise<BackendReport> {
   tf.enableProdMode(); // keeps tfjs from advertising its Node packages
   const report = await useBackend(backend, { device });
   const skipped = report.skipped.map(({ name }) => name).join(' and ');
@@ -11,6 +11,3 @@ export async function startBackend({ backend = 'auto', device }: Partial<Backend
   console.error(`backend ${report.name}: ${report.reason}${why}`);
   return report;
 }
-
-/** The former name. */
-export const startEngine = startBackend;
