@@ -2,7 +2,7 @@ import { build, defineConfig, type Options } from 'tsup';
 import { withoutNode } from './scripts/without-node.js';
 
 /** tsup sets `baseUrl`, which TypeScript 6 takes only under protest. */
-const declarations = { compilerOptions: { ignoreDeprecations: '6.0' } };
+export const declarations = { compilerOptions: { ignoreDeprecations: '6.0' } };
 
 const shared: Options = { format: ['esm'], target: 'node20', sourcemap: true, removeNodeProtocol: false };
 

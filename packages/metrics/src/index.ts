@@ -45,7 +45,6 @@ export {
 export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from './kernel-distance.js';
 export { type Features, type ManifoldScores, manifoldScores } from './nearest-neighbours.js';
 export { numpyPermutation } from './numpy-permutation.js';
-export { createProgressLine, type ProgressLine, type ProgressStream } from './progress.js';
 export { openSampleFolder, type SampleFolderOptions } from './samples/folder.js';
 export { openSampleNpz } from './samples/npz.js';
 export { type SampleBatch, type SampleSource, samplesInMemory } from './samples/sample-source.js';

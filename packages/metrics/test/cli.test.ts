@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type HostTensor, readSafetensors, writeNpz } from '@tb/io';
+import { type HostTensor, lockFolder, readSafetensors, writeNpz } from '@tb/io';
 import { expectClose, formulaWeights, goldenJson, goldenPath, writeLegacyCheckpoint } from '@tb/test-utils';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -113,14 +113,14 @@ describe('tb-metrics', () => {
       if (!child.killed && stderr.includes(`2/${SAMPLES} images`)) child.kill('SIGINT');
     });
     expect(stopped).toMatchObject({ code: 130, stdout: '' });
-    expect(stopped.stderr).toMatch(/stopped and saved in .*work: the same command goes on from there/);
+    expect(stopped.stderr).toMatch(/SIGINT: saving in .*work: run the same command again to resume/);
     const { metadata } = await readSafetensors(join(work, 'samples.safetensors'));
     expect(Number(metadata.count)).toBeLessThan(SAMPLES);
 
     const { code, stdout, stderr } = await tbMetrics(args);
     expect(stderr).toMatch(/weights .*pt_inception-2015-12-05-6726825d\.pth, SHA-256 [0-9a-f]{64}/);
     expect(stderr).not.toContain(` 2/${SAMPLES} images`); // those were done
-    expect(stderr).toMatch(new RegExp(`samples +\\[#+\\] +${SAMPLES}/${SAMPLES} images`));
+    expect(stderr).toMatch(new RegExp(`^samples +${SAMPLES}/${SAMPLES} images`, 'm'));
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Fréchet distance with other weights +\d+\.\d{4} +\(95%: .*bootstrap\)/);
     expect(stdout).toMatch(/warning: only 8 samples: below 2048 the covariance of 2048 features is singular/);
@@ -173,6 +173,7 @@ describe('tb-metrics', () => {
       tbMetrics(['fid', samples, samples, '--bach', '3']),
     ]);
     expect(missing.code).toBe(1);
+    expect(missing.stderr).not.toMatch(/^backend /m); // refused before a backend is loaded
     expect(missing.stderr).toMatch(/none\.pth does not exist/);
     expect(missing.stderr).toMatch(/Download https:\S+pt_inception-2015-12-05-6726825d\.pth/);
     expect(missing.stderr).toMatch(
@@ -186,7 +187,10 @@ describe('tb-metrics', () => {
 
   it('finds out before the work that its result cannot be written', async () => {
     const [samples, file] = [join(root, 'samples'), join(root, 'adm_in256_stats.npz')];
+    const work = await mkdtemp(join(root, 'locked-'));
+    const leave = await lockFolder(work);
     const outcomes = await Promise.all([
+      tbMetrics(['statistics', samples, join(root, 'new', 'x.safetensors'), '--resume', work]),
       tbMetrics(['fid', samples, samples, '--json', samples]),
       tbMetrics(['fid', samples, samples, '--json', join(file, 'fid.json')]),
       tbMetrics(['fid', samples, samples, '--json', join(root, 'fid.json'), '--resume', file]),
@@ -200,9 +204,12 @@ describe('tb-metrics', () => {
         join(root, 'new', 'a'),
       ]),
     ]);
-    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
+    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1]);
+    await leave();
     expect(await readdir(root)).not.toContain('new'); // nothing is left behind
+    const inUse = new RegExp(`^tb-metrics: --resume ${work} is in use: process ${process.pid} on .* since `);
     expect(outcomes.map(({ stderr }) => stderr.trim())).toEqual([
+      expect.stringMatching(inUse),
       `tb-metrics: --json ${samples} must name a file, and a folder has that name`,
       `tb-metrics: --json ${join(file, 'fid.json')} cannot be written: a file has that name`,
       `tb-metrics: --resume ${file} cannot be written: a file has that name`,

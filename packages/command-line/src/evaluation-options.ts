@@ -1,0 +1,35 @@
+// Options of evaluations, which tb-metrics and tb-sample share.
+import { backendOptions } from './backend-options.js';
+import { choice, integer, omit, text, toggle } from './options.js';
+
+/** How features are extracted from images. */
+export const extractionOptions = {
+  ...omit(backendOptions, 'precision'),
+  weights: text('weights of Inception-v3 (.pth, .safetensors)', {
+    placeholder: 'file',
+    defaultText: 'the caches of @tb/metrics and PyTorch',
+  }),
+  allowOtherWeights: toggle('accept weights other than the published ones; the distance is then not an FID', {
+    default: false,
+  }),
+  preprocessing: choice('resize and normalization of which evaluator', ['tensorflow', 'pytorch-fid'], {
+    default: 'tensorflow',
+  }),
+  batch: integer('images per forward pass', { min: 1, default: 32 }),
+  keep: integer('images whose features are kept for precision, recall, KID and the interval', {
+    min: 2,
+    default: 10_000,
+  }),
+  resume: text('keep unfinished work there, and resume it', 'folder'),
+};
+
+/** How samples are compared with a reference. */
+export const distanceOptions = {
+  resamples: integer('bootstrap draws for the confidence interval, 0 for none', { default: 10 }),
+  seed: integer('seed of the bootstrap and of the subsets of KID', { default: 0 }),
+  allowLossy: toggle('accept JPEG samples, whose artefacts change the score', { default: false }),
+  json: text('where the report is saved', {
+    placeholder: 'file',
+    defaultText: '<samples>.fid.json in this folder',
+  }),
+};
