@@ -9,7 +9,7 @@
  * its own, about two minutes for `large`, which the folder TB_XLA_CACHE keeps: `--parts` and `--cases` choose, and what
  * several calls measured gathers in the file.
  */
-import { deviceCount } from '@tb/runtime';
+import { backendTraits } from '@tb/runtime';
 import { presets, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { open, partsOf, rounded } from './large-model.js';
 import { type Case, measureAgreement, measureSpeed, parseCases } from './parallel-run.js';
@@ -45,7 +45,7 @@ async function measure(name: string, part: () => Promise<Record<string, unknown>
     process.exitCode = 1;
   }
   report(
-    describe({ preset: values.preset, precision, pictures, devicesHere: deviceCount(), [name]: found }),
+    describe({ preset: values.preset, precision, pictures, devicesHere: backendTraits().deviceCount, [name]: found }),
     values.out,
   );
   speeds[name] = found.imagesPerSecond as number | undefined;

@@ -5,8 +5,15 @@ import { adviseOnMemory, adviseOnWarmup, describePlan, planBatch as plan, trainO
 const planBatch = (values: Partial<Parameters<typeof plan>[0]>, machine: Parameters<typeof plan>[1]) =>
   plan({ batch: 64, devices: 1, ...values }, machine);
 
-const eight = { backend: 'xla', available: 8 };
-const one = { backend: 'wasm', available: 1 };
+const accelerators = (deviceCount: number) => ({
+  backend: 'xla',
+  traits: { compilesPerShape: true, runsAhead: true, precisions: ['fp32', 'bf16'], deviceCount } as const,
+});
+const eight = accelerators(8);
+const one = {
+  backend: 'wasm',
+  traits: { compilesPerShape: false, runsAhead: false, precisions: ['fp32'], deviceCount: 1 },
+} as const;
 
 describe('planBatch', () => {
   it.each([
@@ -49,9 +56,9 @@ describe('planBatch', () => {
 });
 
 it('describes an update, and which devices are idle', () => {
-  expect(
-    describePlan(planBatch({ batch: 2048, microBatch: 32, devices: 2 }, { backend: 'xla', available: 2 })),
-  ).toEqual(['batch: 2048 images per update, 1024 on each of 2 devices, in 32 micro-batches of 32']);
+  expect(describePlan(planBatch({ batch: 2048, microBatch: 32, devices: 2 }, accelerators(2)))).toEqual([
+    'batch: 2048 images per update, 1024 on each of 2 devices, in 32 micro-batches of 32',
+  ]);
   expect(describePlan(planBatch({ batch: 1 }, eight))).toEqual([
     'batch: 1 image per update',
     '1 of 8 devices in use: --devices 8 shares each batch among all of them',

@@ -1,7 +1,7 @@
 // What the runs of tb-train vae, model and features have in common, from resolved values to the end of the run.
 import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
-import { deviceCount, disposeTree, type TensorTree } from '@tb/runtime';
+import { type BackendTraits, backendTraits, disposeTree, type TensorTree } from '@tb/runtime';
 import {
   defaultAdamW,
   learningRateAt,
@@ -51,7 +51,7 @@ export async function runTraining<Params extends TensorTree, Batch>(
   log: RunLog,
   finish: (state: TrainState<Params>) => Promise<string[]>,
 ): Promise<void> {
-  const plan = planBatch(values, { backend: tf.getBackend(), available: deviceCount() });
+  const plan = planBatch(values, { backend: tf.getBackend(), traits: backendTraits() });
   const options = trainOptionsOf(values, plan, run);
   for (const line of [...describePlan(plan), ...adviseOnWarmup(options.schedule)]) console.error(line);
   const stop = listenForStop();
@@ -99,7 +99,7 @@ export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ..
     keepCheckpoints: values.keepCheckpoints,
     validateEvery: values.validateEvery,
     nanRetries: values.nanRetries,
-    lossDelay: plan.backend === 'xla' ? Math.ceil(acceleratorDelay / plan.microBatches) : 0,
+    lossDelay: plan.traits.runsAhead ? Math.ceil(acceleratorDelay / plan.microBatches) : 0,
     parallelism: plan,
     ...run,
   };
@@ -119,54 +119,55 @@ function tooShort(length: Length, batch: number, samples: number): UsageError {
 }
 
 /** How each batch is shared among devices and passes. */
-export type BatchPlan = Parallelism & {
-  backend: string;
-  /** Images per update. */
-  batch: number;
-  /** Devices that the backend has. */
-  available: number;
-};
+export type BatchPlan = Parallelism &
+  Machine & {
+    /** Images per update. */
+    batch: number;
+  };
 
-/** A backend, and how many devices it has. */
-export type Machine = { backend: string; available: number };
+/** A backend's name, for messages, and what it is like. */
+export type Machine = { backend: string; traits: BackendTraits };
 
 /** Images at once on backends that keep the result of every operation: the 4 GB of WebAssembly hold hardly more. */
 const defaultMicroBatch = 8;
 
 /**
- * As few passes as `--micro-batch` allows, all of the same size. Without it, one pass on xla.
+ * As few passes as `--micro-batch` allows, all of the same size. Without it, one pass where programs are compiled.
  *
  * @throws UsageError when there are too few devices, or the batch cannot be shared equally
  */
 export function planBatch(
   { batch, devices, microBatch }: Pick<RunValues, 'batch' | 'devices' | 'microBatch'>,
-  { backend, available }: Machine,
+  { backend, traits }: Machine,
 ): BatchPlan {
+  const { compilesPerShape, deviceCount: available } = traits;
   if (devices > available) {
-    const reason =
-      backend === 'xla' ? `only ${count(available, 'device')} here` : 'one device; several GPUs need --backend xla';
+    const reason = compilesPerShape
+      ? `only ${count(available, 'device')} here`
+      : 'one device; several GPUs need --backend xla';
     throw new UsageError(`--devices ${devices}: backend ${backend} has ${reason}`);
   }
   const share = batch / devices;
   if (!Number.isInteger(share)) {
     throw new UsageError(`--batch ${batch} must be a multiple of --devices ${devices}, which share it equally`);
   }
-  const most = microBatch ?? (backend === 'xla' ? share : defaultMicroBatch);
+  const most = microBatch ?? (compilesPerShape ? share : defaultMicroBatch);
   let microBatches = Math.ceil(share / most);
   while (share % microBatches !== 0) microBatches++;
   // On an accelerator a pass of few images takes nearly as long as one of many.
-  if (backend === 'xla' && 2 * (share / microBatches) < Math.min(most, share)) {
+  if (compilesPerShape && 2 * (share / microBatches) < Math.min(most, share)) {
     const step = devices * most;
     throw new UsageError(
       `--batch ${batch} cannot be split into equal micro-batches of nearly ${most} images${devices > 1 ? ` on ${devices} devices` : ''}: ` +
         `choose --batch ${Math.max(1, Math.round(batch / step)) * step}, or another --micro-batch than ${most}`,
     );
   }
-  return { backend, batch, devices, microBatches, available };
+  return { backend, traits, batch, devices, microBatches };
 }
 
 /** The plan in words, and what it leaves idle. */
-export function describePlan({ batch, devices, microBatches, available }: BatchPlan): string[] {
+export function describePlan({ batch, devices, microBatches, traits }: BatchPlan): string[] {
+  const { deviceCount: available } = traits;
   const share = batch / devices;
   const parts = [`batch: ${count(batch, 'image')} per update`];
   if (devices > 1) parts.push(`${share} on each of ${devices} devices`);

@@ -8,8 +8,17 @@ export {
   useBackend,
 } from './backends/use-backend.js';
 export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './jit/arguments.js';
-export { donatedTensors, type JitEngine, type JitOptions, jit, type Replicated, registerJitEngine } from './jit/jit.js';
-export { allReduceMean, deviceCount, replicate } from './jit/replicas.js';
+export {
+  type BackendSupport,
+  type BackendTraits,
+  backendTraits,
+  donatedTensors,
+  type JitOptions,
+  jit,
+  type Replicated,
+  registerBackendSupport,
+} from './jit/jit.js';
+export { allReduceMean, replicate } from './jit/replicas.js';
 export { dropElements } from './operations/drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './operations/fused-attention.js';
 export {

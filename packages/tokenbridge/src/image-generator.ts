@@ -1,4 +1,4 @@
-import { disposeTree } from '@tb/runtime';
+import { backendTraits, disposeTree } from '@tb/runtime';
 import { decodeToImages, type Pixels, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import { generate } from './generate.js';
@@ -146,4 +146,4 @@ async function decodeLatents(
   }
 }
 
-const isCompiled = () => tf.getBackend() === 'xla';
+const isCompiled = () => backendTraits().compilesPerShape;

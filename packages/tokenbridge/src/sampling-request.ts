@@ -1,6 +1,6 @@
 import type { FirstPosition } from '@tb/ar-head';
 import { rasterOrder } from '@tb/backbone';
-import { foldIn, type Key, permutation, randomKey } from '@tb/runtime';
+import { backendTraits, foldIn, type Key, permutation, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import type { StoredParameters } from './sampling-programs.js';
@@ -66,7 +66,7 @@ export function requestOf(options: GenerateOptions): SamplingRequest {
     order: 'random' as const,
     firstPosition: 'sampling' as const,
     precision: 'bf16' as const,
-    staticShapes: tf.getBackend() === 'xla',
+    staticShapes: backendTraits().compilesPerShape,
     ...options,
   };
   const { config, labels, seeds, steps, guidanceScale, guidanceSchedule, temperature } = request;

@@ -1,9 +1,11 @@
+import { mapTree, type TensorTree, treeLeaves } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ArraySpec, DeviceBuffer, ElementType, Executor, HostArray } from './executor.js';
 import { activeTrace, isPending, makeLeaf, type Node, release, sweepUnused } from './graph/node.js';
 import { constant, denseConstant } from './hlo/literal.js';
 import { reshape } from './hlo/shape.js';
 import { type LazyRunner, lazyRunnerOf } from './lazy.js';
+import { copyTo } from './placement.js';
 import { float32OfBfloat16 } from './precision.js';
 import { userFrame } from './user-frame.js';
 
@@ -59,6 +61,20 @@ export class XlaBackend extends tf.KernelBackend {
     this.data.set(dataId, { node, dtype, refCount: 1 });
     this.retain(node);
     return dataId;
+  }
+
+  /** The tree with its values on a device; see `BackendSupport` of @tb/runtime. */
+  toDevice<T extends TensorTree>(tree: T, device: number): T {
+    const nodes = treeLeaves(tree).map((tensor) => this.nodeOf(tensor));
+    this.lazy.compute(nodes); // all at once
+    let next = 0;
+    return mapTree((tensor) => {
+      const node = nodes[next++];
+      if ((node.buffer?.device ?? 0) === device) return tf.clone(tensor);
+      const leaf = makeLeaf(node.type, { buffer: copyTo(this.executor, node, device) });
+      const { shape, dtype } = tensor;
+      return tf.engine().makeTensorFromTensorInfo({ dataId: this.hold(leaf, dtype), shape, dtype });
+    }, tree);
   }
 
   /** Runs everything pending once there is much of it, and forgets what nothing uses. Kernels call it when done. */

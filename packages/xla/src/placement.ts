@@ -1,9 +1,6 @@
 /** On which device a value lies, and how it gets to another. */
-import { mapTree, type Tree, treeLeaves } from '@tb/runtime';
-import * as tf from '@tensorflow/tfjs-core';
-import type { XlaBackend } from './backend.js';
 import type { DeviceBuffer, Executor } from './executor.js';
-import { makeLeaf, type Node } from './graph/node.js';
+import type { Node } from './graph/node.js';
 
 /** Small arrays keep their host copy, so that reading them back, or giving them to further devices, costs nothing. */
 const HOST_COPIES_BELOW = 1024;
@@ -24,21 +21,7 @@ export function placeOn(executor: Executor, node: Node, device: number): Placed 
   return { buffer: copyTo(executor, node, device), isCopy: true };
 }
 
-/** The tree with its values on a device; see `JitEngine` of @tb/runtime. */
-export function toDevice<T extends Tree<tf.Tensor>>(tree: T, device: number): T {
-  const backend = tf.backend() as XlaBackend;
-  const nodes = treeLeaves(tree).map((tensor) => backend.nodeOf(tensor));
-  backend.lazy.compute(nodes); // all at once
-  let next = 0;
-  return mapTree((tensor) => {
-    const node = nodes[next++];
-    if ((node.buffer?.device ?? 0) === device) return tf.clone(tensor);
-    const leaf = makeLeaf(node.type, { buffer: copyTo(backend.executor, node, device) });
-    const { shape, dtype } = tensor;
-    return tf.engine().makeTensorFromTensorInfo({ dataId: backend.hold(leaf, dtype), shape, dtype });
-  }, tree);
-}
-
-function copyTo(executor: Executor, { host, buffer, type }: Node, device: number): DeviceBuffer {
+/** A copy of a node's value on another device, by way of the host. */
+export function copyTo(executor: Executor, { host, buffer, type }: Node, device: number): DeviceBuffer {
   return executor.upload(host ?? executor.downloadSync(buffer!), type, device);
 }

@@ -1,4 +1,4 @@
-import { type JitEngine, registerJitEngine } from '@tb/runtime';
+import { type BackendSupport, registerBackendSupport } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
 import { defineSampleSymbols } from './cuda/sample-symbols.js';
@@ -21,7 +21,6 @@ import { defineKernel, defineMissing } from './kernels/registry.js';
 import { defineViews, shapeKernels } from './kernels/shape.js';
 import { unaryKernels } from './kernels/unary.js';
 import { createPjrtExecutor } from './pjrt/pjrt-executor.js';
-import { toDevice } from './placement.js';
 
 const tables = [
   unaryKernels,
@@ -61,11 +60,18 @@ function kernelNames(): string[] {
     .map(([, value]) => value as unknown as string);
 }
 
+const backendInUse = () => tf.backend() as XlaBackend;
+
 /** What @tb/runtime needs of this backend. */
-const engine: JitEngine = {
+const support: BackendSupport = {
   compile: jit,
-  deviceCount: () => (tf.backend() as XlaBackend).executor.deviceCount,
-  toDevice,
+  traits: () => ({
+    compilesPerShape: true,
+    runsAhead: true,
+    precisions: ['fp32', 'bf16'],
+    deviceCount: backendInUse().executor.deviceCount,
+  }),
+  toDevice: (tree, device) => backendInUse().toDevice(tree, device),
 };
 
 /**
@@ -74,7 +80,7 @@ const engine: JitEngine = {
  */
 export function registerBackend(executor: Executor): void {
   registerKernels();
-  registerJitEngine('xla', engine);
+  registerBackendSupport('xla', support);
   if (tf.findBackendFactory('xla')) tf.removeBackend('xla');
   tf.registerBackend('xla', () => new XlaBackend(executor), 3);
 }

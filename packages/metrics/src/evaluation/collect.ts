@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { InputError } from '@tb/io';
+import { backendTraits } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { accumulate, createAccumulator, type StatisticsAccumulator } from '../gaussian-statistics.js';
 import { accumulateInceptionScore, createInceptionScore, type InceptionScoreAccumulator } from '../inception-score.js';
@@ -139,8 +140,8 @@ type BatchFeatures = [pool: Float32Array, spatial?: Float32Array, logits?: Float
 
 async function extractFrom(batch: SampleBatch, extractor: FeatureExtractor, batchSize: number): Promise<BatchFeatures> {
   const { count, height, width, pixels } = batch;
-  // Where programs are compiled for a shape, a smaller last batch would be a second one.
-  const rows = tf.getBackend() === 'xla' ? Math.max(count, batchSize) : count;
+  // A smaller last batch would be a program of its own.
+  const rows = backendTraits().compilesPerShape ? Math.max(count, batchSize) : count;
   const values = new Float32Array(rows * height * width * 3);
   values.set(pixels);
   try {

@@ -2,8 +2,8 @@ import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { useBackend } from '../backends/use-backend.js';
-import { type JitEngine, jit, registerJitEngine } from './jit.js';
-import { allReduceMean, deviceCount, replicate } from './replicas.js';
+import { type BackendSupport, backendTraits, jit, registerBackendSupport } from './jit.js';
+import { allReduceMean, replicate } from './replicas.js';
 
 describe.each(testBackends)('jit on %s', (backend) => {
   beforeAll(async () => {
@@ -75,7 +75,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
       replicas: 1,
     });
     const state = { a: tf.scalar(1) };
-    const states = replicate(state, deviceCount());
+    const states = replicate(state, backendTraits().deviceCount);
     state.a.dispose();
     const x = tf.scalar(2);
     const [sum] = add(states, [x]);
@@ -97,10 +97,15 @@ describe.each(testBackends)('jit on %s', (backend) => {
   });
 });
 
-test('an engine compiles once for the backend it is registered for', async () => {
+test('a function is compiled once by the support that is registered for the backend', async () => {
   await useBackend('wasm');
   const compile = vi.fn(<F>(fn: F) => fn);
-  registerJitEngine('cpu', { compile, deviceCount: () => 2, toDevice: (tree) => tree } as JitEngine);
+  const traits = { compilesPerShape: true, runsAhead: true, precisions: ['fp32'], deviceCount: 2 } as const;
+  registerBackendSupport('cpu', {
+    compile: compile as BackendSupport['compile'],
+    traits: () => traits,
+    toDevice: (tree) => tree,
+  });
   const f = jit((x: tf.Tensor) => tf.neg(x), { precision: 'fp32' });
   f(tf.scalar(1));
   expect(compile).not.toHaveBeenCalled();
@@ -109,6 +114,6 @@ test('an engine compiles once for the backend it is registered for', async () =>
   f(tf.scalar(1));
   expect(compile).toHaveBeenCalledOnce();
   expect(compile.mock.calls[0]).toEqual([expect.any(Function), { precision: 'fp32' }]);
-  expect(deviceCount()).toBe(2);
+  expect(backendTraits()).toEqual(traits);
   expect(replicate(tf.scalar(3), 2)).toHaveLength(2);
 });

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { disposeTree, mapTree, type Tree, treeLeaves } from '../tree.js';
+import { disposeTree, mapTree, type TensorTree, type Tree, treeLeaves } from '../tree.js';
 
 export type JitOptions = {
-  /** Indices of arguments whose tensors the call consumes: disposed by it, their memory reused where the engine can. */
+  /** Indices of arguments whose tensors the call consumes: disposed by it, and their memory reused if the backend can. */
   donate?: readonly number[];
   /** Indices of arguments that are plain JavaScript values; the program is compiled once for each of their values. */
   static?: readonly number[];
-  /** Precision of matrix products and convolutions where the engine has a choice. */
+  /** Precision of matrix products and convolutions, if the backend has a choice. */
   precision?: 'bf16' | 'fp32';
   /**
    * How many devices run the function at once, each on arguments of its own. If given, every argument is an array of one
@@ -22,26 +22,42 @@ type Traceable = (...args: any[]) => any;
 export type Replicated<F extends Traceable> = (...args: PerDevice<Parameters<F>>) => ReturnType<F>[];
 type PerDevice<Args extends unknown[]> = { [Index in keyof Args]: readonly Args[Index][] };
 
-/** What compiles functions for one backend, and knows its devices. */
-export type JitEngine = {
-  /** Must keep `jit`'s contract, donation included. */
-  compile<F extends Traceable>(fn: F, options: JitOptions): F;
-  /** How many devices `replicas` may use. */
-  deviceCount(): number;
-  /** The tree with its values on one device, from 0. The tensors belong to the caller; they may share memory with the old. */
-  toDevice<T extends Tree<tf.Tensor>>(tree: T, device: number): T;
+/** What a backend is like, for code that plans its work: ask for a trait, not for a backend's name. */
+export type BackendTraits = {
+  /** Whether `jit` compiles a program for each set of argument shapes, which takes seconds: keep to few shapes. */
+  compilesPerShape: boolean;
+  /** Whether operations return before the device has computed them: read results late. */
+  runsAhead: boolean;
+  /** Precisions that `jit` offers. */
+  precisions: readonly ('fp32' | 'bf16')[];
+  /** How many devices `jit` can run a function on at once. */
+  deviceCount: number;
 };
 
-const engines = new Map<string, JitEngine>();
+/** What a backend offers beyond TensorFlow.js's operations. For packages that bring a backend. */
+export type BackendSupport = {
+  /** Must keep `jit`'s contract, donation included. */
+  compile<F extends Traceable>(fn: F, options: JitOptions): F;
+  traits(): BackendTraits;
+  /** The tree with its values on one device, from 0. The tensors belong to the caller; they may share memory with the old. */
+  toDevice<T extends TensorTree>(tree: T, device: number): T;
+};
 
-/** Makes `jit` compile with `engine` while the backend of that name is chosen. For packages that bring a backend. */
-export function registerJitEngine(backendName: string, engine: JitEngine): void {
-  engines.set(backendName, engine);
+const supports = new Map<string, BackendSupport>();
+
+/** Makes `jit` compile by `support` while the backend of that name is in use. For packages that bring a backend. */
+export function registerBackendSupport(backendName: string, support: BackendSupport): void {
+  supports.set(backendName, support);
 }
 
-/** The engine of the backend in use. */
-export function currentEngine(): JitEngine {
-  return engines.get(tf.getBackend()) ?? tidyEngine;
+/** The support of the backend in use. */
+export function currentSupport(): BackendSupport {
+  return supports.get(tf.getBackend()) ?? plainSupport;
+}
+
+/** The traits of the backend in use. */
+export function backendTraits(): BackendTraits {
+  return currentSupport().traits();
 }
 
 /**
@@ -57,14 +73,14 @@ export function currentEngine(): JitEngine {
 export function jit<F extends Traceable>(fn: F, options: JitOptions & { replicas: number }): Replicated<F>;
 export function jit<F extends Traceable>(fn: F, options?: JitOptions): F;
 export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
-  const compiled = new Map<JitEngine, F>();
+  const compiled = new Map<BackendSupport, F>();
   const call = (...args: Parameters<F>): ReturnType<F> => {
-    const engine = currentEngine();
-    let program = compiled.get(engine);
+    const support = currentSupport();
+    let program = compiled.get(support);
     if (!program) {
       assertDevices('jit', options.replicas ?? 1);
-      program = engine.compile(fn, options);
-      compiled.set(engine, program);
+      program = support.compile(fn, options);
+      compiled.set(support, program);
     }
     return program(...args);
   };
@@ -73,7 +89,7 @@ export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
 
 /** @throws Error when the backend in use has fewer devices */
 export function assertDevices(caller: string, replicas: number): void {
-  const available = currentEngine().deviceCount();
+  const available = backendTraits().deviceCount;
   if (Number.isInteger(replicas) && replicas >= 1 && replicas <= available) return;
   throw new Error(
     `${caller}: replicas must be from 1 to the number of devices of backend ${tf.getBackend()} (${available}), got ${replicas}`,
@@ -81,7 +97,7 @@ export function assertDevices(caller: string, replicas: number): void {
 }
 
 /** Runs operation by operation; temporaries and donated arguments are disposed when `fn` returns. */
-export const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) => {
+export const runTidily: BackendSupport['compile'] = (fn, { donate = [], replicas }) => {
   const call = (...args: unknown[]) => {
     const donated = donatedTensors(args, donate);
     const owned = new Set(tensorsOf(args));
@@ -103,9 +119,9 @@ export const runTidily: JitEngine['compile'] = (fn, { donate = [], replicas }) =
 };
 
 /** For backends that compile nothing and have one device. */
-export const tidyEngine: JitEngine = {
+export const plainSupport: BackendSupport = {
   compile: runTidily,
-  deviceCount: () => 1,
+  traits: () => ({ compilesPerShape: false, runsAhead: false, precisions: ['fp32'], deviceCount: 1 }),
   toDevice: (tree) => mapTree((tensor) => tf.clone(tensor), tree),
 };
 

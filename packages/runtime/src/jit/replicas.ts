@@ -1,11 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mapTree, type Tree } from '../tree.js';
-import { assertDevices, currentEngine } from './jit.js';
-
-/** How many devices of the backend in use `jit` can run a function on at once: 1 everywhere but on `xla`. */
-export function deviceCount(): number {
-  return currentEngine().deviceCount();
-}
+import { assertDevices, currentSupport } from './jit.js';
 
 /**
  * One tree for each of the first devices, as `jit` with `replicas` takes its arguments. All belong to the caller; that of
@@ -15,7 +10,7 @@ export function deviceCount(): number {
  */
 export function replicate<T extends Tree<tf.Tensor>>(tree: T, replicas: number): T[] {
   assertDevices('replicate', replicas);
-  const { toDevice } = currentEngine();
+  const { toDevice } = currentSupport();
   return Array.from({ length: replicas }, (_, device) => toDevice(tree, device));
 }
 

@@ -3,6 +3,7 @@ import { createProgressLine, listenForStop, prepareFile, prepareFolder } from '@
 import { startBackend } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
 import { printable } from '@tb/io';
+import { backendTraits } from '@tb/runtime';
 import { createImageGenerator, type GenerateProgress, type ImageGenerator, recommendedSampling } from '@tb/tokenbridge';
 import { findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
 import { findModel, imageSizeOf, openModel, openVaeFor } from '../../weights.js';
@@ -28,7 +29,7 @@ export async function generateImages(values: GenerateValues): Promise<void> {
   if (missing.length < jobs.length)
     console.error(`${jobs.length - missing.length} of ${jobs.length} images are there already`);
 
-  const computed = backend.name === 'xla' ? `xla, ${values.precision}` : backend.name;
+  const computed = backendTraits().precisions.length > 1 ? `${backend.name}, ${values.precision}` : backend.name;
   const shown = new Set(values.grid === undefined ? [] : shownJobs(jobs).map(({ file }) => file));
   const images = new Map<string, Pixels>();
   const keep = async (job: Job, image: Pixels) => {

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { registerJitEngine } from '../../jit/jit.js';
+import { registerBackendSupport } from '../../jit/jit.js';
 import { registerRandomKernels } from '../../random/random-kernels.js';
 import { composedKernel, replaceKernel } from '../composed-kernel.js';
 import { registerConvolutions } from './convolution.js';
 import type { NodeBackend } from './node-backend.js';
 import { computeOnHost } from './recording.js';
-import { recordingEngine } from './recording-jit.js';
+import { recordingSupport } from './recording-jit.js';
 
 let registered = false;
 
@@ -16,7 +16,7 @@ let registered = false;
 export function registerTensorflowKernels(): void {
   if (registered) return;
   registered = true;
-  registerJitEngine('tensorflow', recordingEngine);
+  registerBackendSupport('tensorflow', recordingSupport);
   registerConvolutions();
   registerMatrixProduct();
   registerGather();

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ArgumentTensor, createArgumentReader } from '../../jit/arguments.js';
-import { donatedTensors, type JitEngine, runTidily, tidyEngine } from '../../jit/jit.js';
+import { type BackendSupport, donatedTensors, plainSupport, runTidily } from '../../jit/jit.js';
 import { disposeTree, mapTree, mapTreeWithNames, type Tree, treeLeaves } from '../../tree.js';
 import type { NodeBackend } from './node-backend.js';
 import { createProgram, type RecordedProgram } from './recorded-program.js';
@@ -26,7 +26,7 @@ const readArguments = createArgumentReader();
 const unreachable = new FinalizationRegistry<RecordedProgram>((program) => program.dispose());
 
 /** `jit` by recordings. A function inside another is part of it; one whose gradient is taken outside runs by itself. */
-const recordAndReplay: JitEngine['compile'] = (fn, { donate = [], static: fixed = [], replicas }) => {
+const recordAndReplay: BackendSupport['compile'] = (fn, { donate = [], static: fixed = [], replicas }) => {
   const programs = new Map<string, Program>();
   const tidily = runTidily(fn, { donate });
   const call = (...args: unknown[]): unknown => {
@@ -102,4 +102,4 @@ function tensorsIn(tree: unknown): tf.Tensor[] {
 }
 
 /** For the `tensorflow` backend, which has one device. */
-export const recordingEngine: JitEngine = { ...tidyEngine, compile: recordAndReplay };
+export const recordingSupport: BackendSupport = { ...plainSupport, compile: recordAndReplay };
