@@ -76,11 +76,9 @@ export function memorySource(bytes: Uint8Array, name = MEMORY): ByteSource {
   return source;
 }
 
-/** Does not wait for a writer where the path is a pipe. */
-const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-
 async function openFile(path: string): Promise<ByteSource> {
-  const handle = await open(path, READ_AT_ONCE).catch((error) => {
+  const withoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0); // for a writer, where the path is a pipe
+  const handle = await open(path, withoutWaiting).catch((error) => {
     throw fileSystemError(path, 'read', error);
   });
   const status = await handle.stat();

@@ -152,7 +152,7 @@ export function batchMatMul(pool: ThreadPool, original: tf.KernelFunc): tf.Kerne
       backend.typedArrayFromHeap(out).fill(0);
       return out;
     }
-    const [left, right] = tf.tidy(() => [tf.keep(matrices(a, outer)), tf.keep(matrices(b, outer))]);
+    const [left, right] = tf.tidy(() => [matrices(a, outer), matrices(b, outer)]);
     const [leftBatch, rightBatch] = [left.size > M * K ? M * K : 0, right.size > K * N ? K * N : 0];
     const asOne = rightBatch === 0 && !transposeA; // one right matrix for all: the left ones are a single tall matrix
     multiply(
