@@ -6,24 +6,38 @@
  *
  * Differences are also given between the plain program in bfloat16 and in float32: that is what rounding does by itself.
  */
-import { type ChannelSample, sampleChannels } from '@tb/ar-head';
+import { type ChannelSample, channelHeadShapes, sampleChannels } from '@tb/ar-head';
 import { disposeTree, foldIn, jit, type Key, normal, operationChoices, randomKey, type Tree } from '@tb/runtime';
 import { channelHeadConfig, storeForSampling, type TokenBridge } from '@tb/tokenbridge';
+import type { XlaBackend } from '@tb/xla';
 import * as tf from '@tensorflow/tfjs-core';
 import { drawParameters, mean, median, open, rounded, seconds, settle } from './large-model.js';
 import { describe, report } from './results.js';
 
 const { values, config } = await open({
-  rows: { type: 'string', default: '1,8,16,32,64' },
+  /** Rows to time the kernel for. */
+  rows: { type: 'string', default: '1,2,4,8,16' },
+  /** Rows to compare with the plain programs for, and to time those. */
+  compared: { type: 'string', default: '1,8' },
   seeds: { type: 'string', default: '4' },
   calls: { type: 'string', default: '100' },
-  /** `kernel` times and checks the kernel alone, without the plain programs. */
-  only: { type: 'string', default: '' },
+  /** Launches this many thread blocks instead of all: the kernel must end with an error within seconds. */
+  blocks: { type: 'string', default: '' },
 });
 const head = { ...channelHeadConfig(config), channelOrder: undefined }; // tokens in the order of the groups
 const groups = head.channels / head.groupSize;
 const params = drawParameters(1, config);
 const stored = storeForSampling(params).bfloat16;
+// The head's parameters alone: reading the argument list takes the host longer than the device takes for a token.
+const names = Object.keys(channelHeadShapes(head)) as (keyof TokenBridge)[];
+const headOf = (weights: TokenBridge) =>
+  Object.fromEntries(names.map((name) => [name, weights[name]])) as unknown as TokenBridge;
+
+if (values.blocks) {
+  const { executor } = tf.backend() as XlaBackend;
+  const { compile } = executor;
+  executor.compile = (module, options) => compile(module.replace('grid_x = 128', `grid_x = ${values.blocks}`), options);
+}
 
 type Sampler = (weights: TokenBridge, features: tf.Tensor3D, keys: Key, number: tf.Scalar) => ChannelSample;
 
@@ -42,19 +56,20 @@ function sampler(isPlain: boolean, precision: 'bf16' | 'fp32'): Sampler {
 
 const samplers = {
   kernel: sampler(false, 'bf16'),
-  ...(values.only !== 'kernel' && { plain: sampler(true, 'bf16'), exact: sampler(true, 'fp32') }),
+  plain: sampler(true, 'bf16'),
+  exact: sampler(true, 'fp32'),
 };
 type Name = 'kernel' | 'plain' | 'exact';
 
 type Sample = { tokens: Int32Array; logits: Float32Array; logProbability: Float32Array };
 
 async function run(name: Name, rows: number, seed: number): Promise<Sample> {
-  const weights = name === 'exact' ? params : stored;
+  const weights = headOf(name === 'exact' ? params : stored);
   const key = randomKey(seed);
   const features = normal(key, [1, rows, head.featureWidth]) as tf.Tensor3D;
   const keys = tf.stack([key]);
   const number = tf.scalar(seed, 'int32');
-  const { tokens, logits, logProbability } = samplers[name]!(weights, features, keys, number);
+  const { tokens, logits, logProbability } = samplers[name](weights, features, keys, number);
   const sample = {
     tokens: (await tokens.data()) as Int32Array,
     logits: Float32Array.from(await logits.data()),
@@ -107,43 +122,52 @@ async function agreement(first: Name, second: Name, rows: number, seeds: number)
   };
 }
 
-async function milliseconds(name: Name, rows: number, calls: number): Promise<number> {
+/** Milliseconds a call, of calls enqueued one after another, and what the host needs to enqueue one. */
+async function milliseconds(name: Name, rows: number, calls: number): Promise<{ all: number; host: number }> {
+  const weights = headOf(stored);
   const key = randomKey(5);
   const features = normal(key, [1, rows, head.featureWidth]) as tf.Tensor3D;
   const keys = tf.stack([key]);
   const number = tf.scalar(0, 'int32');
   const call = () => {
-    const { tokens, logits, logProbability } = samplers[name]!(stored, features, keys, number);
+    const { tokens, logits, logProbability } = samplers[name](weights, features, keys, number);
     tf.dispose([logits, logProbability]);
     return tokens;
   };
   for (let i = 0; i < 3; i++) await settle(call());
   const times: number[] = [];
+  const hostTimes: number[] = [];
   for (let repeat = 0; repeat < 5; repeat++) {
     const start = performance.now();
     for (let i = 0; i < calls - 1; i++) call().dispose();
-    await settle(call());
+    const last = call();
+    hostTimes.push((seconds(start) * 1000) / calls);
+    await settle(last);
     times.push((seconds(start) * 1000) / calls);
   }
   tf.dispose([key, features, keys, number]);
-  return rounded(median(times));
+  return { all: rounded(median(times)), host: rounded(median(hostTimes)) };
 }
 
 const figures: Record<string, unknown> = { preset: values.preset, precision: 'bf16' };
-for (const rows of values.rows.split(',').map(Number)) {
-  const [seeds, calls] = [Number(values.seeds), Number(values.calls)];
+const numbers = (text: string) => text.split(',').filter(Boolean).map(Number);
+const [seeds, calls, compared] = [Number(values.seeds), Number(values.calls), numbers(values.compared)];
+for (const rows of [...new Set([...numbers(values.rows), ...compared])].sort((a, b) => a - b)) {
   const repeated = compare(await run('kernel', rows, 0), await run('kernel', rows, 0), rows);
   const row: Record<string, unknown> = {
     runsAs: operationChoices().SampleSymbols,
     isRepeatable: repeated.equal === repeated.compared && repeated.differences.every((value) => value === 0),
   };
-  if (values.only !== 'kernel') {
+  if (compared.includes(rows)) {
     row.kernelAndPlain = await agreement('kernel', 'plain', rows, seeds);
     row.kernelAndFloat32 = await agreement('kernel', 'exact', rows, seeds);
     row.plainAndFloat32 = await agreement('plain', 'exact', rows, seeds);
-    row.plainMs = await milliseconds('plain', rows, calls);
+    if (calls > 0) row.plainMs = (await milliseconds('plain', rows, calls)).all;
   }
-  row.kernelMs = calls > 0 ? await milliseconds('kernel', rows, calls) : undefined;
+  if (calls > 0) {
+    const { all, host } = await milliseconds('kernel', rows, calls);
+    Object.assign(row, { kernelMs: all, kernelHostMs: host });
+  }
   console.log(rows, JSON.stringify(row));
   figures[`rows${rows}`] = row;
 }

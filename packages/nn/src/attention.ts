@@ -80,10 +80,20 @@ export function applyCachedAttention(
   cache: KeyValueCache | null,
   options: AttentionOptions,
 ): { output: tf.Tensor3D; cache: KeyValueCache } {
-  return tf.tidy(() => attend(params, x, cache, options));
+  return tf.tidy(() => {
+    const attended = attend(params, x, cache, options, true);
+    return { output: attended.output, cache: attended.cache! };
+  });
 }
 
-function attend(params: Attention, x: tf.Tensor3D, past: KeyValueCache | null, options: AttentionOptions) {
+/** @param keepsCache - return the extended cache too, where it is not needed for the output */
+function attend(
+  params: Attention,
+  x: tf.Tensor3D,
+  past: KeyValueCache | null,
+  options: AttentionOptions,
+  keepsCache = false,
+): { output: tf.Tensor3D; cache?: KeyValueCache } {
   const { heads, keyCounts, causal = false, dropout: drop } = options;
   const [sequences, positions, width] = x.shape;
   if (width % heads !== 0)
@@ -92,9 +102,8 @@ function attend(params: Attention, x: tf.Tensor3D, past: KeyValueCache | null, o
 
   const canFuse = !past && !causal && !drop;
   const projected = project(params, x, heads, canFuse); // [N, S, H, E] each
-  const cache = extend(past, projected);
-  const fused = canFuse ? mixFused(projected, keyCounts) : undefined;
-  const mixed = fused ?? mix(projected.query, cache, options); // [N, S, H, E]
+  const cache = canFuse && !keepsCache ? undefined : extend(past, projected);
+  const mixed = canFuse ? mixFused(projected, keyCounts) : mix(projected.query, cache!, options); // [N, S, H, E]
   const output = applyLinear(params.proj, tf.reshape(mixed, [sequences, positions, width])) as tf.Tensor3D;
   return { output: drop ? dropout(output, drop.projection, drop.keys[1]) : output, cache };
 }
@@ -135,8 +144,8 @@ function extend(past: KeyValueCache | null, { key, value }: Projected): KeyValue
   return { keys: tf.concat([past.keys, keys], 2), values: tf.concat([past.values, values], 2) };
 }
 
-/** softmax(q·kᵀ / √E)·v by one kernel that does not store the scores; `undefined` where the backend has none. */
-function mixFused({ query, key, value }: Projected, keyCounts?: tf.Tensor1D): tf.Tensor4D | undefined {
+/** softmax(q·kᵀ / √E)·v, as one kernel that does not store the scores where the backend has one. */
+function mixFused({ query, key, value }: Projected, keyCounts?: tf.Tensor1D): tf.Tensor4D {
   return fusedAttention({ query, key, value, keyCounts }, query.shape[3] ** -0.5);
 }
 

@@ -96,6 +96,7 @@ describe('the compiler', () => {
     expect(nvrtc.compiled[0]!.options).toEqual([
       '--gpu-architecture=compute_90a',
       '--std=c++17',
+      '-default-device',
       '--include-path=/opt/include',
     ]);
     const again = createCudaCompiler(device, nvrtc, openProgramCache(folder), '/opt/include');

@@ -71,6 +71,7 @@ export function createCudaCompiler(
   const options = [
     `--gpu-architecture=${architectureOf(device.capability)}`,
     '--std=c++17',
+    '-default-device', // functions without an execution space are for the device
     ...(headers ? [`--include-path=${headers}`] : []),
   ];
   const compiled = new Map<string, string>();

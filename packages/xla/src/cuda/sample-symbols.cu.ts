@@ -1,6 +1,6 @@
 /** CUDA C++ of `SampleSymbols`; `sample-symbols.ts` next to this file calls it. */
 export const sampleSymbolsSource = `
-// Draws the symbols of all groups of channels for up to 64 rows (positions) in one launch.
+// Draws the symbols of all groups of channels for up to 16 rows (positions) in one launch.
 //
 // What it computes. For each group c in turn: the input (start of the sequence, or the embedding of the symbol drawn
 // before, plus the position), DEPTH blocks (norm, modulation, attention over groups 0 ... c, MLP), the final norms, the

@@ -25,7 +25,8 @@ type Head = {
 const WIDTH = 1024;
 const HEADS = 8;
 const HIDDEN = 4096;
-const MOST_ROWS = 64;
+/** Beyond that the plain program is faster. */
+const MOST_ROWS = 16;
 const MOST_GROUPS = 16;
 const MOST_SYMBOLS = 1024;
 /** Thread blocks, all of which must be resident at once: one on each multiprocessor. */
