@@ -1,16 +1,5 @@
-// Images that commands read and compare.
-import { UsageError } from '@tb/command-line';
-import { decodeImage, type Pixels } from '@tb/images';
+import type { Pixels } from '@tb/images';
 import { psnr, ssim } from '@tb/metrics';
-
-/** Reads an image. @throws UsageError that names the file and the reason */
-export async function readImage(path: string): Promise<Pixels> {
-  try {
-    return await decodeImage(path);
-  } catch (error) {
-    throw new UsageError(`image ${path} cannot be read: ${(error as Error).message}`);
-  }
-}
 
 const smallestForSsim = 11;
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { fileSystemReason } from '@tb/io';
+import { fileSystemReason, InputError, printable } from '@tb/io';
 import sharp from 'sharp';
 import { formatNames, formatOfContent, type ImageFormat, signatureLength } from './formats.js';
 import type { Pixels } from './pixels.js';
@@ -22,6 +22,18 @@ export type ImageHeader = {
   isCmyk: boolean;
 };
 
+/** An image that cannot be read. The message names the file, if it came from one. */
+export class ImageError extends InputError {
+  /** @param reason - why, for the middle of another sentence */
+  constructor(
+    where: string,
+    source: string | Uint8Array,
+    readonly reason: string,
+  ) {
+    super(where, `image ${typeof source === 'string' ? `${printable(source)} ` : ''}cannot be read: ${reason}`);
+  }
+}
+
 /**
  * Decodes an image file to 8-bit RGB, with the same bytes as Pillow's `Image.open(file).convert('RGB')`:
  *
@@ -33,35 +45,48 @@ export type ImageHeader = {
  * Beyond Pillow, EXIF orientation is applied.
  *
  * @param source - path or bytes
- * @throws Error with the reason in one sentence, if the file cannot be read, is damaged, or has too many pixels
+ * @throws ImageError if the file cannot be read, is damaged, or has too many pixels
  */
-export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
-  const { isCmyk } = await readImageHeader(source, options);
-  const image = sharp(source, { failOn: 'error', ignoreIcc: true, limitInputPixels: false }).autoOrient();
-  const converted = isCmyk
-    ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
-    : image.removeAlpha().toColourspace('srgb');
-  const { data, info } = await inOneSentence(converted.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }));
-  if (!isCmyk && info.channels !== 3) throw new Error(`it has ${info.channels} channels after conversion to RGB`);
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return { width: info.width, height: info.height, data: isCmyk ? cmykToRgb(bytes, info.channels) : bytes };
+export function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
+  return withSource('decodeImage', source, async () => {
+    const { isCmyk } = await readHeader(source, options);
+    const image = sharp(source, { failOn: 'error', ignoreIcc: true, limitInputPixels: false }).autoOrient();
+    const converted = isCmyk
+      ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
+      : image.removeAlpha().toColourspace('srgb');
+    const { data, info } = await converted.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    if (!isCmyk && info.channels !== 3) throw new Error(`it has ${info.channels} channels after conversion to RGB`);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return { width: info.width, height: info.height, data: isCmyk ? cmykToRgb(bytes, info.channels) : bytes };
+  });
 }
 
 /**
  * Reads what a file's first bytes and its header state about the image, without decoding it.
  *
  * @param source - path or bytes
- * @throws Error with the reason in one sentence, if the file cannot be read, is not an image, or has too many pixels
+ * @throws ImageError if the file cannot be read, is not an image, or has too many pixels
  */
-export async function readImageHeader(
+export function readImageHeader(source: string | Uint8Array, options: DecodeOptions = {}): Promise<ImageHeader> {
+  return withSource('readImageHeader', source, () => readHeader(source, options));
+}
+
+/**
+ * Reads the format that a file's content shows.
+ *
+ * @param source - path or bytes
+ * @throws ImageError if the file cannot be read or is not an image
+ */
+export function readImageFormat(source: string | Uint8Array): Promise<ImageFormat> {
+  return withSource('readImageFormat', source, () => readFormat(source));
+}
+
+async function readHeader(
   source: string | Uint8Array,
-  { maxPixels = defaultMaxPixels }: DecodeOptions = {},
+  { maxPixels = defaultMaxPixels }: DecodeOptions,
 ): Promise<ImageHeader> {
-  const format = formatOfContent(typeof source === 'string' ? await readStart(source) : source);
-  if (!format) throw new Error(`its content is not that of a ${formatNames} file`);
-  const { autoOrient, space } = await inOneSentence(
-    sharp(source, { failOn: 'error', limitInputPixels: false }).metadata(),
-  );
+  const format = await readFormat(source);
+  const { autoOrient, space } = await sharp(source, { failOn: 'error', limitInputPixels: false }).metadata();
   const { width, height } = autoOrient;
   if (width * height > maxPixels) {
     const limit = maxPixels >= 1e6 ? `${Math.floor(maxPixels / 1e6)} million` : maxPixels;
@@ -70,34 +95,32 @@ export async function readImageHeader(
   return { format, width, height, isCmyk: space === 'cmyk' };
 }
 
-/** The format that a file's content shows, or undefined if it is not an image. @throws Error if it cannot be read */
-export async function readImageFormat(path: string): Promise<ImageFormat | undefined> {
-  return formatOfContent(await readStart(path));
+async function readFormat(source: string | Uint8Array): Promise<ImageFormat> {
+  const format = formatOfContent(typeof source === 'string' ? await readStart(source) : source);
+  if (!format) throw new Error(`its content is not that of a ${formatNames} file`);
+  return format;
 }
 
 /** Opens without waiting: reading from a pipe, which may never have a writer, then gives no bytes. */
 const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 async function readStart(path: string): Promise<Uint8Array> {
+  const file = await open(path, openFlags);
   try {
-    const file = await open(path, openFlags);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(signatureLength), 0, signatureLength, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw new Error(fileSystemReason(error));
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(signatureLength), 0, signatureLength, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 }
 
-/** Keeps the first line of the decoder's messages: its warnings follow. */
-async function inOneSentence<T>(decoding: Promise<T>): Promise<T> {
+/** Turns whatever fails into an `ImageError`. Of the decoder's messages the first line counts: its warnings follow. */
+async function withSource<T>(where: string, source: string | Uint8Array, read: () => Promise<T>): Promise<T> {
   try {
-    return await decoding;
+    return await read();
   } catch (error) {
-    throw new Error((error as Error).message.split('\n')[0].replace(/:\s*$/, ''));
+    const [reason] = fileSystemReason(error).split('\n');
+    throw new ImageError(where, source, reason.replace(/:\s*$/, ''));
   }
 }
 

@@ -3,6 +3,7 @@ export {
   type DecodeOptions,
   decodeImage,
   defaultMaxPixels,
+  ImageError,
   type ImageHeader,
   readImageFormat,
   readImageHeader,

@@ -98,7 +98,9 @@ describe('listImages', () => {
 
   it('states why a folder cannot be read', async () => {
     const folder = folderWith(['0.png']);
-    await expect(listImages(join(folder, 'none'))).rejects.toThrow(/^folder \S+ cannot be read: it does not exist$/);
+    await expect(listImages(join(folder, 'none'))).rejects.toThrow(
+      /^listImages: folder \S+ cannot be read: it does not exist$/,
+    );
     await expect(listImages(join(folder, '0.png'))).rejects.toThrow('cannot be read: it is a file');
   });
 

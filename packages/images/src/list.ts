@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import { fileSystemReason, printable } from '@tb/io';
+import { fileSystemReason, InputError, printable } from '@tb/io';
 import { endingOf, formatNames, formatOfName } from './formats.js';
 
 /** The images of a folder. Every file is listed once, however many links lead to it. */
@@ -44,7 +44,7 @@ export const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
  * files and folders are skipped. Links are followed last, so that a file inside the folder is listed under its own path.
  *
  * @param options - `subfolders`: whether to search them (default true)
- * @throws Error in one sentence if the folder or one inside it cannot be read
+ * @throws InputError if the folder or one inside it cannot be read
  */
 export async function listImages(folder: string, { subfolders = true } = {}): Promise<ImageListing> {
   const real = await realpath(folder).catch((error) => refuse(folder, error));
@@ -60,7 +60,7 @@ export async function listImages(folder: string, { subfolders = true } = {}): Pr
  * images in deeper folders belong to the class above them. A folder of images alone is one class, `all`.
  *
  * @returns classes of which some may have no images, if others have
- * @throws Error in one sentence if the folder or one inside it cannot be read, or there are no images
+ * @throws InputError if the folder or one inside it cannot be read, or there are no images
  */
 export async function listClasses(folder: string): Promise<ClassListing> {
   const listing = await listImages(folder);
@@ -76,11 +76,11 @@ export async function listClasses(folder: string): Promise<ClassListing> {
   };
 }
 
-/** @throws Error if there are no images, which states what the folder holds instead */
+/** @throws InputError if there are no images, which states what the folder holds instead */
 export function assertNotEmpty(folder: string, { files, leftOut }: ImageListing): void {
   if (files.length > 0) return;
   const found = describeLeftOut(leftOut) || 'an empty folder';
-  throw new Error(`folder ${printable(folder)} must hold images (${formatNames}), got ${found}`);
+  throw new InputError('assertNotEmpty', `folder ${printable(folder)} must hold images (${formatNames}), got ${found}`);
 }
 
 /** A file, folder or link: its path relative to the root, and where it really is. */
@@ -165,20 +165,17 @@ async function addTarget(search: Search, link: Place, target: Target): Promise<v
 
 function refuse(folder: string, error: unknown): never {
   const isFile = (error as NodeJS.ErrnoException).code === 'ENOTDIR';
-  throw new Error(`folder ${printable(folder)} cannot be read: ${isFile ? 'it is a file' : fileSystemReason(error)}`);
+  const reason = isFile ? 'it is a file' : fileSystemReason(error);
+  throw new InputError('listImages', `folder ${printable(folder)} cannot be read: ${reason}`);
 }
 
 /** States in one line what was found and what was left out: `2 classes, 44 images; left out: 10 .bmp files`. */
 export function describeListing(listing: ImageListing | ClassListing): string {
+  const classes = 'classes' in listing ? listing.classes : undefined;
+  const images = 'classes' in listing ? listing.classes.flatMap(({ files }) => files) : listing.files;
+  const found = counted(images.length, 'image');
   const leftOut = describeLeftOut(listing.leftOut);
-  const found =
-    'files' in listing
-      ? counted(listing.files.length, 'image')
-      : `${counted(listing.classes.length, 'class', 'classes')}, ${counted(
-          listing.classes.reduce((sum, { files }) => sum + files.length, 0),
-          'image',
-        )}`;
-  return leftOut === '' ? found : `${found}; left out: ${leftOut}`;
+  return `${classes ? `${counted(classes.length, 'class', 'classes')}, ` : ''}${found}${leftOut ? `; left out: ${leftOut}` : ''}`;
 }
 
 const counted = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -99,17 +99,13 @@ describe('openSampleFolder', () => {
 
   it('refuses what is not an image before anything is computed', async () => {
     const broken = await folder('broken', { '0.png': await png(3, [1, 2, 3]), '1.png': 'not an image' });
-    await expect(openSampleFolder(broken)).rejects.toThrow(
-      /1\.png cannot be decoded: its content is not that of an image/,
-    );
+    await expect(openSampleFolder(broken)).rejects.toThrow(/1\.png cannot be read: its content is not that of a PNG/);
     const empty = await folder('empty', { '0.png': '' });
-    await expect(openSampleFolder(empty)).rejects.toThrow(
-      /0\.png cannot be decoded: its content is not that of an image/,
-    );
+    await expect(openSampleFolder(empty)).rejects.toThrow(/0\.png cannot be read: its content is not that of a PNG/);
     const drawing = await folder('drawing', {
       '0.png': '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>',
     });
-    await expect(openSampleFolder(drawing)).rejects.toThrow(/0\.png cannot be decoded/);
+    await expect(openSampleFolder(drawing)).rejects.toThrow(/0\.png cannot be read/);
   });
 
   it('recognizes a lossy file by its content', async () => {
@@ -147,6 +143,6 @@ describe('openSampleFolder', () => {
   it('refuses an image of too many pixels', async () => {
     const path = await folder('large', { '0.png': await png(3, [1, 2, 3]) });
     const source = await openSampleFolder(path, { maxPixels: 15 });
-    await expect(source.batches(1).next()).rejects.toThrow(/0\.png cannot be decoded: it has 4 × 4 pixels/);
+    await expect(source.batches(1).next()).rejects.toThrow(/0\.png cannot be read: it has 4 × 4 pixels/);
   });
 });

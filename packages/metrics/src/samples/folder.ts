@@ -9,7 +9,6 @@ import {
   type ImageFormat,
   isUnreadEnding,
   listImages,
-  type Pixels,
   readImageFormat,
   readPngSettings,
 } from '@tb/images';
@@ -27,7 +26,7 @@ export type SampleFolderOptions = {
  * Opens all images in a folder and its subfolders, in the order of their paths. `listImages` of @tb/images decides what
  * counts as an image, and `decodeImage` how it becomes RGB.
  *
- * @throws Error if the folder cannot be read or holds no images, some that cannot be decoded, or lossy ones that were not
+ * @throws Error if the folder cannot be read or holds no images, some that are not images, or lossy ones that were not
  *   allowed
  */
 export async function openSampleFolder(folder: string, options: SampleFolderOptions = {}): Promise<SampleSource> {
@@ -69,17 +68,12 @@ async function lossyFiles(folder: string, files: readonly string[]): Promise<str
   const lossy: string[] = [];
   for (let start = 0; start < files.length; start += filesAtOnce) {
     const some = files.slice(start, start + filesAtOnce);
-    const formats = await Promise.all(some.map((file) => formatOfFile(join(folder, file))));
+    const formats = await Promise.all(some.map((file) => readImageFormat(join(folder, file))));
     for (const [index, file] of some.entries()) {
       if (![formats[index], formatOfName(file)!].every((format) => lossless.includes(format))) lossy.push(file);
     }
   }
   return lossy;
-}
-
-async function formatOfFile(file: string): Promise<ImageFormat> {
-  const format = await readImageFormat(file).catch((error) => failToDecode(file, error));
-  return format ?? failToDecode(file, new Error('its content is not that of an image'));
 }
 
 const counted = (files: readonly string[]) =>
@@ -122,7 +116,7 @@ async function* readBatches(
 ): AsyncGenerator<SampleBatch> {
   for (let start = from; start < files.length; start += size) {
     const some = files.slice(start, start + size);
-    const images = await Promise.all(some.map((file) => decode(join(folder, file), maxPixels)));
+    const images = await Promise.all(some.map((file) => decodeImage(join(folder, file), { maxPixels })));
     // A batch has one size: cut where it changes.
     for (let first = 0, last = 1; first < images.length; last++) {
       const { height, width } = images[first];
@@ -132,11 +126,4 @@ async function* readBatches(
       first = last;
     }
   }
-}
-
-const decode = (file: string, maxPixels?: number): Promise<Pixels> =>
-  decodeImage(file, { maxPixels }).catch((error) => failToDecode(file, error));
-
-function failToDecode(file: string, error: unknown): never {
-  throw new InputError('openSampleFolder', `${printable(`${file} cannot be decoded: ${(error as Error).message}`)}`);
 }

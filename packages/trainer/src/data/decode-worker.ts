@@ -1,6 +1,15 @@
 // Entry point of a worker thread: makes training images while the main thread computes.
 import { parentPort } from 'node:worker_threads';
-import { bicubic, centreCrop, cropPixels, decodeImage, mirrorPixels, type Pixels, resample } from '@tb/images';
+import {
+  bicubic,
+  centreCrop,
+  cropPixels,
+  decodeImage,
+  ImageError,
+  mirrorPixels,
+  type Pixels,
+  resample,
+} from '@tb/images';
 import type { WorkerRequest, WorkerResponse } from './decode-pool.js';
 import type { SampleRequest } from './image-source.js';
 
@@ -9,7 +18,7 @@ parentPort!.on('message', async ({ id, request }: WorkerRequest) => {
   try {
     response = { id, pixels: await readSample(request) };
   } catch (error) {
-    response = { id, reason: error instanceof Error ? error.message : String(error) };
+    response = { id, reason: error instanceof ImageError ? error.reason : String((error as Error).message) };
   }
   parentPort!.postMessage(response);
 });

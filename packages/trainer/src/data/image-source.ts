@@ -1,6 +1,6 @@
 // Labelled images to train on, and the source that reads them from a folder with one folder per class.
 import { join } from 'node:path';
-import { describeListing, type ImageClass, listClasses, readImageHeader } from '@tb/images';
+import { describeListing, type ImageClass, type ImageError, listClasses, readImageHeader } from '@tb/images';
 import { InputError, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 
@@ -81,7 +81,7 @@ async function assertReadable({ name, files }: ImageClass, folder: string, maxPi
       await readImageHeader(join(folder, file), { maxPixels });
       return;
     } catch (error) {
-      reason ||= `, the first because ${(error as Error).message}`;
+      reason ||= `, the first because ${(error as ImageError).reason}`;
     }
   }
   const found = files.length === 0 ? 'none' : `only unreadable ones (${files.length}${reason})`;

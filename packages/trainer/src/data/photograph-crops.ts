@@ -58,12 +58,8 @@ function assertUnique(folder: string, files: readonly string[], names: readonly 
 }
 
 async function measure(path: string, maxPixels?: number): Promise<Photograph> {
-  try {
-    const { width, height } = await readImageHeader(path, { maxPixels });
-    return { path, width, height };
-  } catch (error) {
-    throw new InputError('openPhotographCrops', `${printable(`${path} cannot be read: ${(error as Error).message}`)}`);
-  }
+  const { width, height } = await readImageHeader(path, { maxPixels });
+  return { path, width, height };
 }
 
 /** The rectangle that a part's crops come from. The longer side is split, so that crops stay as large as they can. */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { fixed, textTable, UsageError } from '@tb/command-line';
-import { assertNotEmpty, describeListing, listImages } from '@tb/images';
+import { assertNotEmpty, decodeImage, describeListing, listImages } from '@tb/images';
 import { printable } from '@tb/io';
-import { imageSimilarity, readImage } from '../../images.js';
+import { imageSimilarity } from '../../images.js';
 
 export type PairReport = {
   pictures: { name: string; psnr: number; ssim: number }[];
@@ -33,8 +33,8 @@ export async function comparePairs(
     );
   const pairs: PairReport['pictures'] = [];
   for (const [name, file] of [...ours].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const a = await readImage(join(folder, file));
-    const b = await readImage(join(reference, theirs.get(name) ?? file));
+    const a = await decodeImage(join(folder, file));
+    const b = await decodeImage(join(reference, theirs.get(name) ?? file));
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,

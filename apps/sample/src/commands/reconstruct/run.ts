@@ -1,11 +1,10 @@
 import { basename } from 'node:path';
 import { assertExists, fixed, percent, prepareFile, textTable, UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
-import { encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
+import { decodeImage, encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
 import { findVae, loadVaeFile } from '@tb/trainer';
 import { createAutoencoder, downsamplingFactor } from '@tb/vae';
-import { readImage } from '../../images.js';
 import { demoWeights } from '../../options.js';
 import { type Comparison, compareVariants, listVariants } from './compare.js';
 import type { ReconstructValues } from './options.js';
@@ -15,7 +14,7 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   for (const path of paths) assertExists('image', path);
   const file = findVae(values.vae ?? demoWeights('vae'));
   await prepareFile('--grid', values.grid, '.png');
-  const images = await Promise.all(paths.map(readImage));
+  const images = await Promise.all(paths.map((path) => decodeImage(path)));
   await startBackend(values);
   const { params, config, imageSize } = await loadVaeFile(file);
   console.error(`autoencoder ${file}`);
