@@ -1,7 +1,7 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { type BackendValues, backendOptions } from './backend-options.js';
 export { distanceOptions, extractionOptions } from './evaluation-options.js';
-export { assertExists } from './input.js';
+export { assertExists, prepareFile, prepareFolder } from './files.js';
 export {
   changeDefaults,
   checkValues,
@@ -27,9 +27,7 @@ export {
   UsageError,
   type Values,
 } from './options.js';
-export { prepareFile, prepareFolder } from './output.js';
-export { packageVersion } from './package-version.js';
-export { runProgram, tableCommand } from './program.js';
+export { packageVersion, runProgram, tableCommand } from './program.js';
 export { createProgressLine, type ProgressLine } from './progress-line.js';
 export { listenForStop } from './stop-signal.js';
 export { fixed, percent, textTable } from './text-table.js';

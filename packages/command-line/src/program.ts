@@ -1,8 +1,9 @@
 // A command line: its commands, each made from a table of options, and how it runs and fails.
+import { readFileSync } from 'node:fs';
 import { FileFormatError, fileSystemReason, outliveReaders, printable, reasonOf } from '@tb/io';
 import { Command, CommanderError, Option as CommanderOption } from 'commander';
+import { leaveFolders } from './files.js';
 import { flagName, type Option, type Options, type Overrides, parseFlags } from './options.js';
-import { leaveFolders } from './output.js';
 
 /**
  * Runs the program. A failure becomes one sentence on stderr and exit code 1; with TB_DEBUG set, its stack. Folders
@@ -79,4 +80,13 @@ function describe(key: string, { description, default: value, defaultText }: Opt
   if (value === true) return `${description} (default; --no-${flagName(key)} turns it off)`;
   const text = value ?? defaultText;
   return text === undefined || text === false ? description : `${description} (default: ${text})`;
+}
+
+/**
+ * The version of the package that a module belongs to.
+ *
+ * @param module - URL of a module in a folder next to the package's manifest, as `src` and `dist` are
+ */
+export function packageVersion(module: string): string {
+  return JSON.parse(readFileSync(new URL('../package.json', module), 'utf8')).version;
 }

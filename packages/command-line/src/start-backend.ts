@@ -1,3 +1,4 @@
+// Imported only by what a command runs: it loads TensorFlow.js, which --help does not need.
 import { type BackendReport, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BackendValues } from './backend-options.js';

@@ -1,7 +1,14 @@
+// The files and folders that options name.
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { lockFolder, makeFolder } from '@tb/io';
 import { UsageError } from './options.js';
+
+/** @throws UsageError when there is no file or folder of that name */
+export function assertExists(flag: string, path: string): void {
+  if (!existsSync(path)) throw new UsageError(`${flag} ${path} does not exist`);
+}
 
 /** Give the folders back that were locked, and remove those that were made and are empty. */
 const undoes: (() => Promise<void>)[] = [];

@@ -1,2 +1,0 @@
-// What loads the backend: imported by what a command runs, not by what describes it.
-export { startBackend } from './start-backend.js';
