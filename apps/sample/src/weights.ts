@@ -9,7 +9,7 @@ import {
   type OfficialArguments,
   type TokenBridgeConfig,
 } from '@tb/tokenbridge';
-import { type LoadedModel, type LoadedVae, loadModel, loadVaeFile, type WeightSet } from '@tb/trainer';
+import { assertSameVae, type LoadedModel, type LoadedVae, loadModel, loadVaeFile, type WeightSet } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { demoWeights } from './options.js';
 
@@ -71,23 +71,14 @@ async function readModelConfig(path: string): Promise<TokenBridgeConfig> {
  * Loads the autoencoder for a model: the one that --vae names, or one near the model.
  *
  * @param anyVae - accept another autoencoder than the model was trained with
- * @throws UsageError when there is none, it is another one, or its latents are not the model's
+ * @throws InputError when there is none, it is another one, or its latents are not the model's
  */
 export async function openVaeFor(
   model: LoadedModel,
   { vae: named, anyVae }: { vae?: string; anyVae: boolean },
 ): Promise<LoadedVae> {
   const vae = await loadVaeFile(named ?? (await likeliestVae(model)));
-  if (!anyVae && model.vaeSha256 !== undefined && model.vaeSha256 !== vae.sha256)
-    throw new UsageError(
-      `--vae ${vae.path} is not the autoencoder that ${model.path} was trained with: its SHA-256 begins with ` +
-        `${vae.sha256.slice(0, 12)}, and should with ${model.vaeSha256.slice(0, 12)}; --any-vae uses it all the same`,
-    );
-  const { channels } = model.config.latent;
-  if (vae.config.latentChannels !== channels)
-    throw new UsageError(
-      `--vae ${vae.path} makes latents of ${vae.config.latentChannels} channels, and the model works on ${channels}`,
-    );
+  assertSameVae(model, vae, anyVae);
   return vae;
 }
 

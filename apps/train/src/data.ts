@@ -5,6 +5,7 @@ import type { TokenBridgeConfig } from '@tb/tokenbridge';
 import {
   type BadImage,
   type BatchSource,
+  compareData,
   createDataOrder,
   type ImageBatch,
   type ImageSource,
@@ -57,8 +58,11 @@ async function openCrops(folder: string, values: DataValues, report: (line: stri
 }
 
 function assertSameClasses(training: ImageSource, validation: ImageSource): void {
-  const [expected, got] = [training, validation].map(({ classNames }) => printable(classNames.join(', ')));
-  if (expected !== got) throw new UsageError(`--validation must have the classes of --data (${expected}), got ${got}`);
+  const { classes } = compareData(training, validation);
+  if (classes)
+    throw new UsageError(
+      printable(`--validation must have the classes of --data (${classes.before}), got ${classes.now}`),
+    );
 }
 
 /** How images are read. */

@@ -155,6 +155,7 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
   writeFileSync(join(hollow, 'cats', 'broken.jpg'), 'no image');
   writeFileSync(join(folder, 'config.json'), '{"stepz": 3}');
   writeFileSync(join(folder, 'list.json'), '[1]');
+  writeFileSync(join(folder, 'short.json'), '{"steps": 3,');
   writeFileSync(join(folder, 'unfinished.ts'), 'export default {');
   it.each([
     ['an unknown flag', ['model', '--stpes', '3'], /unknown option '--stpes'\s+\(Did you mean --steps\?\)/],
@@ -168,6 +169,11 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
       'a configuration of an unknown name',
       ['vae', '--config', 'demo-vea'],
       /config demo-vea is neither a file nor .* is bundled with tb-train; did you mean "demo-vae"\?/,
+    ],
+    [
+      'a configuration that was cut short',
+      ['model', '--config', join(folder, 'short.json')],
+      /^tb-train: config .*short\.json cannot be read: it (ends in the middle|is not JSON).*\n$/,
     ],
     ['a folder as a configuration', ['vae', '--config', folder], /config .* is neither a file nor a configuration/],
     [

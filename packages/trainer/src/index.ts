@@ -28,6 +28,7 @@ export { clipByGlobalNorm, globalNorm } from './optimizer/clip.js';
 export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
 export { type SavedCheckpoint, type SaveOptions, saveCheckpoint } from './run-folder/checkpoint-writer.js';
 export {
+  assertSameVae,
   classNamesOf,
   findVae,
   type LoadedModel,

@@ -1,6 +1,6 @@
 // The training loop: from a task and its options to a trained state, with checkpoints, validation and a log on the way.
 import type { Pixels } from '@tb/images';
-import { makeFolder } from '@tb/io';
+import { lockFolder, makeFolder } from '@tb/io';
 import {
   disposeTree,
   type HostRandom,
@@ -115,7 +115,8 @@ export type TrainResult<Params extends TensorTree> = {
  * Trains a task. The caller owns the state that comes back.
  *
  * @param signal - when aborted, the run saves a checkpoint after the step in progress and returns
- * @throws NonFiniteLossError when a loss is not finite and no retry is left; the last checkpoint stays as it is
+ * @throws NonFiniteLossError when a loss is not finite and no retry is left; the last checkpoint stays as it is;
+ *   FolderInUseError when another process works in the run folder
  */
 export async function train<Params extends TensorTree, Batch>(
   task: Task<Params, Batch>,
@@ -126,8 +127,10 @@ export async function train<Params extends TensorTree, Batch>(
   const training = { task, options, log, signal, trainStep: createTrainStep(task.loss, options) };
   let run = options.resume ? await restore<Params>(options, log) : await start(task, options);
   for (;;) {
+    let leave = async () => {};
     try {
       await makeFolder(checkpointsOf(options.out)); // not before the start has succeeded
+      leave = await lockFolder(options.out);
       await log.begin(run.progress, options.steps);
       return await trainFrom(run, training);
     } catch (error) {
@@ -139,6 +142,8 @@ export async function train<Params extends TensorTree, Batch>(
       log.print(
         `${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`,
       );
+    } finally {
+      await leave();
     }
   }
 }

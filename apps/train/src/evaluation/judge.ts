@@ -1,5 +1,7 @@
 import { UsageError } from '@tb/command-line';
+import { printable } from '@tb/io';
 import { type ClassAgreement, classAgreement, loadSmallFeatures, type SmallFeatureFile } from '@tb/metrics';
+import { compareData } from '@tb/trainer';
 import type { LabelledImages } from './generated-images.js';
 
 /**
@@ -10,9 +12,12 @@ import type { LabelledImages } from './generated-images.js';
  */
 export async function loadJudge(path: string, classNames: readonly string[], flag: string): Promise<SmallFeatureFile> {
   const judge = await loadSmallFeatures(path);
-  if (judge.classNames.join() === classNames.join()) return judge;
+  const { classes } = compareData({ classNames }, judge);
+  if (!classes) return judge;
   throw new UsageError(
-    `${flag} must have the classes of the model (${classNames.join(', ')}), got ${judge.classNames.join(', ')}: train it on the model's data`,
+    printable(
+      `${flag} must have the classes of the model (${classes.before}), got ${classes.now}: train it on the model's data`,
+    ),
   );
 }
 

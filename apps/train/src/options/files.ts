@@ -1,8 +1,8 @@
 // Options that name files, and configuration files.
 import { readdirSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { parse, resolve as resolvePath } from 'node:path';
 import { checkValues, type Options, type Overrides, suggestion, text, toggle, UsageError } from '@tb/command-line';
+import { FileFormatError, jsonShape, readJson } from '@tb/io';
 import { packageFolder } from '../package.js';
 
 export const configOption = text('file of options, or the name of one that is bundled with tb-train', {
@@ -37,9 +37,10 @@ export async function readConfig<Table extends Options>(
   let content: unknown;
   try {
     content = file.endsWith('.json')
-      ? JSON.parse(await readFile(file, 'utf8'))
+      ? await readJson(file, jsonShape.anything)
       : await (await import('jiti')).createJiti(import.meta.url).import(file, { default: true });
   } catch (error) {
+    if (error instanceof FileFormatError) throw new UsageError(`config ${path} cannot be read: it ${error.reason}`);
     // The parser puts the place of a syntax error on a line of its own.
     throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }

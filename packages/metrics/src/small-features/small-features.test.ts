@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileSha256, writeSafetensors } from '@tb/io';
+import { fileSha256, readSafetensors, writeSafetensors } from '@tb/io';
 import { countParameters } from '@tb/nn';
 import { disposeTree, flattenTree, hostRandom, randomKey, useBackend } from '@tb/runtime';
 import { expectClose } from '@tb/test-utils';
@@ -97,5 +97,28 @@ describe('small features', () => {
     await expect(classAgreement({ params, config }, [short], 32)).rejects.toThrow(
       /a batch must hold 1 images of 32×32, got 3 bytes/,
     );
+  });
+
+  it.each([
+    ['smallFeatures.config', 'null', /smallFeatures\.config: it must be an object, but is null/],
+    ['smallFeatures.config', '{"classes": 3', /smallFeatures\.config: (ends|is not JSON)/],
+    ['smallFeatures.config', JSON.stringify({ ...config, widths: 8 }), /smallFeatures\.config: widths must be a list/],
+    [
+      'smallFeatures.config',
+      JSON.stringify({ ...config, imageSize: 8 }),
+      /imageSize must be an integer of at least 32/,
+    ],
+    ['classNames', '["a", "b"]', /classNames: it must be 3 names, one per class, but is a list/],
+    ['classNames', '[null, 1, "c"]', /classNames: \[0\] must be text, but is null/],
+    ['classNames', '', /classNames: is empty, not JSON/],
+  ])('names the file whose metadata %s is %j, and leaves no tensors', async (key, value, message) => {
+    const path = join(folder, 'broken.safetensors');
+    await saveSmallFeatures(path, { params, config, classNames: ['a', 'b', 'c'] });
+    const { tensors, metadata } = await readSafetensors(path);
+    await writeSafetensors(path, tensors, { metadata: { ...metadata, [key]: value } });
+    const before = tf.memory().numTensors;
+    await expect(loadSmallFeatures(path)).rejects.toThrow(message);
+    await expect(loadSmallFeatures(path)).rejects.toThrow(path);
+    expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -1,9 +1,17 @@
-import { fileSha256, type HostTensor, InputError, readSafetensors, writeSafetensors } from '@tb/io';
+import {
+  fileSha256,
+  type HostTensor,
+  InputError,
+  jsonShape,
+  parseJson,
+  readSafetensors,
+  writeSafetensors,
+} from '@tb/io';
 import { loadParameters } from '@tb/nn';
 import { flattenTree } from '@tb/runtime';
 import { type SmallFeatureConfig, type SmallFeatures, smallFeatureShapes } from './network.js';
 
-/** A trained network with what its file says about it. */
+/** A trained network with what its file states about it. */
 export type SmallFeatureFile = {
   readonly params: SmallFeatures;
   readonly config: SmallFeatureConfig;
@@ -16,7 +24,7 @@ export type SmallFeatureFile = {
 const CONFIG_KEY = 'smallFeatures.config';
 
 /**
- * Writes a network as safetensors, float32, atomically; configuration and class names stand in the metadata.
+ * Writes a network as safetensors, float32, atomically; configuration and class names are in the metadata.
  *
  * @throws RangeError if there is not one name per class
  */
@@ -40,7 +48,18 @@ export async function saveSmallFeatures(
   await writeSafetensors(path, Object.fromEntries(tensors), { metadata });
 }
 
+const { count, list, object, passing } = jsonShape;
+const positive = passing(count, 'a positive integer', (value) => value > 0);
+
+const configShape = object({
+  classes: positive,
+  imageSize: passing(count, 'an integer of at least 32', (size) => size >= 32),
+  widths: passing(list(positive), 'a list of widths', ({ length }) => length > 0),
+});
+
 /**
+ * Loads a feature network.
+ *
  * @throws Error if the file is another kind of weights, or lists every weight that does not fit; FileFormatError if it
  *   is damaged
  */
@@ -49,11 +68,14 @@ export async function loadSmallFeatures(path: string): Promise<SmallFeatureFile>
   if (metadata[CONFIG_KEY] === undefined) {
     throw new InputError('loadSmallFeatures', `${path} must hold a feature network, as tb-train features writes it`);
   }
-  const config = JSON.parse(metadata[CONFIG_KEY]) as SmallFeatureConfig;
-  return {
-    params: loadParameters<SmallFeatures>(smallFeatureShapes(config), tensors),
-    config,
-    classNames: JSON.parse(metadata.classNames) as string[],
-    hash: await fileSha256(path),
-  };
+  const config: SmallFeatureConfig = parseJson(
+    metadata[CONFIG_KEY],
+    configShape,
+    `${path}: its metadata ${CONFIG_KEY}`,
+  );
+  const names = `${config.classes} names, one per class`;
+  const namesShape = passing(list(jsonShape.text), names, ({ length }) => length === config.classes);
+  const classNames = parseJson(metadata.classNames ?? '', namesShape, `${path}: its metadata classNames`);
+  const hash = await fileSha256(path);
+  return { params: loadParameters<SmallFeatures>(smallFeatureShapes(config), tensors), config, classNames, hash };
 }

@@ -17,6 +17,8 @@ export type LoadedModel = {
   set?: WeightSet;
   /** Step of the checkpoint that was read; absent for other files. */
   step?: number;
+  /** A checkpoint of the same run that is newer than the weights that it finished with. */
+  newerCheckpoint?: string;
   /** In the order of their labels, where the file has them. */
   classNames?: string[];
   /** Side in pixels of the images that it was trained on, where the file states it. */
@@ -52,10 +54,10 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   if (isFolder && !modelConfig) throw refuse(`--model ${path} is not a run of tb-train model`);
   const isOfficial = !weights.path.endsWith('.safetensors');
   const ema = isOfficial && weights.set === 'ema';
+  const vaeCandidates = await openRun(dirname(weights.path)).vaeCandidates();
   const loaded = await loadTokenBridge(weights.path, { ema, config }).catch((error) =>
     refuseWithout(error, weights.path),
   );
-  const vaeCandidates = await openRun(dirname(weights.path)).vaeCandidates();
   return { ...loaded, ...weights, sha256, classNames, imageSize, vaeSha256, vaeCandidates };
 }
 
@@ -119,4 +121,26 @@ export async function loadVaeFile(named: string | undefined): Promise<LoadedVae>
   if (modelConfig) throw new InputError('loadVaeFile', `--vae ${path} holds a TokenBridge model, not an autoencoder`);
   const described = vaeConfig ? { config: vaeConfig, prefix: '' } : await describeVae(path);
   return { params: await loadVae(path, described.config), ...described, path, sha256, imageSize };
+}
+
+/**
+ * Makes sure that a model gets the autoencoder that it was trained with.
+ *
+ * @param anyVae - accept another one whose latents have as many channels
+ * @throws InputError when it is another one, as far as the model's weights state it, or its latents are not the model's
+ */
+export function assertSameVae(model: LoadedModel, vae: LoadedVae, anyVae: boolean): void {
+  const { vaeSha256, path, config } = model;
+  if (!anyVae && vaeSha256 !== undefined && vaeSha256 !== vae.sha256)
+    throw new InputError(
+      'assertSameVae',
+      `--vae ${vae.path} is not the autoencoder that ${path} was trained with: its SHA-256 begins with ` +
+        `${vae.sha256.slice(0, 12)}, and should with ${vaeSha256.slice(0, 12)}; --any-vae uses it all the same`,
+    );
+  const { channels } = config.latent;
+  if (vae.config.latentChannels !== channels)
+    throw new InputError(
+      'assertSameVae',
+      `--vae ${vae.path} makes latents of ${vae.config.latentChannels} channels, and the model works on ${channels}`,
+    );
 }

@@ -36,6 +36,8 @@ export type RunWeights = {
   set: WeightSet;
   /** Of the checkpoint that holds them; absent for the weights that the run finished with. */
   step?: number;
+  /** A checkpoint that is newer than the weights that the run finished with: it was resumed since. */
+  newerCheckpoint?: string;
 };
 
 /** A run of tb-train, or one of its checkpoints. */
@@ -92,7 +94,10 @@ export function openRun(path: string): RunFolder {
     hasCheckpoints: async () => (await candidates()).length > 0,
     async weights(set) {
       const finished = join(path, finishedWeights.model);
-      if (set === 'ema' && !isCheckpoint && existsSync(finished)) return { path: finished, set };
+      if (set === 'ema' && !isCheckpoint && existsSync(finished)) {
+        const newerCheckpoint = (await candidates()).find((folder) => isNewer(folder, finished));
+        return { path: finished, set, ...(newerCheckpoint && { newerCheckpoint }) };
+      }
       const checkpoint = await newestCheckpoint();
       if (!checkpoint) throw new InputError('openRun', `${path} holds no checkpoint; tb-train model makes them`);
       const file = set === 'ema' ? checkpointFiles.ema : checkpointFiles.model;
@@ -185,6 +190,12 @@ export function findWeights(option: string, path: string, kind: keyof typeof fin
     'findWeights',
     `${option} ${path} holds no ${basename(file)}; tb-train ${kind} writes it when the run is finished`,
   );
+}
+
+/** Whether a checkpoint was written after a file. */
+function isNewer(checkpoint: string, file: string): boolean {
+  const progress = statSync(join(checkpoint, checkpointFiles.progress), { throwIfNoEntry: false });
+  return progress !== undefined && progress.mtimeMs > statSync(file).mtimeMs;
 }
 
 const isFile = (path: string) => existsSync(path) && statSync(path).isFile();

@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeSafetensors } from '@tb/io';
 import { disposeTree, randomKey, useBackend } from '@tb/runtime';
 import { initTokenBridge, presets, saveTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import * as tf from '@tensorflow/tfjs-core';
@@ -9,7 +10,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { initTrainState, type TrainState } from '../train-step.js';
 import { saveCheckpoint } from './checkpoint-writer.js';
 import { checkpointFiles, checkpointFormat } from './layout.js';
-import { loadModel } from './load-weights.js';
+import { assertSameVae, type LoadedModel, type LoadedVae, loadModel } from './load-weights.js';
 import { writeManifest } from './manifest.js';
 import { openRun } from './open-run.js';
 import type { Progress } from './progress.js';
@@ -112,6 +113,10 @@ describe('openRun', () => {
     disposeTree(state);
     expect(await openRun(run).weights('ema')).toEqual({ path: join(run, 'model.safetensors'), set: 'ema' });
     expect(await openRun(run).weights('raw')).toMatchObject({ step: 9 });
+    const { folder } = await save(run, 12); // the run was resumed since, and stopped
+    const later = new Date(Date.now() + 60_000);
+    await utimes(join(folder, 'progress.json'), later, later);
+    expect(await openRun(run).weights('ema')).toMatchObject({ newerCheckpoint: folder });
     await rm(join(run, 'checkpoints'), { recursive: true });
     await expect(openRun(run).weights('raw')).rejects.toThrow(/run holds no checkpoint; tb-train model makes them/);
     await expect(loadModel(join(run, '..'))).rejects.toThrow(/holds no checkpoint/);
@@ -130,6 +135,44 @@ describe('openRun', () => {
     await saveCheckpoint(run, state, { step: 1, retries: 0, smoothedLoss: 1, seconds: 1, seed: 1, config: {} });
     disposeTree(state);
     await expect(loadModel(run)).rejects.toThrow(/--model .*run is not a run of tb-train model/);
+  });
+});
+
+describe('assertSameVae', () => {
+  const vae = { path: 'vae.safetensors', sha256: 'b'.repeat(64), config: { latentChannels: 4 } } as LoadedVae;
+  const model = { path: 'model.safetensors', vaeSha256: 'a'.repeat(64), config } as LoadedModel;
+
+  it('refuses another autoencoder, unless any is accepted whose latents fit', () => {
+    expect(() => assertSameVae(model, vae, false)).toThrow(
+      /begins with bbbbbbbbbbbb, and should with aaaaaaaaaaaa; --any-vae/,
+    );
+    assertSameVae(model, vae, true);
+    assertSameVae({ ...model, vaeSha256: undefined }, vae, false); // weights of other makers do not state it
+    assertSameVae({ ...model, vaeSha256: vae.sha256 }, vae, false);
+    const wide = { ...vae, config: { ...vae.config, latentChannels: 16 } };
+    expect(() => assertSameVae(model, wide, true)).toThrow(/latents of 16 channels, and the model works on 4/);
+  });
+});
+
+describe('weights with damaged metadata', () => {
+  it.each([
+    ['tokenbridge.config', '{"latent"', /model\.safetensors: its metadata tokenbridge\.config: /],
+    ['tokenbridge.config', '[]', /its metadata tokenbridge\.config: it must be an object, but is a list/],
+    [
+      'tokenbridge.config',
+      '{}',
+      /its metadata tokenbridge\.config does not describe a model: it is not a configuration/,
+    ],
+    ['classNames', '["a",', /its metadata classNames: /],
+    ['classNames', '"cat"', /its metadata classNames: it must be a list, but is "cat"/],
+    ['imageSize', 'NaN', /its metadata imageSize: /],
+    ['imageSize', '-3', /its metadata imageSize: it must be a count/],
+    ['vae.config', '{"channels": 3}', /its metadata vae\.config: \w+ must be/],
+  ])('are refused in one sentence where %s is %j', async (key, value, message) => {
+    const path = join(newRun(), 'model.safetensors');
+    await mkdir(join(path, '..'));
+    await writeSafetensors(path, {}, { metadata: { ...metadata, [key]: value } });
+    await expect(loadModel(path)).rejects.toThrow(message);
   });
 });
 

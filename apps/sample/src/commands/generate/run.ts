@@ -51,7 +51,8 @@ async function prepareOutputs({ grid, images }: GenerateValues): Promise<void> {
 }
 
 /** Which of the files near a name are used: of a run there are several, and of the demo none was named. */
-function printWeights({ path, set, step, classNames, config }: LoadedModel, vae: LoadedVae): void {
+function printWeights(model: LoadedModel, vae: LoadedVae): void {
+  const { path, set, step, newerCheckpoint, classNames, config } = model;
   const facts = [
     ...(set === undefined ? [] : [set === 'ema' ? 'averaged weights' : 'weights that are not averaged']),
     ...(step === undefined ? [] : [`step ${step}`]),
@@ -59,6 +60,7 @@ function printWeights({ path, set, step, classNames, config }: LoadedModel, vae:
   ];
   const shown = (file: string) => printable(relative('.', file).startsWith('..') ? file : relative('.', file));
   console.error(`model ${shown(path)}: ${facts.join(', ')}`);
+  if (newerCheckpoint) console.error(`the run has a newer checkpoint: --model ${shown(newerCheckpoint)} uses it`);
   console.error(`autoencoder ${shown(vae.path)}`);
 }
 

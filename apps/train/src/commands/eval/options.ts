@@ -6,6 +6,7 @@ import {
   omit,
   resolve,
   text,
+  toggle,
   UsageError,
   type Values,
 } from '@tb/command-line';
@@ -25,6 +26,7 @@ export const evalOptions = {
   ...omit(backendOptions, 'precision'),
   model: text('run folder of tb-train model, or its weights', { placeholder: 'path' }),
   vae: vaeOption,
+  anyVae: toggle('accept an autoencoder that the model was not trained with', { default: false }),
   features: text('feature network made by tb-train features, to measure with instead of Inception-v3', {
     placeholder: 'file',
   }),

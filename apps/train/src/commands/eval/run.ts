@@ -10,7 +10,7 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
-import { classNamesOf, findVae, loadModel, loadVaeFile } from '@tb/trainer';
+import { assertSameVae, classNamesOf, compareData, findVae, loadModel, loadVaeFile } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { openData } from '../../data.js';
 import { generateImages } from '../../evaluation/generated-images.js';
@@ -64,12 +64,13 @@ async function openInputs(values: EvalValues) {
   await startBackend(values);
   const vae = await loadVaeFile(vaeFile);
   const model = await loadModel(values.model);
+  assertSameVae(model, vae, values.anyVae);
   const judge = values.features ? await loadJudge(values.features, classNamesOf(model), '--features') : undefined;
   const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);
 
   const { imageSize = model.config.latent.height * downsamplingFactor(vae.config) } = values;
   const data = await openData({ ...values, imageSize, flip: false });
-  if (judge && data.validation && data.validation.classNames.join() !== judge.classNames.join())
+  if (judge && data.validation && compareData(data.validation, judge).classes)
     throw new UsageError(
       'the held-out images of --data must have the classes of the model, because --features judges them too',
     );

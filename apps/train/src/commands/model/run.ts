@@ -43,8 +43,12 @@ export async function trainModel(values: ModelValues, requestedSize?: number): P
   const title = `TokenBridge ${values.preset}`;
   const log = createRunLog({ out: values.out, title, config: stored, terminal: process.stderr });
   const run = { values, stored, log, initial };
-  if (cache) await trainOn(await openCached(cache, values), run);
-  else await trainOn(await openImages(values, log), run);
+  try {
+    if (cache) await trainOn(await openCached(cache, values), run);
+    else await trainOn(await openImages(values, log), run);
+  } finally {
+    await cache?.close();
+  }
 }
 
 /** What differs between training on images and on a cache. */

@@ -16,12 +16,16 @@ export type LinkRecord = {
 
 const recordPath = (cacheFolder: string) => join(cacheFolder, 'tensorflow', 'link.json');
 
-/** The link of this user, or undefined where none was made. */
+/** The link of this user, or undefined where none was made or its record is damaged. */
 export function readLinkRecord(cacheFolder: string): LinkRecord | undefined {
   const path = recordPath(cacheFolder);
   if (!existsSync(path)) return undefined;
-  const record = JSON.parse(readFileSync(path, 'utf8'));
-  return record.format === 1 ? record : undefined;
+  try {
+    const record = JSON.parse(readFileSync(path, 'utf8'));
+    return record?.format === 1 ? record : undefined;
+  } catch {
+    return undefined; // damaged: a new link replaces it
+  }
 }
 
 /** Replaces the link at once: a reader sees the old or the new one, never a part. */
