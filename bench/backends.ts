@@ -3,6 +3,8 @@
  * alike; of several rounds the fastest figures count. Prints the table of docs/backends.md, and merges it into `--out`.
  *
  *   node --import tsx --conditions=@tb/source bench/backends.ts [--rounds 3] [--out bench/results/backends.json] [wasm …]
+ *
+ * `wasm@4` is wasm on four threads.
  */
 import { execFileSync } from 'node:child_process';
 import { extname } from 'node:path';
@@ -21,8 +23,10 @@ const names = positionals.length > 0 ? positionals : ['wasm', 'tensorflow', 'cpu
 const program = fileURLToPath(new URL(`./backend-figures${extname(import.meta.url)}`, import.meta.url));
 
 function measure(name: string): Measured {
-  const output = execFileSync(process.execPath, [...process.execArgv, program, name], {
+  const [backend, threads] = name.split('@');
+  const output = execFileSync(process.execPath, [...process.execArgv, program, backend], {
     encoding: 'utf8',
+    env: { ...process.env, ...(threads && { TB_WASM_THREADS: threads }) },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return JSON.parse(output.trim().split('\n').at(-1)!) as Measured;
