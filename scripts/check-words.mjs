@@ -28,10 +28,8 @@ const notYetClean = [
   'packages/io',
   'packages/metrics',
   'packages/quantizer',
-  'packages/runtime',
   'packages/test-utils',
   'packages/trainer',
-  'packages/xla',
   'scripts',
 ];
 

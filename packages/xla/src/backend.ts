@@ -9,14 +9,14 @@ import { copyTo } from './placement.js';
 import { float32OfBfloat16 } from './precision.js';
 import { userFrame } from './user-frame.js';
 
-/** Pending operations after which all of them run, so that a long program without reads does not grow for ever. */
+/** After this many pending operations all of them run, so that a long program without reads does not grow for ever. */
 const PENDING_LIMIT = 400;
 /** Splat host data above this many elements is made on the device instead of copied. */
 const SPLAT_LIMIT = 1024;
 /** Host data above this many elements inside `jit` is worth a warning: it becomes part of the program. */
 const BAKED_LIMIT = 65536;
 
-/** What stands behind a dataId. */
+/** The value of a dataId. */
 type Entry = { node: Node | null; dtype: tf.DataType; strings?: Uint8Array[]; refCount: number };
 
 const storageOf: Record<string, ElementType> = { float32: 'f32', int32: 'i32', bool: 'i1' };
@@ -28,7 +28,7 @@ export function elementTypeOf(dtype: tf.DataType): ElementType {
   return type;
 }
 
-/** The TensorFlow.js backend: dataIds are handles on graph nodes; values exist when somebody reads them. */
+/** The TensorFlow.js backend: dataIds are handles on graph nodes, whose values are computed when they are read. */
 export class XlaBackend extends tf.KernelBackend {
   readonly lazy: LazyRunner;
   readonly free = (buffer: DeviceBuffer): void => this.executor.free(buffer);
@@ -77,7 +77,7 @@ export class XlaBackend extends tf.KernelBackend {
     }, tree);
   }
 
-  /** Runs everything pending once there is much of it, and forgets what nothing uses. Kernels call it when done. */
+  /** Forgets what nothing uses, and runs everything that is pending once there is much of it. Kernels call it when done. */
   afterKernel(): void {
     if (activeTrace()) return;
     sweepUnused(this.free);
@@ -221,7 +221,7 @@ export class XlaBackend extends tf.KernelBackend {
   }
 }
 
-/** Whether all values are the same. As words, which tell −0 from 0 and know NaN, in a loop that does millions in no time. */
+/** Whether all values are the same. Compares bits, so that −0 differs from 0 and NaN equals NaN. */
 function isSplat(host: HostArray): boolean {
   const { buffer, byteOffset, length } = host;
   const words = host instanceof Float32Array ? new Uint32Array(buffer, byteOffset, length) : host;

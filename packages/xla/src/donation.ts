@@ -13,8 +13,8 @@ function commonTail(a: string, b: string): number {
 }
 
 /**
- * Which result takes the memory of which donated argument: one of the same type, and among those the one whose path ends
- * alike, so that a parameter's update lands in that parameter's memory and XLA need not copy.
+ * Decides which result takes the memory of which donated argument: one of the same type, and among those the one whose path
+ * ends alike, so that a parameter's update goes to that parameter's memory and XLA need not copy.
  *
  * @returns result number by argument number
  */

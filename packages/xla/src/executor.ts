@@ -1,7 +1,7 @@
 /**
- * The line between the traced program and the machine that runs it. Everything above this file (backend, kernels,
+ * The border between the traced program and the machine that runs it. Everything above this file (backend, kernels,
  * StableHLO text, jit) sees devices only through `Executor`; everything below (the PJRT C API, a jaxlib child process
- * in tests, a fake in unit tests) knows nothing of TensorFlow.js.
+ * in tests, a fake in unit tests) does not depend on TensorFlow.js.
  */
 
 /** Element types of device arrays, by their StableHLO names. */

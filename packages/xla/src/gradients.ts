@@ -39,7 +39,7 @@ function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], { transposeA, transp
   };
 }
 
-/** In bf16 programs one kernel, which reads the output as the product after the softmax does. */
+/** In bf16 programs one kernel, which reads the output in bfloat16, as the product after the softmax does. */
 function softmaxGradient(dy: tf.Tensor, y: tf.Tensor, dim: number): tf.Tensor {
   if (activeTrace()?.precision === 'bf16') return tf.engine().runKernel('SoftmaxGrad', { dy, y }, { dim }) as tf.Tensor;
   const weighted = tf.mul(dy, y);
@@ -54,7 +54,7 @@ const gradients: Record<string, Gradient> = {
   },
 };
 
-/** Replaces the gradients above. Import TensorFlow.js's own before: whoever registers last wins. */
+/** Replaces the gradients above. TensorFlow.js's own must be registered before: the last registration counts. */
 export function registerGradients(): void {
   for (const [kernelName, { save, rules }] of Object.entries(gradients)) {
     if (tf.getGradient(kernelName)) tf.unregisterGradient(kernelName);

@@ -16,7 +16,7 @@ import { describeNode } from './graph/print.js';
 import { type Placed, placeOn } from './placement.js';
 import { type CompiledProgram, compileFunction, type Output, type TracedFunction } from './trace.js';
 
-/** What a program that `jit` compiled costs. */
+/** A program that `jit` compiled, and what it costs. */
 export type ProgramReport = {
   name: string;
   compileSeconds: number;
@@ -29,7 +29,7 @@ export type ProgramReport = {
 
 const readers = new WeakMap<XlaBackend, ArgumentReader>();
 
-/** What a backend's programs distinguish of a tensor is how it stores the values. */
+/** The reader of arguments. Besides dtype and shape, how a tensor's values are stored decides which program fits. */
 function readerOf(backend: XlaBackend): ArgumentReader {
   const reader = readers.get(backend) ?? createArgumentReader((tensor) => backend.nodeOf(tensor).type.type);
   readers.set(backend, reader);
@@ -58,7 +58,7 @@ export function describeGraph(tensor: tf.Tensor): string {
 }
 
 /**
- * The same function as one compiled program for each set of argument shapes, dtypes and plain values.
+ * Compiles a function to one program for each set of argument shapes, dtypes and plain values.
  *
  * Arguments and result are trees of tensors; other leaves and `static` arguments are constants of the program. Tensors
  * that `fn` reads from outside are inputs, with the value that they had at the first call.
@@ -124,7 +124,7 @@ function splitReplicas(args: readonly unknown[], replicas: number): unknown[][] 
   return Array.from({ length: replicas }, (_, replica) => args.map((arg) => (arg as unknown[])[replica]));
 }
 
-/** Runs a program on one set of arguments for each replica; gives the trees of results. */
+/** Runs a program on one set of arguments for each replica. Returns the trees of results. */
 function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donated: tf.Tensor[]): unknown[] {
   const { executable, used, captures } = program;
   const inputs = calls.map(({ leaves }, replica) => {
@@ -146,8 +146,8 @@ function run(backend: XlaBackend, program: CompiledProgram, calls: Call[], donat
 }
 
 /**
- * Donated memory dies with the call, so what another tensor shares is copied first. Gives the nodes whose own buffer the
- * program takes.
+ * A donated buffer is invalid after the call. If another tensor shares it, a copy is donated instead. Returns the nodes whose
+ * buffers the program takes.
  */
 function protectShared(backend: XlaBackend, program: CompiledProgram, calls: Call[], inputs: Placed[][]) {
   const taken = calls.flatMap(({ leaves }, replica) =>

@@ -49,7 +49,7 @@ function createLazyRunner(executor: Executor): LazyRunner {
   const compile = createCompiler(executor);
   const free = (buffer: DeviceBuffer) => executor.free(buffer);
 
-  /** The wanted values, and those on the way that the user holds too. */
+  /** Computes the wanted values, and those that they depend on and that the user holds too. */
   function run(wanted: readonly Node[]): void {
     const ordered = inOrder(wanted, (node) => !isPending(node));
     const outputs = ordered.filter((node) => node.handles > 0 || wanted.includes(node));

@@ -1,11 +1,11 @@
-/** On which device a value lies, and how it gets to another. */
+/** Brings values to the device that needs them. */
 import type { DeviceBuffer, Executor } from './executor.js';
 import type { Node } from './graph/node.js';
 
 /** Small arrays keep their host copy, so that reading them back, or giving them to further devices, costs nothing. */
 const HOST_COPIES_BELOW = 1024;
 
-/** An array on the device where it is wanted; a copy is the caller's to free. */
+/** An array on the device that needs it. The caller frees a copy. */
 export type Placed = { buffer: DeviceBuffer; isCopy: boolean };
 
 /**

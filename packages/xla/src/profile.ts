@@ -11,7 +11,7 @@ import { writeWholeFile } from './write-whole-file.js';
  * `pip install tensorboard-plugin-profile`, then `tensorboard --logdir <folder>`. Calls that `run` enqueued belong to the
  * recording as far as they are done when it returns: await a value before.
  *
- * @param folder - made if need be; the file is `plugins/profile/<time>/<host>.xplane.pb` inside
+ * @param folder - made if needed; the file is `plugins/profile/<time>/<host>.xplane.pb` inside
  * @returns what `run` returned
  * @throws Error when the backend in use is not `xla` on a PJRT plugin; PjrtError with the plugin's reason
  */

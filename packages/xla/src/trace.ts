@@ -7,7 +7,7 @@ import type { ArraySpec, Executable } from './executor.js';
 import { inTrace, makeParameter, type Node, newTrace, type Precision, type Trace, withTrace } from './graph/node.js';
 import { inOrder, printProgram } from './graph/print.js';
 
-/** A tensor argument: where it stands in the argument list (`0.blocks.1.weight`), and what it is. */
+/** A tensor argument: its place in the argument list (`0.blocks.1.weight`), and its type. */
 export type Argument = { path: string; dtype: tf.DataType; spec: ArraySpec; isDonated: boolean };
 
 /**
@@ -56,7 +56,8 @@ export function compileFunction(
     tensors.flatMap((tensor, index) => (tensor.isDonated ? [{ ...tensor, index }] : [])),
     results.map(({ node, path }, index): Place => ({ index, path, spec: node.type })),
   );
-  // Also what nothing reads lends its memory, if it is donated: its result stays at one address from call to call.
+  // Donated arguments stay even if the program never reads them: their memory is reused for a result, which so keeps one
+  // address across calls. The replay of CUDA graphs needs that.
   const used = tensors.flatMap((_, index) => (reachable.has(parameters[index]) || donated.has(index) ? [index] : []));
   const captured = [...trace.captures].filter(([, parameter]) => reachable.has(parameter));
   const aliases = new Map(Array.from(donated, ([argument, result]) => [used.indexOf(argument), result]));

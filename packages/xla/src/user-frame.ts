@@ -1,8 +1,8 @@
-/** Frames of this package and of TensorFlow.js, which say nothing to the user. */
+/** Frames of this package and of TensorFlow.js, which do not help the user. */
 const internal =
   /@tensorflow\/|tfjs-core|node:internal|packages\/xla\/src\/|@tb\/xla\/|packages\/runtime\/src\/|@tb\/runtime\//;
 
-/** ` (at file:line)`: where the user's code stands, or nothing when the stack does not say. */
+/** ` (at file:line)` of the user's code, or nothing if the stack does not show it. */
 export function userFrame(): string {
   const frames = (new Error().stack ?? '').split('\n').slice(1);
   const frame = frames.find((line) => !internal.test(line) || /\.test\.ts/.test(line));

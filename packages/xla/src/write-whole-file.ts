@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Writes a file, and its folder if need be, so that under its name it is whole or not there.
+ * Writes a file, and its folder if needed, so that the file is either complete or absent.
  *
  * @param modes - permissions of what is made; default: the process's own
  * @throws Error of the file system, with nothing left behind but the folder

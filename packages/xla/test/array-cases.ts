@@ -31,7 +31,7 @@ export const arrayCases: Record<string, Case> = {
     () => [integers([3, 9], 4)],
     (x) => [tf.argMax(x, 1), tf.argMin(x, 0)],
   ),
-  'argMax beside NaN': of(
+  'argMax next to NaN': of(
     () => [tf.tensor1d([1, Number.NaN, 5, 2])],
     (x) => tf.argMax(x),
   ),

@@ -190,7 +190,7 @@ describe('the PJRT binding, on a plugin of JavaScript callbacks', () => {
       expect(compile().cached).toBe(true);
     });
 
-    it('goes on where the folder cannot be written', () => {
+    it('continues if the folder cannot be written', () => {
       folder = join(folder, 'file');
       writeFileSync(folder, '');
       open({ cache: true });

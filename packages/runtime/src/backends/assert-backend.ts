@@ -1,6 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** @throws Error saying what to call where no backend is loaded yet; tfjs says only that its registry is empty */
+/**
+ * Refuses to continue before a backend is loaded. TensorFlow.js itself would only report that its registry is empty.
+ *
+ * @param where - the calling function, for the message
+ * @throws Error that names the function to call
+ */
 export function assertBackend(where: string): void {
   if (tf.engine().backendNames().length > 0) return;
   throw new Error(

@@ -5,7 +5,7 @@ export type KernelInputs = Record<string, tf.Tensor>;
 // biome-ignore lint/suspicious/noExplicitAny: each kernel knows its own attributes.
 export type KernelAttributes = any;
 
-/** Registers a kernel for a backend in place of the one it has, if it has one. */
+/** Registers a kernel for a backend, in place of the existing one if there is one. */
 export function replaceKernel(backendName: string, kernelName: string, kernelFunc: tf.KernelFunc): void {
   const original = tf.getKernel(kernelName, backendName);
   if (original) tf.unregisterKernel(kernelName, backendName);
@@ -20,7 +20,7 @@ export function composedKernel(
   return ({ inputs, backend, attrs }) => {
     const output = tf.tidy(() => compute(inputs as KernelInputs, attrs));
     const { dataId, shape, dtype } = output;
-    // The engine wraps the result in a tensor of its own: keep the data while this one goes.
+    // TensorFlow.js wraps the result in another tensor: keep the data when this one is disposed.
     (backend as tf.KernelBackend).incRef(dataId);
     output.dispose();
     return { dataId, shape, dtype };

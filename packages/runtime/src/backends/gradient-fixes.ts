@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-// Gradients of tfjs 4.22 that are wrong, missing a case, or slow, registered anew for all backends.
+// Replacements for gradients of tfjs 4.22 that are wrong, lack a case, or are slow, for all backends.
 
 type Gradient = tf.GradConfig['gradFunc'];
 

@@ -15,7 +15,7 @@ export async function importOptional<Module>(name: string): Promise<Module> {
   return import(/* @vite-ignore */ /* webpackIgnore: true */ pathToFileURL(path).href);
 }
 
-/** Where a package's entry file lies, or undefined. */
+/** The path of a package's entry file, or undefined if the package is not installed. */
 export function resolveOptional(name: string): string | undefined {
   for (const from of searchFolders()) {
     try {

@@ -4,10 +4,13 @@ import { registerGradients } from './gradient-fixes.js';
 import { registerTensorflowKernels } from './tensorflow/kernels.js';
 import { startWasm } from './wasm/start.js';
 
-/** `auto` takes the first of xla, tensorflow, wasm that loads. */
+/** A backend, or `auto`: the first of xla, tensorflow, wasm that loads. */
 export type BackendChoice = 'auto' | BackendName;
+
+/** What can run TensorFlow.js's operations; see docs/backends.md. */
 export type BackendName = 'xla' | 'tensorflow' | 'wasm' | 'cpu' | 'webgpu';
 
+/** Which backend runs, and why. */
 export type BackendReport = {
   name: BackendName;
   /** One line on what runs and why it was chosen. */
@@ -16,6 +19,7 @@ export type BackendReport = {
   skipped: { name: BackendName; reason: string }[];
 };
 
+/** How a backend is to run. */
 export type BackendOptions = {
   /** Fail rather than run on another kind of device; only xla and tensorflow have a choice. */
   device?: 'cpu' | 'gpu';
@@ -23,27 +27,25 @@ export type BackendOptions = {
   threads?: number;
 };
 
-/** The tfjs engine name, and a function that loads it and says in one line what it is. */
-type Engine = {
-  engineName: string;
-  /** The only device it runs on, where it has no choice. */
+/** How a backend is loaded. */
+type Loader = {
+  /** The only device that it runs on, if it has no choice. */
   device?: 'cpu' | 'gpu';
+  /** Registers the backend with TensorFlow.js. Returns one line that describes what runs. */
   load(options: BackendOptions): Promise<string>;
 };
 
 /** What @tb/xla exports for this package. */
 type XlaModule = { registerXla(options: BackendOptions): Promise<string> };
 
-const engines: Record<BackendName, Engine> = {
+const loaders: Record<BackendName, Loader> = {
   xla: {
-    engineName: 'xla',
     load: async (options) => {
       const { importOptional } = await import('./import-optional.js');
       return (await importOptional<XlaModule>('@tb/xla')).registerXla(options);
     },
   },
   tensorflow: {
-    engineName: 'tensorflow',
     load: async ({ device }) => {
       const { loadTensorflow } = await import('./tensorflow/load.js');
       const loaded = await loadTensorflow({ device });
@@ -51,12 +53,10 @@ const engines: Record<BackendName, Engine> = {
     },
   },
   wasm: {
-    engineName: 'wasm',
     device: 'cpu',
     load: ({ threads }) => startWasm(threads),
   },
   cpu: {
-    engineName: 'cpu',
     device: 'cpu',
     load: async () => {
       await import('@tensorflow/tfjs-backend-cpu');
@@ -65,7 +65,6 @@ const engines: Record<BackendName, Engine> = {
     },
   },
   webgpu: {
-    engineName: 'webgpu',
     device: 'gpu',
     load: async () => {
       if (!tf.findBackendFactory('webgpu')) {
@@ -99,15 +98,15 @@ export class BackendError extends Error {
  * @throws BackendError when the backend asked for does not load; `auto` fails only when none does
  */
 export async function useBackend(choice: BackendChoice, options: BackendOptions = {}): Promise<BackendReport> {
-  if (choice !== 'auto' && !Object.hasOwn(engines, choice)) {
-    throw new BackendError(`backend must be auto, ${Object.keys(engines).join(', ')}, got ${choice}`);
+  if (choice !== 'auto' && !Object.hasOwn(loaders, choice)) {
+    throw new BackendError(`backend must be auto, ${Object.keys(loaders).join(', ')}, got ${choice}`);
   }
   await import('./tfjs-gradients.js');
   registerGradients();
   const skipped: BackendReport['skipped'] = [];
   for (const name of choice === 'auto' ? automatic : [choice]) {
     try {
-      return { name, reason: await activate(engines[name], options), skipped };
+      return { name, reason: await activate(name, options), skipped };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (choice !== 'auto') throw new BackendError(`${name} does not load: ${reason}`, { cause: error });
@@ -117,18 +116,19 @@ export async function useBackend(choice: BackendChoice, options: BackendOptions 
   throw new BackendError(`no backend loads:\n${skipped.map(({ name, reason }) => `  ${name}: ${reason}`).join('\n')}`);
 }
 
-async function activate({ engineName, device, load }: Engine, options: BackendOptions): Promise<string> {
+async function activate(name: BackendName, options: BackendOptions): Promise<string> {
+  const { device, load } = loaders[name];
   if (device && options.device && device !== options.device)
     throw new Error(`it runs on the ${device.toUpperCase()}, and the ${options.device.toUpperCase()} was asked for`);
   const reason = await load(options);
-  if (!(await tf.setBackend(engineName))) throw new Error(`tfjs could not initialise its ${engineName} backend`);
+  if (!(await tf.setBackend(name))) throw new Error(`tfjs could not initialise its ${name} backend`);
   await tf.ready();
-  if (engineName === 'tensorflow') registerTensorflowKernels();
-  else if (engineName !== 'xla') registerRandomKernels(engineName);
+  if (name === 'tensorflow') registerTensorflowKernels();
+  else if (name !== 'xla') registerRandomKernels(name);
   return reason;
 }
 
-/** The cpu backend greets Node's users with an advertisement at its first tensor. */
+/** Turns off the advertisement that the cpu backend prints in Node at its first tensor. */
 function silenceGreeting(): void {
   (tf.findBackend('cpu') as unknown as { firstUse: boolean }).firstUse = false;
 }

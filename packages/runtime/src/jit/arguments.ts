@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { isNode } from '../tree.js';
 
-// The arguments of a compiled function: their tensors in order, and what decides which program fits.
+// The arguments of a compiled function: their tensors in order, and a key that decides which program fits.
 
 /** One tensor of an argument; its path begins with the argument's number (`0.blocks.1.weight`). */
 export type ArgumentTensor = { tensor: tf.Tensor; path: string };
 
-/** Calls of one function with equal keys differ in the values of their tensors alone. */
+/** The arguments of one call. Calls of a function with equal keys differ only in the values of their tensors. */
 export type Call = { key: string; leaves: ArgumentTensor[] };
 
 /**
@@ -17,9 +17,9 @@ export type Call = { key: string; leaves: ArgumentTensor[] };
 export type ArgumentReader = (args: readonly unknown[], fixed: readonly number[]) => Call;
 
 /**
- * A reader for one engine.
+ * Makes a reader for one backend.
  *
- * @param kindOf - what of a tensor decides which program fits, beside its dtype and shape; the same for its whole life
+ * @param kindOf - what else of a tensor, besides dtype and shape, decides which program fits; it must never change
  */
 export function createArgumentReader(kindOf: (tensor: tf.Tensor) => string = () => ''): ArgumentReader {
   const readings = new WeakMap<object, Map<number, Reading>>();
@@ -49,7 +49,7 @@ export function createArgumentReader(kindOf: (tensor: tf.Tensor) => string = () 
   };
 }
 
-/** What a tree was when it was read: nodes with their children, leaves included. */
+/** A tree at the time when it was read: its nodes with their children, leaves included. */
 type Reading = { form: string; leaves: ArgumentTensor[]; nodes: { node: Children; children: [string, unknown][] }[] };
 type Children = Record<string, unknown>;
 
@@ -84,7 +84,7 @@ function describe(arg: unknown, index: number, kindOf: (tensor: tf.Tensor) => st
 const identities = new WeakMap<object, string>();
 let lastIdentity = 0;
 
-/** What JSON would lose or confuse, and names in their own order. */
+/** Makes distinct what JSON would lose or confuse, and sorts names. */
 function distinct(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return `bigint ${value}`;
   if (value === undefined) return 'undefined';

@@ -42,7 +42,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
     tf.dispose([state, x]);
   });
 
-  test('an argument passed through becomes a tensor of its own', () => {
+  test('an argument passed through becomes a separate tensor', () => {
     const x = tf.scalar(1);
     const y = jit((input: tf.Tensor) => input)(x);
     expect(y).not.toBe(x);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { disposeTree, mapTree, type TensorTree, type Tree, treeLeaves } from '../tree.js';
 
+/** How `jit` compiles a function. */
 export type JitOptions = {
   /** Indices of arguments whose tensors the call consumes: disposed by it, and their memory reused if the backend can. */
   donate?: readonly number[];
@@ -9,7 +10,7 @@ export type JitOptions = {
   /** Precision of matrix products and convolutions, if the backend has a choice. */
   precision?: 'bf16' | 'fp32';
   /**
-   * How many devices run the function at once, each on arguments of its own. If given, every argument is an array of one
+   * How many devices run the function at once, each on separate arguments. With it, every argument is an array with one
    * tree for each device, and so is the result: see `replicate` and `allReduceMean`.
    */
   replicas?: number;
@@ -18,7 +19,7 @@ export type JitOptions = {
 // biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.
 type Traceable = (...args: any[]) => any;
 
-/** A function on several devices: takes an array with one of each argument for each device, and gives one of results. */
+/** A function on several devices: each argument and the result is an array with one item for each device. */
 export type Replicated<F extends Traceable> = (...args: PerDevice<Parameters<F>>) => ReturnType<F>[];
 type PerDevice<Args extends unknown[]> = { [Index in keyof Args]: readonly Args[Index][] };
 
@@ -39,7 +40,7 @@ export type BackendSupport = {
   /** Must keep `jit`'s contract, donation included. */
   compile<F extends Traceable>(fn: F, options: JitOptions): F;
   traits(): BackendTraits;
-  /** The tree with its values on one device, from 0. The tensors belong to the caller; they may share memory with the old. */
+  /** The tree with its values on one device, from 0. The caller owns the tensors; they may share memory with the old ones. */
   toDevice<T extends TensorTree>(tree: T, device: number): T;
 };
 
@@ -61,8 +62,8 @@ export function backendTraits(): BackendTraits {
 }
 
 /**
- * The same function, compiled where the backend can compile (`xla`), recorded and replayed on `tensorflow`, and run under
- * `tf.tidy` elsewhere.
+ * Compiles a function: on `xla` for each set of argument shapes; on `tensorflow` its operations are recorded and replayed;
+ * on other backends it runs under `tf.tidy`.
  *
  * Arguments and result are trees of tensors (nested objects and arrays); the caller owns every tensor of the result.
  * `fn` must be pure, must not read tensors back to the host, and must not let data decide a shape.
@@ -103,7 +104,7 @@ export const runTidily: BackendSupport['compile'] = (fn, { donate = [], replicas
     const owned = new Set(tensorsOf(args));
     const result = tf.tidy(() => {
       const output = fn(...args) as Tree<unknown>;
-      // An argument passed through, or a tensor given twice, becomes a tensor of its own: ownership as on every backend.
+      // An argument passed through, or a tensor returned twice, becomes a separate tensor: ownership as on every backend.
       return mapTree((leaf: unknown) => {
         if (!(leaf instanceof tf.Tensor)) return leaf;
         if (owned.has(leaf)) return tf.clone(leaf);
@@ -128,7 +129,7 @@ export const plainSupport: BackendSupport = {
 /**
  * The tensors of the donated arguments.
  *
- * @throws Error when a donated argument holds none, or one of them stands in two places
+ * @throws Error when a donated argument holds none, or one of them is in two places
  */
 export function donatedTensors(args: readonly unknown[], donate: readonly number[]): tf.Tensor[] {
   const donated = donate.flatMap((index) => {

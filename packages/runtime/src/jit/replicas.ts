@@ -3,8 +3,8 @@ import { mapTree, type Tree } from '../tree.js';
 import { assertDevices, currentSupport } from './jit.js';
 
 /**
- * One tree for each of the first devices, as `jit` with `replicas` takes its arguments. All belong to the caller; that of
- * the device where the values are already shares their memory with `tree`.
+ * Copies a tree to each of the first `replicas` devices, as `jit` with `replicas` takes its arguments. The caller owns all of
+ * them; the copy on the device where the values already are shares their memory.
  *
  * @throws Error when there are fewer devices than `replicas`
  */
@@ -15,8 +15,8 @@ export function replicate<T extends Tree<tf.Tensor>>(tree: T, replicas: number):
 }
 
 /**
- * The mean of each tensor over all devices that run the jitted function it stands in; the tensors themselves where that is
- * one, and outside of `jit`. Meant for gradients and metrics: it has no gradient itself.
+ * The mean of each tensor over all devices that run the jitted function which calls this. With one device, and outside of
+ * `jit`, it returns the tensors themselves. It is for gradients and metrics, and has no gradient itself.
  */
 export function allReduceMean<T extends Tree<tf.Tensor>>(tree: T): T {
   if (!tf.getKernel('AllReduceMean', tf.getBackend())) return tree;

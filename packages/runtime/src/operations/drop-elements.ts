@@ -3,8 +3,8 @@ import { dropoutMask, type Key } from '../random/random.js';
 import { mergesEqualWork, optimizationBarrier } from './optimization-barrier.js';
 
 /**
- * x · dropoutMask(key, x.shape, keepProbability). Compiled, the mask is a hash of key and place that costs less to compute
- * than to read, so the gradient makes it again and no mask is ever stored; elsewhere it is kept for the gradient.
+ * Dropout: x · dropoutMask(key, x.shape, keepProbability). Where programs are compiled, computing the mask (a hash of key and
+ * place) costs less than reading it, so the gradient computes it again and no mask is stored. Elsewhere it is kept.
  *
  * @throws RangeError if `keepProbability` is not in (0, 1]
  */

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * The tensor rounded to bfloat16 and kept so, where the engine stores it (xla): half the memory, and half the time where
- * reading it is what takes the time. It still is a float32 tensor to every operation. Elsewhere the tensor as it is.
+ * Rounds a tensor to bfloat16 and stores it so, if the backend can (xla): that takes half the memory, and half the time of
+ * operations that are bound by reading it. To every operation it is still a float32 tensor. Other backends copy it.
  *
- * @returns a tensor of its own, which the caller disposes
+ * @returns a new tensor, which the caller disposes
  */
 export function storeBfloat16<X extends tf.Tensor>(x: X): X {
   if (!tf.getKernel('StorageBfloat16', tf.getBackend())) return tf.clone(x);
@@ -12,10 +12,10 @@ export function storeBfloat16<X extends tf.Tensor>(x: X): X {
 }
 
 /**
- * The tensor kept in float32 where the engine would store it in bfloat16: for sums of many, and for
- * functions whose argument must keep its digits. Elsewhere the tensor as it is.
+ * Stores a tensor in float32 where the backend would store it in bfloat16: for sums of many values, and for functions whose
+ * argument must keep its digits. Other backends copy it.
  *
- * @returns a tensor of its own, which the caller disposes
+ * @returns a new tensor, which the caller disposes
  */
 export function storeFloat32<X extends tf.Tensor>(x: X): X {
   if (!tf.getKernel('StorageFloat32', tf.getBackend())) return tf.clone(x);

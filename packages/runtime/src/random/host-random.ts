@@ -3,7 +3,7 @@ import { seedWords } from './random.js';
 import { toUnit } from './random-kernels.js';
 import { threefry } from './threefry.js';
 
-/** Random numbers one after another, for what the host decides: data order, crops, masks. */
+/** A source of random numbers on the host, one after another: for data order, crops and masks. */
 export type HostRandom = {
   /** In [0, 1): multiples of 2^-24. */
   uniform(): number;
@@ -16,10 +16,9 @@ export type HostRandom = {
 };
 
 /**
- * The generator of a seed and a path of integers, such as an epoch and an image's index: the same seed and path give the
- * same numbers everywhere, and different ones are independent. So no state needs saving: a resumed run asks again.
- * It is the generator of the tensors' random numbers: `hostRandom(seed, step)` draws what
- * `uniform(foldIn(randomKey(seed), step), …)` holds.
+ * Makes the generator of a seed and a path of integers, such as an epoch and an image's index. The same seed and path give
+ * the same numbers everywhere, and different ones are independent, so no state needs saving: a resumed run makes the
+ * generator again. `hostRandom(seed, step)` draws what `uniform(foldIn(randomKey(seed), step), …)` holds.
  *
  * @throws RangeError if `seed` is a number that is no integer up to 2^53
  */

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { threefry, threefryStream } from './threefry.js';
 
-// The kernels behind the random numbers, computed on the host. A backend with a device of its own (@tb/xla) registers
-// kernels of the same names that give the same bits.
+// The kernels behind the random numbers, computed on the host. A backend that computes on a device (@tb/xla)
+// registers kernels of the same names that give the same bits.
 //
 //   ThreefryBits     {key} {shape}                  → int32: element i of a key's row is word 0 of the counter (0, i)
 //   ThreefryUniform  {key} {shape}                  → float32 in [0, 1): (bits >>> 8) · 2^-24
@@ -45,7 +45,7 @@ const readAndWrite: HostComputation = (backend, inputs, { shape, dtype }, comput
 /**
  * Registers the random kernels for a backend whose tensors the host reads and writes at once.
  *
- * @param computeOnHost - for a backend that has to know of such work
+ * @param computeOnHost - for a backend that must be told of such work
  */
 export function registerRandomKernels(backendName: string, computeOnHost = readAndWrite): void {
   for (const [kernelName, { dtype, compute }] of Object.entries(randomKernels)) {

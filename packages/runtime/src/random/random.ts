@@ -5,17 +5,17 @@ import { assertBackend } from '../backends/assert-backend.js';
  * Stateless random numbers: every function is a pure function of its key, so the same seed gives the same numbers on
  * every backend, and no call disturbs another. Use a key once; make more with `splitKey` or `foldIn`.
  *
- * A key is an int32 tensor [2], or [N, 2] for one key per row: then `shape` is the whole [N, …] and row i depends on
+ * A key is an int32 tensor [2], or [N, 2] for one key per row: then `shape` is [N, …] and row i depends on
  * key i alone, not on its place in the batch. The generator is Threefry-2x32-20 (Salmon et al., SC 2011).
  *
- * What is no such key, or a shape of another number of rows, every function here refuses with an Error.
+ * Every function here throws an Error for a tensor that is not such a key, and for a shape with another number of rows.
  */
 export type Key = tf.Tensor;
 
 /**
  * The key of a seed: any 64-bit integer, a plain number up to 2^53.
  *
- * @throws RangeError where the seed is no such integer; Error before a backend is loaded
+ * @throws RangeError if the seed is not such an integer; Error before a backend is loaded
  */
 export function randomKey(seed: number | bigint): Key {
   assertBackend('randomKey');
@@ -103,7 +103,7 @@ export function gumbel(key: Key, shape: readonly number[]): tf.Tensor {
 /**
  * int32 in [low, high), at most 2^24 values apart; each is likely to within 2^-24.
  *
- * @throws RangeError if the bounds are no integers 1 to 2^24 apart
+ * @throws RangeError if the bounds are not integers 1 to 2^24 apart
  */
 export function randomIntegers(key: Key, shape: readonly number[], low: number, high: number): tf.Tensor {
   const count = high - low;

@@ -64,7 +64,7 @@ export function findNvrtc(nvidiaFolder: string | undefined, environment: NodeJS.
   return { reason: `NVIDIA's run-time compiler (libnvrtc) was not found: ${problem}`, fix: INSTALL };
 }
 
-/** The driver compiles PTX to machine code, and accepts PTX of its own CUDA version and of earlier ones. */
+/** The driver compiles PTX to machine code, and accepts PTX of the driver's CUDA version and of earlier ones. */
 function driverProblem(version: string): { reason: string; fix: string } | undefined {
   const supported = driverCudaVersion();
   if (supported === undefined || number(version) <= number(supported)) return undefined;

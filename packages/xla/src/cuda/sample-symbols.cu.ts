@@ -15,7 +15,7 @@ export const sampleSymbolsSource = `
 // residual stream in registers. Attention of row r and head h belongs to block (8r + h) mod 128.
 // Sixteen warps split the inputs of each product among them and add their parts in a fixed order, so equal inputs give
 // equal results. Shared memory holds the weights of one block of layers. As soon as a product is done, its weights are
-// replaced by those of the next block of layers, by asynchronous copies that go on while the warps wait for activations:
+// replaced by those of the next block of layers, by asynchronous copies that continue while the warps wait for activations:
 // that hides the reading of weights behind the exchange of activations.
 //
 // How blocks exchange activations. Through a board in device memory that starts out filled with EMPTY words, which no

@@ -12,7 +12,7 @@ export type Node = {
   /** Full StableHLO name, or `parameter` (an argument or a value on the device), or `result` (one of several results). */
   readonly op: string;
   operands: readonly Node[];
-  /** What stands inside the braces of the generic form. */
+  /** The text inside the braces of the generic form. */
   readonly attributes: string;
   /** Regions of a reduction, a sort …, as text between parentheses. */
   readonly regions: string;
@@ -41,7 +41,7 @@ export type Trace = {
   readonly replicas: number;
   /** In order of first use. */
   readonly parameters: Node[];
-  /** Values from outside `jit` that the function read, and the parameters that stand for them. */
+  /** Values from outside `jit` that the function read, and the parameters that represent them. */
   readonly captures: Map<Node, Node>;
   /** Nodes by what they compute: the same operation on the same operands is one node. */
   readonly interned: Map<string, Node>;
@@ -157,7 +157,7 @@ function leaf(id: number, type: ArraySpec, trace: Trace | null): Node {
   };
 }
 
-/** The node itself, or the parameter that stands in `trace` for a value from outside. */
+/** The node itself, or the parameter that represents a value from outside in `trace`. */
 export function inTrace(trace: Trace, node: Node): Node {
   if (node.trace === trace) return node;
   if (node.trace) throw new Error('jit: a tensor of one traced function was used in another, after its trace ended');

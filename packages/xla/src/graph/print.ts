@@ -25,7 +25,7 @@ type ProgramOptions = {
   /** Output number by donated argument number. */
   aliases?: ReadonlyMap<number, number>;
   replicas?: number;
-  /** Nodes that count as arguments although they are no parameters. */
+  /** Nodes that count as arguments although they are not parameters. */
   isLeaf?: (node: Node) => boolean;
 };
 

@@ -10,7 +10,7 @@ export type Reduction = 'add' | 'multiply' | 'maximum' | 'minimum' | 'and' | 'or
 const INT32_MIN = -2147483648;
 const INT32_MAX = 2147483647;
 
-/** The number that changes nothing. */
+/** The neutral element of a reduction. */
 export function identityOf(reduction: Reduction, type: ElementType): number {
   const isFloat = type === 'f32' || type === 'bf16';
   switch (reduction) {
@@ -38,7 +38,7 @@ export function combiner(reduction: Reduction, type: ElementType): string {
   );
 }
 
-/** Combines all elements along `axes`, which go. */
+/** Combines all elements along `axes`, which are removed. */
 export function reduce(x: Node, reduction: Reduction, axes: readonly number[]): Node {
   if (axes.length === 0) return x;
   const { type, shape } = x.type;

@@ -1,6 +1,5 @@
 /**
- * Attention without its scores in memory: cuDNN's flash attention in bf16 programs on GPUs, the same by single operations
- * elsewhere.
+ * Attention whose scores are never stored: cuDNN's flash attention in bf16 programs on GPUs, single operations elsewhere.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from '../backend.js';
@@ -13,9 +12,9 @@ import { dotPrecision, productType } from '../precision.js';
 import { softmax } from './reduction.js';
 import type { Inputs, KernelTable } from './registry.js';
 
-// N = sequences, S = queries, K = keys, H = heads, E = width of a head
+// N = sequences, S = queries, T = keys, H = heads, E = width of a head
 
-/** What cuDNN takes on Hopper GPUs. */
+/** Whether cuDNN can compute this on Hopper GPUs. */
 const LARGEST_HEAD = 256;
 
 function isForCudnn(query: Node): boolean {
@@ -90,7 +89,7 @@ function cudnnAttention([query, key, value]: Node[], keyCounts: Node | undefined
   return transpose(mixed, [0, 2, 1, 3]);
 }
 
-/** −∞ for keys beyond their sequence's count, else 0: [N, H, S, K]. */
+/** −∞ for keys beyond their sequence's count, else 0: [N, H, S, T]. */
 function penalty(keyCounts: Node, scores: readonly number[]): Node {
   const isPadding = ew.compare('GE', iota('i32', scores, 3), broadcastInDim(keyCounts, scores, [0]));
   return ew.select(isPadding, constant(-Infinity, 'f32', scores), constant(0, 'f32', scores));
@@ -99,7 +98,7 @@ function penalty(keyCounts: Node, scores: readonly number[]): Node {
 function plainAttention([query, key, value]: Node[], keyCounts: Node | undefined, scale: number): Node {
   const byHead = { lhsBatch: [0, 2], rhsBatch: [0, 2], lhsContracting: [3], rhsContracting: [3] };
   const products = dotGeneral(query, key, byHead, 'f32', dotPrecision());
-  const scores = ew.multiply(products, ew.like(products, scale)); // [N, H, S, K]
+  const scores = ew.multiply(products, ew.like(products, scale)); // [N, H, S, T]
   const masked = keyCounts ? ew.add(scores, penalty(keyCounts, scores.type.shape)) : scores;
   const weights = convert(softmax(masked, 3), productType());
   const mixing = { lhsBatch: [0, 1], rhsBatch: [0, 2], lhsContracting: [3], rhsContracting: [1] };

@@ -10,7 +10,7 @@ const isBoolean = (x: Node): boolean => x.type.type === 'i1';
 /** Booleans count as integers in arithmetic. */
 const number = (x: Node): Node => (isBoolean(x) ? convert(x, 'i32') : x);
 
-/** `isNative`: one rounding, so bf16 needs no detour over float32. */
+/** @param isNative - the operation rounds once, so bf16 need not be converted to float32 */
 const arithmetic =
   (compute: (a: Node, b: Node) => Node, isNative = false): Kernel =>
   ({ a, b }) =>

@@ -6,9 +6,7 @@ import { dotPrecision, productType } from '../precision.js';
 import { finishFused } from './matmul.js';
 import type { KernelTable } from './registry.js';
 
-// Per spatial axis: K = kernel, S = stride, D = dilation, H = input, O = output, low and high = padding.
-
-/** The geometry of a convolution, one number for each spatial axis. */
+/** The geometry of a convolution, one number for each spatial axis; `low` and `high` are the padding. */
 type Geometry = {
   kernel: number[];
   strides: number[];
@@ -124,7 +122,7 @@ function forward(x: Node, filter: Node, g: Geometry, isFirst = false, featureGro
   });
 }
 
-/** Gradient by the input: the kernel turned around runs over the gradient, spread by the stride. */
+/** Gradient with respect to the input: the gradient, spread by the stride, convolved with the reversed kernel. */
 function inputGradient(dy: Node, filter: Node, g: Geometry, isFirst = false, featureGroups = 1): Node {
   const axes = spatialLabels(g);
   const extent = g.kernel.map((size, i) => (size - 1) * g.dilation[i] + 1);
@@ -142,7 +140,7 @@ function inputGradient(dy: Node, filter: Node, g: Geometry, isFirst = false, fea
   });
 }
 
-/** Gradient by the kernel: the gradient runs over the input, channels and batch exchanged. Given in float32. */
+/** Gradient with respect to the kernel: the input convolved with the gradient, channels and batch exchanged. In float32. */
 function kernelGradient(x: Node, dy: Node, g: Geometry, isFirst = false, batchGroups = 1): Node {
   const axes = spatialLabels(g);
   const type = productType();

@@ -21,7 +21,7 @@ function gather(x: Node, indices: Node, axis: number, batchDims: number): Node {
   const between = shape.slice(batchDims, axis);
   const rest = shape.slice(axis + 1);
   const places = indices.type.shape.slice(batchDims);
-  // Axis A goes to the front of `between`; a gather reads [batch, A] and keeps the others whole.
+  // Axis A goes to the front of `between`; a gather reads [batch, A] and all of the other axes.
   const order = shape.map((_, i) => i);
   order.splice(axis, 1);
   order.splice(batchDims, 0, axis);

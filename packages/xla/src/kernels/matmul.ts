@@ -161,7 +161,7 @@ function assertEquation(nodes: readonly Node[], equation: string, terms: string[
     for (const [axis, label] of [...term].entries()) sizes.set(label, shape[axis]);
   }
   if ([...output!].some((label) => !sizes.has(label)))
-    throw new Error(`einsum: the output has a label of its own in ${equation}`);
+    throw new Error(`einsum: the output has a label that no operand has in ${equation}`);
 }
 
 function misfit(term: string, shape: readonly number[], sizes: Map<string, number>, equation: string): string {

@@ -12,7 +12,7 @@ export type Inputs = Record<string, Value>;
 /**
  * One TensorFlow.js kernel as operations on graph nodes.
  *
- * @returns a node alone has the dtype that its storage says (f32 and bf16: float32; i32: int32; i1: bool)
+ * @returns a node alone has the dtype that belongs to its storage (f32 and bf16: float32; i32: int32; i1: bool)
  */
 // biome-ignore lint/suspicious/noExplicitAny: attributes are whatever TensorFlow.js passes to that kernel.
 export type Kernel = (inputs: Inputs, attributes: any) => Node | Node[];
@@ -80,7 +80,7 @@ export function defineView(kernelName: string, shapeOf: (input: tf.TensorInfo, a
   });
 }
 
-/** Makes a kernel that is missing say so. */
+/** Registers a kernel that throws, in place of one that is missing. */
 export function defineMissing(kernelName: string): void {
   if (names.has(kernelName)) return;
   tf.registerKernel({

@@ -10,14 +10,14 @@ import { writeWholeFile } from '../write-whole-file.js';
 
 export type ProgramCache = {
   readonly folder: string;
-  /** The program's bytes; undefined when it is not there, or not whole (then a note says so). */
+  /** The program's bytes; undefined when it is not there, or damaged (then a note reports it). */
   read(key: string): Uint8Array | undefined;
-  /** A folder that cannot be written costs the next compilation, not this one: it is a note, no error. */
+  /** A folder that cannot be written costs the next compilation, not this one: it is a note, not an error. */
   write(key: string, program: Uint8Array): void;
   remove(key: string): void;
 };
 
-/** A checksum stands before the program: a truncated or changed file must not reach the deserializer. */
+/** The file begins with a checksum of the program: a truncated or changed file must not reach the deserializer. */
 const CHECKSUM_BYTES = 32;
 
 const sha256 = (bytes: Uint8Array | string): Buffer => createHash('sha256').update(bytes).digest();

@@ -31,7 +31,7 @@ export type PjrtApi = {
     inputs: Inputs<F>,
     nested?: readonly NestedStruct[],
   ): Values<F>;
-  /** The same with a struct that the caller made, for calls that must be fast. @throws PjrtError */
+  /** As `call`, with a struct that the caller made: for calls that must be fast. @throws PjrtError */
   callBlock(fn: ApiFunction, block: Block, nested?: readonly NestedStruct[]): void;
   /** Hands an object back. Takes no new memory: a program with a thousand donated arguments needs a thousand of these. */
   destroy(fn: DestroyFunction, handle: Address): void;
@@ -171,7 +171,7 @@ function callOnThread(callable: FunctionTable, fn: ApiFunction, block: Block): P
 
 const deleterType = koffi.proto('void', ['uint64_t']);
 
-/** Calls a C function of the plugin's that takes back what it lent. */
+/** Calls a C function of the plugin that frees what the plugin lent. */
 export function runDeleter(deleter: Address, subject: Address): void {
   if (deleter !== 0n) koffi.call(deleter, deleterType, subject);
 }
@@ -182,7 +182,7 @@ function lengthen(problem: PjrtError, structs: readonly NestedStruct[]): boolean
   const found = structs.find(({ layout }) => layout.name === name);
   const size = Number(expected);
   if (!found || size > found.layout.size + STRUCT_SLACK) return false;
-  if (BigInt(size) <= found.block.view.getBigUint64(0, true)) return false; // ours is longer: nothing that we can mend
+  if (BigInt(size) <= found.block.view.getBigUint64(0, true)) return false; // ours is longer already: nothing that we can fix
   found.block.view.setBigUint64(0, BigInt(size), true);
   return true;
 }

@@ -1,6 +1,6 @@
 /**
  * The protocol buffer that `PJRT_Client_Compile` takes: `CompileOptionsProto` of OpenXLA's compile_options.proto, with
- * the few fields that we set. Its numbers stand beside each field below.
+ * the few fields that we set. The numbers of its fields are given below.
  */
 import type { CompileOptions, FlagValue } from '../executor.js';
 

@@ -1,4 +1,4 @@
-/** Where PJRT plugins lie on this machine, and the NVIDIA libraries that belong to each. */
+/** Finds the PJRT plugins on this machine, and the NVIDIA libraries that belong to each. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,14 +8,14 @@ export type PluginLocation = {
   path: string;
   /** What led to it: an environment variable, a Python environment or a folder. */
   source: string;
-  /** The `nvidia` folder of the Python environment that the plugin stands in. */
+  /** The `nvidia` folder of the Python environment that the plugin is in. */
   nvidiaFolder?: string;
 };
 
 export type Discovery = {
   /** Found plugins, best first. */
   found: PluginLocation[];
-  /** Every place that was looked at and held none, with the reason. */
+  /** Every place without a plugin that was searched, with the reason. */
   missed: { source: string; reason: string }[];
 };
 

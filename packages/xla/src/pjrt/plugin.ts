@@ -18,11 +18,11 @@ export type Plugin = {
   /** The address of its `PJRT_Api`. */
   readonly table: bigint;
   readonly location: PluginLocation;
-  /** What the plugin says of itself, such as `stablehlo_current_version: [1, 17, 0]`. */
+  /** What the plugin reports of itself, such as `stablehlo_current_version: [1, 17, 0]`. */
   readonly attributes: Readonly<Record<string, string | number | boolean | number[]>>;
 };
 
-/** No plugin could be loaded; `looked` says where it was looked for. */
+/** No plugin was found; `looked` lists the places that were searched. */
 export class PluginNotFoundError extends Error {
   override readonly name = 'PluginNotFoundError';
   readonly looked: Discovery['missed'];
@@ -52,7 +52,7 @@ function prepareProcess(location: PluginLocation): void {
     try {
       koffi.load(library);
     } catch {
-      // The system may have another one. If not, loading the plugin says what is missing.
+      // The system may have another one. If not, loading the plugin reports what is missing.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A plugin's profiler: an extension of the PJRT C API with a function table and error objects of its own
+ * A plugin's profiler: an extension of the PJRT C API with a separate function table and error objects
  * (`pjrt_c_api_profiler_extension.h` and `profiler_c_api.h` of OpenXLA, version 1).
  */
 

@@ -2,7 +2,7 @@
  * How the processes of a job become one machine: PJRT's key-value callbacks, answered from a store that process 0
  * serves (`key-value-store.ts`).
  *
- * PJRT calls these functions from threads of its own, also while the main thread waits inside PJRT. So they belong to a
+ * PJRT calls these functions from its own threads, also while the main thread waits inside PJRT. So they belong to a
  * Worker that does nothing else: koffi hands a call from a foreign thread to the event loop of the thread that
  * registered the function.
  */

@@ -22,7 +22,7 @@ export type Struct<F extends Fields = Fields> = {
 export type Values<F extends Fields> = {
   [K in keyof F]: F[K] extends 'pointer' | 'int64' ? bigint : F[K] extends 'bool' ? boolean : number;
 };
-/** The same for writing: plain numbers are taken too, and memory stands for its own address. */
+/** The same for writing: plain numbers are taken too, and memory is given as its address. */
 export type Inputs<F extends Fields> = {
   [K in keyof F]?: F[K] extends 'pointer' ? Address | Memory : F[K] extends 'bool' ? boolean : number | bigint;
 };
@@ -273,7 +273,7 @@ export const HostBufferSemantics = {
 /** Zeros kept behind every struct, so that a newer plugin's longer struct needs no new memory. */
 export const STRUCT_SLACK = 512;
 
-/** A zeroed struct that says its own size. */
+/** A zeroed struct whose first field is its size. */
 export function allocateStruct(layout: Struct): Block {
   const block = allocate(layout.size + STRUCT_SLACK);
   block.view.setBigUint64(0, BigInt(layout.size), true);

@@ -4,7 +4,7 @@
  *     pnpm --filter @tb/xla test:tfjs-core [--include text] [--jobs 8]
  *
  * `--include` runs the specs whose names contain the text. On the GPU when a PJRT plugin is found, else on the CPU through
- * jaxlib. Each spec is a program of its own to compile, so several processes share them. Prints counts, and the failures.
+ * jaxlib. Each spec is a separate program to compile, so several processes share them. Prints counts, and the failures.
  */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -16,7 +16,7 @@ export type BuildOptions = {
 };
 
 /**
- * Compiles tfjs-node's addon against an installed TensorFlow, with node-gyp, in a folder of its own.
+ * Compiles tfjs-node's addon against an installed TensorFlow, with node-gyp, in a separate folder.
  *
  * @returns the addon's path
  * @throws TensorflowProblem when there is no compiler or it fails
@@ -86,7 +86,7 @@ function buildDescription({ folder, cudaLibraries }: Wheel): object {
   };
 }
 
-/** The node-gyp at hand: an installed one, npm's own, or one that npx fetches. */
+/** The command that runs node-gyp: an installed one, npm's own, or one that npx fetches. */
 function nodeGyp(): [string, string[]] {
   const installed = resolveOptional('node-gyp/bin/node-gyp.js');
   if (installed) return [process.execPath, [installed]];
@@ -95,7 +95,7 @@ function nodeGyp(): [string, string[]] {
   return existsSync(bundled) ? [process.execPath, [bundled]] : ['npx', ['--yes', 'node-gyp@12']];
 }
 
-/** Node's installation usually has its headers beside it; node-gyp would download them. */
+/** Points node-gyp to the headers of Node's installation, if they are there; it would download them. */
 function nodeHeaders(): string[] {
   const prefix = dirname(dirname(process.execPath));
   return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where what is built for this user lies, by the custom of the system: XDG on Linux, Library/Caches on macOS. */
+/** The user's cache folder, by the custom of the system: XDG on Linux, Library/Caches on macOS. */
 export function defaultCacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   if (environment.TB_CACHE) return environment.TB_CACHE;
   if (process.platform === 'win32') return join(environment.LOCALAPPDATA ?? homedir(), 'tokenbridge');

@@ -6,9 +6,9 @@ import { compileFunction } from 'node:vm';
 type Exports = Record<string, unknown>;
 
 /**
- * A function that runs a CommonJS file, and the files it requires by relative path, with some modules provided in place
- * of what Node would find. So a package kept anywhere shares this program's copy of its dependencies, and one written
- * for an older Node gets what newer ones removed, without a change to its files or to anyone else's modules.
+ * Returns a function that runs a CommonJS file, and the files that it requires by relative path, with some modules replaced
+ * by `provided`. So a package in any folder shares this program's copy of its dependencies, and one written for an older
+ * Node gets what newer ones removed, without a change to its files or to other modules.
  */
 export function commonJsLoader(provided: Readonly<Record<string, unknown>>): (file: string) => Exports {
   const modules = new Map<string, { exports: Exports }>();

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { composedKernel, type KernelAttributes, replaceKernel } from '../composed-kernel.js';
 
-// tfjs-node's convolutions know 'same' and 'valid' padding only. Any other is a pad, and then 'valid'.
+// tfjs-node's convolutions take only 'same' and 'valid' padding. Other paddings are applied before a 'valid' convolution.
 
 type Sides = [from: number, to: number];
 type Shape4D = [number, number, number, number];

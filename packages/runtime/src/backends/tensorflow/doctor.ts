@@ -10,7 +10,7 @@ import { tfjsNodeFolders } from './sources.js';
 import { locateWheel, type Wheel } from './wheel.js';
 
 export type DoctorOptions = {
-  /** The Python to look into; default: the one that was linked, else `python3`. */
+  /** The Python to check; default: the one that was linked, else `python3`. */
   python?: string;
   /** With 'gpu', also what TensorFlow needs to run on one. */
   device?: 'cpu' | 'gpu';
@@ -21,19 +21,19 @@ export type DoctorOptions = {
   environment?: NodeJS.ProcessEnv;
 };
 
-/** One thing looked at: what was found, or the problem and what mends it. */
+/** The result of one check: what was found, or the problem and how to fix it. */
 export type Check = { name: string; ok: true; found: string } | { name: string; ok: false; problem: TensorflowProblem };
 
 /**
- * Looks at everything the `tensorflow` backend needs, in the order in which it is needed, and changes nothing. A check
- * whose foundation is missing is left out; the first check that fails is the one to mend.
+ * Checks everything that the `tensorflow` backend needs, in the order in which it is needed, and changes nothing. Checks
+ * that depend on a failed one are left out, so the first failure is the one to fix.
  */
 export async function tensorflowDoctor(options: DoctorOptions = {}): Promise<Check[]> {
   const { device, cacheFolder = defaultCacheFolder(), environment = process.env } = options;
   const { packageFolders = tfjsNodeFolders() } = options;
   const linked = readLinkRecord(cacheFolder)?.tensorflow;
   const python = options.python ?? linked?.python ?? 'python3';
-  // A library that a package downloaded needs no Python's.
+  // A library that the npm package has downloaded needs no Python.
   const needsWheel = options.python || linked || !packageFolders.some(downloadedAddon);
   const { checks, look } = createChecklist();
   const text = (found: string) => found;

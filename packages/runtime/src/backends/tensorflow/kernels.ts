@@ -10,7 +10,7 @@ import { recordingSupport } from './recording-jit.js';
 let registered = false;
 
 /**
- * Registers the engine of `jit`, what tfjs-node lacks, and the random kernels; dropout masks, which need no particular
+ * Registers recording for `jit`, the kernels that tfjs-node lacks, and the random kernels; dropout masks, which need no particular
  * bits, are TensorFlow's own. Further calls do nothing.
  */
 export function registerTensorflowKernels(): void {

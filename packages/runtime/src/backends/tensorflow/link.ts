@@ -22,7 +22,7 @@ export type LinkOptions = {
  * Builds tfjs-node's addon against the TensorFlow that a Python has installed, and records it, so that from then on
  * `useBackend('tensorflow')` uses that TensorFlow. Nothing in node_modules is changed; TensorFlow is not downloaded.
  *
- * @throws TensorflowProblem saying what is missing and the command that mends it
+ * @throws TensorflowProblem that names what is missing and the command that fixes it
  */
 export async function linkTensorflow(options: LinkOptions = {}): Promise<LinkRecord> {
   const { python = 'python3', device, cacheFolder = defaultCacheFolder(), onProgress = () => {} } = options;

@@ -43,7 +43,7 @@ let loaded: LoadedTensorflow | undefined;
  * Registers the `tensorflow` backend: the addon that `linkTensorflow` built, or else the one that the install script of
  * @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node has downloaded.
  *
- * @throws TensorflowProblem saying what is missing and the command that mends it
+ * @throws TensorflowProblem that names what is missing and the command that fixes it
  */
 export async function loadTensorflow(options: LoadOptions = {}): Promise<LoadedTensorflow> {
   loaded ??= register(locateAddon(options.cacheFolder ?? defaultCacheFolder()), options.device);
@@ -52,7 +52,7 @@ export async function loadTensorflow(options: LoadOptions = {}): Promise<LoadedT
 }
 
 /**
- * @param packageFolders - of tfjs-node, which may hold a library of their own
+ * @param packageFolders - of tfjs-node, which may hold a downloaded library
  * @throws TensorflowProblem when nothing is linked or what was linked has changed since
  */
 export function locateAddon(cacheFolder: string, packageFolders = tfjsNodeFolders()): AddonLocation {
@@ -99,7 +99,7 @@ function register({ addon, packageFolder }: AddonLocation, device?: 'cpu' | 'gpu
     '@tensorflow/tfjs': core, // its backend and kernels need no more of the umbrella package
     '@tensorflow/tfjs-core': core, // this program's copy, so that there is one
     util: utilOfOlderNode,
-    './proto/api_pb': {}, // only TensorBoard summaries need it, and with it a package more
+    './proto/api_pb': {}, // only TensorBoard summaries need it, and it needs a further package
   });
   load(join(packageFolder, 'dist', 'register_all_kernels.js'));
   const { NodeJSKernelBackend } = load(join(packageFolder, 'dist', 'nodejs_kernel_backend.js')) as BackendModule;

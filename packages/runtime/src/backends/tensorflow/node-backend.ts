@@ -1,13 +1,13 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-// What of tfjs-node is used here: its backend keeps the data, its addon runs any TensorFlow operation by name.
+// The part of tfjs-node that is used here: its backend keeps the data, its addon runs any TensorFlow operation by name.
 
-/** The addon's number for a value that TensorFlow holds. Whoever got it deletes it. */
+/** The addon's number for a value that TensorFlow holds. Its receiver deletes it. */
 export type Handle = number;
 
 export type Attribute = { name: string; type: number; value: unknown };
 
-/** What an operation gives; `dtype` is TensorFlow's number. */
+/** A result of an operation; `dtype` is TensorFlow's number for the type. */
 export type Output = { id: Handle; shape: number[]; dtype: number };
 
 export type Binding = {

@@ -9,7 +9,7 @@ console.log(JSON.stringify({ version: addon.TF_Version, usesGpu: addon.isUsingGp
 `;
 
 /**
- * Loads an addon in a process of its own, where neither a crash nor what it prints can harm, and says what TensorFlow
+ * Loads an addon in a separate process, where neither a crash nor its output can do harm, and returns what TensorFlow
  * found there.
  *
  * @throws TensorflowProblem when it does not load, or when `device` is 'gpu' and TensorFlow runs on the CPU
@@ -42,7 +42,7 @@ export function gpuNotUsed(reason?: string): TensorflowProblem {
   );
 }
 
-/** The line of TensorFlow's log that says why it skips GPUs. */
+/** The line of TensorFlow's log that gives the reason why it skips GPUs. */
 function reasonInLog(log: string): string | undefined {
   const line = log
     .split('\n')

@@ -1,7 +1,7 @@
 import type { Binding, Handle } from './node-backend.js';
 import { type Recording, type Slot, type Step, shared } from './recording.js';
 
-/** A recording made ready to run. */
+/** A recording that is ready to run. */
 export type RecordedProgram = {
   /**
    * @param inputs - handles of the arguments, which stay the caller's
@@ -12,10 +12,10 @@ export type RecordedProgram = {
   dispose(): void;
 };
 
-/** A step and the values that nobody needs after it. */
+/** A step, and the values that no later step needs. */
 type ReleasingStep = Step & { released: Slot[] };
 
-/** Keeps of a recording what its results need, in the same order. */
+/** Makes a program of the steps of a recording that its results need, in the same order. */
 export function createProgram(binding: Binding, recording: Recording, results: readonly Slot[]): RecordedProgram {
   const { constants } = recording;
   const { steps, needed } = neededSteps(recording, results);

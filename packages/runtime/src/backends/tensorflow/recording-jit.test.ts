@@ -100,7 +100,7 @@ describe.skipIf(!isAsked)('jit by recordings', () => {
     }
   });
 
-  test('computes gradients, own gradients and rematerialization anew', () => {
+  test('computes gradients, custom gradients and rematerialization again', () => {
     const double = tf.customGrad((x) => ({ value: tf.mul(x as tf.Tensor, 2), gradFunc: (dy) => tf.mul(dy, 10) }));
     const block = rematerialize((x: tf.Tensor, w: tf.Tensor) => tf.tanh(tf.mul(double(x), w)));
     const gradients = (x: tf.Tensor, w: tf.Tensor) =>

@@ -6,9 +6,9 @@ import type { NodeBackend } from './node-backend.js';
 import { createProgram, type RecordedProgram } from './recorded-program.js';
 import { isRecording, record, shared } from './recording.js';
 
-// TensorFlow's operations are quick to start; what tfjs does to get to one costs more than a small one computes. So a
-// function is recorded at its first call, as the operations that TensorFlow ran, and every further call with arguments of
-// the same shapes runs these alone.
+// TensorFlow starts an operation quickly, but tfjs needs longer to reach it than a small operation takes. So the operations
+// that TensorFlow runs are recorded at a function's first call, and further calls with arguments of the same shapes run
+// only these.
 
 /** A result: a tensor, or a plain value that the function returned. A class, since a plain object is a node of a tree. */
 class Result {
@@ -17,12 +17,12 @@ class Result {
 
 type Program = { program: RecordedProgram; results: Tree<Result> };
 
-/** So many programs of one function are kept, the latest: each keeps its constants. */
+/** How many programs of one function are kept, the latest ones: each keeps its constants in memory. */
 const PROGRAMS_KEPT = 256;
 
 const readArguments = createArgumentReader();
 
-/** Constants of programs that nobody can run any more. */
+/** Disposes the constants of programs that have become unreachable. */
 const unreachable = new FinalizationRegistry<RecordedProgram>((program) => program.dispose());
 
 /** `jit` by recordings. A function inside another is part of it; one whose gradient is taken outside runs by itself. */
@@ -78,7 +78,7 @@ function recordCall(
   }
 }
 
-/** The same values under other handles: two arguments may share one now, and not when the recording runs. */
+/** The same values under separate handles: two arguments may share one now, and not when the recording runs. */
 function withOwnHandles(backend: NodeBackend, leaves: ArgumentTensor[]): tf.Tensor[] {
   const handles = backend.getInputTensorIds(leaves.map(({ tensor }) => tensor));
   return leaves.map(({ tensor: { shape, dtype } }, index) => {

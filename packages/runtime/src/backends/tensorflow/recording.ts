@@ -2,10 +2,10 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { HostComputation } from '../../random/random-kernels.js';
 import type { Attribute, Binding, Handle, NodeBackend, Output } from './node-backend.js';
 
-/** A value of a recording: an argument, a constant, or what a step gives. */
+/** A value of a recording: an argument, a constant, or a result of a step. */
 export type Slot = number;
 
-/** A TensorFlow operation, or work of the host, that makes values of values. */
+/** A TensorFlow operation, or a computation on the host, from values to values. */
 export type Step = { inputs: Slot[]; outputs: Slot[]; run(inputs: Handle[]): Handle[] };
 
 /** What a function did: its arguments have the first slots. */
@@ -29,11 +29,11 @@ export function isRecording(): boolean {
 }
 
 /**
- * Runs `fn`, and writes down the operations that TensorFlow ran meanwhile, whatever was between them and `fn`: tfjs's
- * engine, gradients, kernels made of others. Values that `fn` did not make are constants, with the value they have now.
+ * Runs `fn`, and records the operations that TensorFlow runs meanwhile, including those of gradients and of kernels made of
+ * others. Values that `fn` did not make become constants, with the value that they have now.
  *
- * @param inputs - the arguments, each with a handle of its own
- * @param tensorsOf - the tensors of what `fn` gives
+ * @param inputs - the arguments, each with a separate handle
+ * @param tensorsOf - the tensors of the result of `fn`
  * @throws Error when `fn` reads a tensor's values, for they would be frozen in the recording
  */
 export function record<T>(

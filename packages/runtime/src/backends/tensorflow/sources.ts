@@ -5,7 +5,7 @@ import { resolveOptional } from '../import-optional.js';
 import { TensorflowProblem } from './problem.js';
 import { runProgram } from './run-program.js';
 
-/** The version of tfjs-node whose JavaScript and C++ we know; it belongs to tfjs of the same version. */
+/** The version of tfjs-node that this code works with; it belongs to tfjs of the same version. */
 export const tfjsNodeVersion = '4.22.0';
 
 export type SourceOptions = {
@@ -14,7 +14,7 @@ export type SourceOptions = {
   environment?: NodeJS.ProcessEnv;
 };
 
-/** Where the packages are that hold the sources, and may bring a TensorFlow of their own; the one for GPUs first. */
+/** Folders of the installed packages that hold the sources, and perhaps a downloaded TensorFlow; the one for GPUs first. */
 export function tfjsNodeFolders(): string[] {
   return ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].flatMap((name) => installedPackage(name) ?? []);
 }

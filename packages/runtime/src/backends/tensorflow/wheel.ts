@@ -16,12 +16,12 @@ export type Wheel = {
   cudaLibraries: string[];
 };
 
-/** The first version whose wheels hold the library with the whole C interface. */
+/** The first version whose wheels hold the library with the complete C interface. */
 const oldestVersion = [2, 12];
 const libraryNames = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
 const header = join('tensorflow', 'c', 'eager', 'c_api.h');
 
-// Looks without importing: TensorFlow's own import takes seconds and starts CUDA.
+// Reads files instead of importing TensorFlow, which takes seconds and starts CUDA.
 const locateScript = `
 import importlib.metadata, importlib.util, json, os, sys
 spec = importlib.util.find_spec('tensorflow')

@@ -9,7 +9,7 @@ export function registerDataMovement(): void {
   registerSelect();
 }
 
-/** Tile is behind every broadcastTo. The backend's own walks element by element; this copies blocks. */
+/** Tile by copies of blocks. Every broadcastTo uses it, and the backend's own copies single elements. */
 function registerTile(): void {
   replaceKernel('wasm', 'Tile', ({ inputs, backend: tfBackend, attrs }) => {
     const backend = tfBackend as WasmBackend;
@@ -48,7 +48,7 @@ function tile(source: Values, shape: readonly number[], reps: readonly number[],
   if (target.length > 0) visit(0);
 }
 
-/** The backend clips integers as if their bits were floats. */
+/** Clips integers; the backend's own kernel reads their bits as floats. */
 function registerClipByValue(): void {
   const original = tf.getKernel('ClipByValue', 'wasm').kernelFunc;
   const clipIntegers = composedKernel(({ x }, { clipValueMin, clipValueMax }) =>
@@ -62,7 +62,7 @@ function registerClipByValue(): void {
   );
 }
 
-/** The backend reads booleans as 32-bit numbers when it selects between them. */
+/** Selects between booleans; the backend's own kernel reads them as 32-bit numbers. */
 function registerSelect(): void {
   const original = tf.getKernel('Select', 'wasm').kernelFunc;
   const selectBooleans = composedKernel(({ condition, t, e }) =>

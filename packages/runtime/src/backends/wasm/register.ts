@@ -7,7 +7,7 @@ import { registerSegmentSum } from './segment-sum.js';
 
 let registered = false;
 
-/** Gives the WASM backend the kernels that training needs and it lacks, and faster ones where its own are slow. Further calls do nothing. */
+/** Adds the kernels that training needs and the WASM backend lacks, and faster ones for some that it has. Further calls do nothing. */
 export function registerTrainingKernels(): void {
   if (registered) return;
   registered = true;
