@@ -2,6 +2,12 @@
 import { backendOptions } from './backend-options.js';
 import { choice, integer, omit, text, toggle } from './options.js';
 
+/** A limit that keeps small files from exhausting the memory: `maxPixels` of @tb/images. */
+export const maxPixelsOption = integer('do not read images with more pixels than this', {
+  min: 1,
+  defaultText: 'about 67 million',
+});
+
 /** How features are extracted from images. */
 export const extractionOptions = {
   ...omit(backendOptions, 'precision'),
@@ -20,6 +26,7 @@ export const extractionOptions = {
     min: 2,
     default: 10_000,
   }),
+  maxPixels: maxPixelsOption,
   resume: text('keep unfinished work there, and resume it', 'folder'),
 };
 

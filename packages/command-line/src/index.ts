@@ -1,6 +1,6 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { type BackendValues, backendOptions } from './backend-options.js';
-export { distanceOptions, extractionOptions } from './evaluation-options.js';
+export { distanceOptions, extractionOptions, maxPixelsOption } from './evaluation-options.js';
 export { assertExists, prepareFile, prepareFolder } from './files.js';
 export {
   changeDefaults,

@@ -4,6 +4,7 @@ import {
   flagName,
   grouped,
   integer,
+  maxPixelsOption,
   merge,
   number,
   type Options,
@@ -39,7 +40,7 @@ export const imageOptions = grouped('Images', {
     max: 1,
     default: 0.05,
   }),
-  maxPixels: integer('leave out images with more pixels', { min: 1, defaultText: 'about 67 million' }),
+  maxPixels: maxPixelsOption,
   threads: integer('threads that decode images', {
     min: 1,
     max: 256,

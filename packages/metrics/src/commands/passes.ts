@@ -17,7 +17,7 @@ export async function loadNetwork(values: StatisticsValues): Promise<FeatureExtr
 
 type PassOptions = Pick<
   RunOptions,
-  'batchSize' | 'keep' | 'workFolder' | 'signal' | 'onFound' | 'onProgress' | 'onStage'
+  'batchSize' | 'keep' | 'maxPixels' | 'workFolder' | 'signal' | 'onFound' | 'onProgress' | 'onStage'
 >;
 
 /**
@@ -26,7 +26,7 @@ type PassOptions = Pick<
  * @returns what `work` returns, or undefined when a signal ended it, with its exit code set
  */
 export async function withPasses<Result>(
-  { batch, keep, resume }: StatisticsValues,
+  { batch, keep, maxPixels, resume }: StatisticsValues,
   work: (options: PassOptions) => Promise<Result>,
 ): Promise<Result | undefined> {
   if (resume !== undefined) await prepareFolder('--resume', resume);
@@ -37,6 +37,7 @@ export async function withPasses<Result>(
     return await work({
       batchSize: batch,
       keep,
+      maxPixels,
       workFolder: resume,
       signal: stop?.signal,
       onFound: console.error,

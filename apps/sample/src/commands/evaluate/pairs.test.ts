@@ -23,7 +23,7 @@ function folderWith(...files: string[]): string {
 
 async function compare(folder: string, reference: string) {
   const lines: string[] = [];
-  const { pictures } = await comparePairs(folder, reference, (line) => lines.push(line));
+  const { pictures } = await comparePairs(folder, reference, { onFound: (line) => lines.push(line) });
   return { names: pictures.map(({ name }) => name), lines };
 }
 

@@ -13,16 +13,22 @@ export type PairReport = {
 /** PSNR of equal images is infinite; one of them must not make the mean infinite. */
 const largestPsnr = 100;
 
+export type PairOptions = {
+  maxPixels?: number;
+  /** Receives a line for each folder: how many images it has, and what was left out. */
+  onFound: (line: string) => void;
+};
+
 /**
  * Compares the images of two folders that have the same path below them, whatever their formats.
  *
- * @param onFound - receives a line for each folder: how many images it has, and what was left out
  * @throws UsageError when a folder cannot be read, the names do not match, or two images of a folder have one name
+ * @throws ImageError when an image cannot be read
  */
 export async function comparePairs(
   folder: string,
   reference: string,
-  onFound: (line: string) => void,
+  { maxPixels, onFound }: PairOptions,
 ): Promise<PairReport> {
   const [ours, theirs] = [await listByName(folder, onFound), await listByName(reference, onFound)];
   const alone =
@@ -33,8 +39,8 @@ export async function comparePairs(
     );
   const pairs: PairReport['pictures'] = [];
   for (const [name, file] of [...ours].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const a = await decodeImage(join(folder, file));
-    const b = await decodeImage(join(reference, theirs.get(name) ?? file));
+    const a = await decodeImage(join(folder, file), { maxPixels });
+    const b = await decodeImage(join(reference, theirs.get(name) ?? file), { maxPixels });
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,

@@ -20,7 +20,7 @@ export async function evaluate(samples: string, reference: string, values: Evalu
   const json = values.json ?? (values.pairs ? undefined : reportFileName(samples));
   if (json !== undefined) await prepareFile('--json', json);
   if (values.pairs) {
-    const report = await comparePairs(samples, reference, console.error);
+    const report = await comparePairs(samples, reference, { maxPixels: values.maxPixels, onFound: console.error });
     return finish(pairsText(report), report, json);
   }
   if (values.resume !== undefined) await prepareFolder('--resume', values.resume);
@@ -41,7 +41,7 @@ async function evaluateSets(
   reference: string,
   values: EvaluateValues,
 ): Promise<EvaluationReport | undefined> {
-  const { batch, keep, resamples, allowLossy, resume, seed } = values;
+  const { batch, keep, maxPixels, resamples, allowLossy, resume, seed } = values;
   const line = createProgressLine();
   const stop =
     resume === undefined ? undefined : listenForStop(`saving in ${resume}: run the same command again to resume`);
@@ -49,6 +49,7 @@ async function evaluateSets(
     return await evaluatePaths(samples, reference, () => loadNetwork(values), {
       batchSize: batch,
       keep,
+      maxPixels,
       resamples,
       allowLossy,
       workFolder: resume,

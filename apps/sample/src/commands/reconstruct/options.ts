@@ -2,6 +2,7 @@ import {
   backendOptions,
   choice,
   integer,
+  maxPixelsOption,
   numbers,
   type Overrides,
   omit,
@@ -24,6 +25,7 @@ export const reconstructOptions = {
   fit: choice('what is done with images that are not square: take the middle, or keep all on white', ['crop', 'pad'], {
     default: 'crop',
   }),
+  maxPixels: maxPixelsOption,
   grid: text('the images side by side', { placeholder: 'file.png', default: 'reconstructions.png' }),
 };
 

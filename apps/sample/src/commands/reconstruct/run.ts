@@ -14,7 +14,7 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   for (const path of paths) assertExists('image', path);
   const file = findVae(values.vae ?? demoWeights('vae'));
   await prepareFile('--grid', values.grid, '.png');
-  const images = await Promise.all(paths.map((path) => decodeImage(path)));
+  const images = await Promise.all(paths.map((path) => decodeImage(path, values)));
   await startBackend(values);
   const { params, config, imageSize } = await loadVaeFile(file);
   console.error(`autoencoder ${file}`);
