@@ -100,6 +100,7 @@ export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ..
     validateEvery: values.validateEvery,
     nanRetries: values.nanRetries,
     lossDelay: plan.traits.runsAhead ? Math.ceil(acceleratorDelay / plan.microBatches) : 0,
+    saveInBackground: plan.traits.runsAhead, // elsewhere steps leave this thread no time to write
     parallelism: plan,
     ...run,
   };

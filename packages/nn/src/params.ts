@@ -148,15 +148,21 @@ function notFinite(
 }
 
 /**
- * Copies a parameter tree to the host, by dotted name: what `loadParameters` reads and a file holds.
+ * Copies a parameter tree to the host, by dotted name: what `loadParameters` reads and a file holds. The values are for
+ * reading: on a backend that computes in JavaScript they are those of the tensors.
  *
  * @param dtype - number type of the copies; default `F32`
  */
 export async function readParameters(params: object, dtype: DType = 'F32'): Promise<Record<string, HostTensor>> {
   const tensors: Record<string, HostTensor> = Object.create(null);
-  for (const [name, tensor] of Object.entries(flattenTree(params as Tree<tf.Tensor>))) {
-    const values = Float32Array.from(await tensor.data());
-    tensors[name] = { dtype, shape: [...tensor.shape], data: fromFloat32(values, dtype) };
+  const named = Object.entries(flattenTree(params as Tree<tf.Tensor>));
+  const read = await Promise.all(named.map(([, tensor]) => tensor.data())); // all copies are on their way at once
+  for (const [index, [name, tensor]] of named.entries()) {
+    const isStored = dtype === 'F32' && tensor.dtype === 'float32';
+    const data = isStored
+      ? (read[index] as Float32Array<ArrayBuffer>)
+      : fromFloat32(Float32Array.from(read[index]), dtype);
+    tensors[name] = { dtype, shape: [...tensor.shape], data };
   }
   return tensors;
 }

@@ -16,7 +16,7 @@ import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queue.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
-import { saveCheckpoint } from './run-folder/checkpoint-writer.js';
+import { beginCheckpoint } from './run-folder/checkpoint-writer.js';
 import { checkpointsOf } from './run-folder/layout.js';
 import type { Checkpoint } from './run-folder/open-run.js';
 import type { Progress } from './run-folder/progress.js';
@@ -92,6 +92,8 @@ export type TrainOptions = TrainStepOptions & {
   nanRetries: number;
   /** Steps whose losses may still be on their way from the device; 0 reads each at once. */
   lossDelay: number;
+  /** Whether training continues while a checkpoint is written, for which the host holds a copy of the state. */
+  saveInBackground?: boolean;
   /** Stored in every checkpoint. */
   config: Record<string, unknown>;
   /** Stored in every checkpoint: the images that the run is trained on (see `describeImages`). */
@@ -169,15 +171,20 @@ async function trainFrom<Params extends TensorTree, Batch>(
   const { progress } = run;
   const batches = task.openBatches(progress.step);
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
+  const saver = createSaver(run, losses, options, log);
   try {
-    await runSteps(run, batches, losses, training);
+    await runSteps(run, batches, { losses, saver }, training);
     const [state, ...copies] = run.states;
     disposeTree(copies);
     return { state, progress, stopped: progress.step < options.steps };
   } finally {
     losses.drop();
-    await batches.close();
-    log.pause();
+    try {
+      await saver.finish(); // of what went wrong, a checkpoint that cannot be written came first
+    } finally {
+      await batches.close();
+      log.pause();
+    }
   }
 }
 
@@ -186,25 +193,19 @@ async function trainFrom<Params extends TensorTree, Batch>(
 //   2. draws masks and keys on the host, and makes tensors of all (`task.toTensors`);
 //   3. runs the compiled step: loss, gradients, AdamW and moving average; the old state is consumed;
 //   4. queues the loss, which is read and logged `lossDelay` steps later;
-//   5. saves a checkpoint, where one is due;
+//   5. saves a checkpoint, where one is due: copies the state to the host, and writes it while the next steps run;
 //   6. validates and draws with the averaged parameters, where it is due.
 async function runSteps<Params extends TensorTree, Batch>(
   run: Run<Params>,
   batches: BatchSource<Batch>,
-  losses: LossQueue<Batch>,
+  { losses, saver }: { losses: LossQueue<Batch>; saver: Saver },
   training: Training<Params, Batch>,
 ): Promise<void> {
-  const { task, options, log, signal } = training;
+  const { task, options, signal } = training;
   const { progress } = run;
   const constants = tidyTree(() => replicate(task.constants, run.states.length));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
-  let saved = options.resume && progress.step > 0 ? progress.step : -1;
-  const save = async () => {
-    await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
-    if (saved !== progress.step) await saveProgress(run, options, log);
-    saved = progress.step;
-  };
   try {
     while (progress.step < options.steps && !signal?.aborted) {
       const batch = await batches.next();
@@ -212,11 +213,12 @@ async function runSteps<Params extends TensorTree, Batch>(
       const metrics = updateStates(run, batch, { constants, runKey, learningRate }, training);
       progress.step++;
       await losses.add({ step: progress.step, learningRate, metrics, batch });
-      if (isDue(progress.step, options.checkpointEvery, options.steps)) await save();
+      if (isDue(progress.step, options.checkpointEvery, options.steps)) await saver.save();
+      saver.throwIfFailed();
       await validateAndDraw(run, training);
       await new Promise(setImmediate); // lets signals in where operations run in this thread
     }
-    await save();
+    await saver.save();
   } finally {
     disposeTree([runKey, constants]);
   }
@@ -260,13 +262,49 @@ async function validateAndDraw<Params extends TensorTree, Batch>(
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
 }
 
-async function saveProgress(
-  { states, progress }: Run<TensorTree>,
-  { out, keepCheckpoints: keep, metadata }: TrainOptions,
+/** Saves the checkpoints of a run, one at a time. */
+type Saver = {
+  /** Saves the current step. With `saveInBackground`, returns when the state is copied and the step before is saved. */
+  save(): Promise<void>;
+  /** @throws Error of a write that has failed in the background */
+  throwIfFailed(): void;
+  /** Waits for the write in progress. @throws Error when it fails */
+  finish(): Promise<void>;
+};
+
+function createSaver(
+  run: Run<TensorTree>,
+  losses: LossQueue<unknown>,
+  { out, resume, keepCheckpoints: keep, metadata, saveInBackground }: TrainOptions,
   log: RunLog,
-): Promise<void> {
-  const { leftovers } = await saveCheckpoint(out, states[0], progress, { keep, metadata });
-  for (const leftover of leftovers) log.print(leftover);
+): Saver {
+  const { progress } = run;
+  let saved = resume && progress.step > 0 ? progress.step : -1;
+  let writing: Promise<void> = Promise.resolve();
+  let failure: { error: unknown } | undefined;
+  const begin = async () => {
+    const { written } = await beginCheckpoint(out, run.states[0], progress, { keep, metadata });
+    writing = written.then(({ leftovers }) => {
+      for (const leftover of leftovers) log.print(leftover);
+    });
+    writing.catch((error) => {
+      failure = { error };
+    });
+  };
+  return {
+    async save() {
+      await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
+      if (saved === progress.step) return;
+      await writing;
+      await begin();
+      saved = progress.step;
+      if (!saveInBackground) await writing;
+    },
+    throwIfFailed() {
+      if (failure) throw failure.error;
+    },
+    finish: () => writing,
+  };
 }
 
 async function start<Params extends TensorTree, Batch>(

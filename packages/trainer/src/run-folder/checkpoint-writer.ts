@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSystemReason, writeFileAtomic, writeSafetensors } from '@tb/io';
+import { fileSystemReason, type HostTensor, writeFileAtomic, writeSafetensors } from '@tb/io';
 import { readParameters } from '@tb/nn';
 import type { TrainState } from '../train-step.js';
 import {
@@ -42,35 +42,67 @@ export async function saveCheckpoint(
   run: string,
   state: TrainState,
   progress: Progress,
-  { keep = 3, metadata }: SaveOptions = {},
+  options: SaveOptions = {},
 ): Promise<SavedCheckpoint> {
+  return (await beginCheckpoint(run, state, progress, options)).written;
+}
+
+/** A checkpoint that is being written. */
+export type BegunCheckpoint = {
+  /** Resolves when the checkpoint is complete on the disk; rejects as `saveCheckpoint` throws. */
+  written: Promise<SavedCheckpoint>;
+};
+
+/**
+ * Copies the state to the host and begins to write its checkpoint; see `saveCheckpoint`. When this resolves, the state and
+ * the progress may change, while the write continues from the copies. A run must have one write in progress at a time.
+ *
+ * @throws Error when the state cannot be copied
+ */
+export async function beginCheckpoint(
+  run: string,
+  state: TrainState,
+  progress: Progress,
+  { keep = 3, metadata }: SaveOptions = {},
+): Promise<BegunCheckpoint> {
   const root = checkpointsOf(run);
   const name = checkpointName(progress.step);
   const folder = join(root, name);
   const temporary = join(root, `.${name}.${randomBytes(4).toString('hex')}.tmp`);
-  try {
-    await writeFiles(temporary, state, progress, metadata);
+  const attempt = <T>(work: Promise<T>): Promise<T> =>
+    work.catch(async (error) => {
+      const left = await undo(temporary, folder);
+      throw new Error(`checkpoint ${folder} cannot be written: ${fileSystemReason(error)}; ${left}`);
+    });
+  const copy = await attempt(copyToHost(state, progress));
+  const write = async () => {
+    await writeFiles(temporary, copy, metadata);
     await restoreSetAside(root);
     await giveName(temporary, folder);
-  } catch (error) {
-    throw new Error(
-      `checkpoint ${folder} cannot be written: ${fileSystemReason(error)}; ${await undo(temporary, folder)}`,
-    );
-  }
-  return { folder, leftovers: await prune(root, keep) };
+  };
+  const written = attempt(write()).then(async () => ({ folder, leftovers: await prune(root, keep) }));
+  return { written };
+}
+
+/** Everything that a checkpoint holds, in host memory. */
+type StateCopy = Record<'params' | 'ema' | 'optimizer', Record<string, HostTensor>> & { progress: string };
+
+async function copyToHost({ params, ema, optimizer }: TrainState, progress: Progress): Promise<StateCopy> {
+  const text = `${JSON.stringify(progress, null, 2)}\n`;
+  const [ofParams, ofAverage] = [await readParameters(params), await readParameters(ema)];
+  return { params: ofParams, ema: ofAverage, optimizer: await readParameters(optimizer), progress: text };
 }
 
 async function writeFiles(
   folder: string,
-  { params, ema, optimizer }: TrainState,
-  progress: Progress,
+  { params, ema, optimizer, progress }: StateCopy,
   metadata: Record<string, string> | undefined,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await writeSafetensors(join(folder, checkpointFiles.model), await readParameters(params), { metadata });
-  await writeSafetensors(join(folder, checkpointFiles.ema), await readParameters(ema), { metadata });
-  await writeSafetensors(join(folder, checkpointFiles.optimizer), await readParameters(optimizer));
-  await writeFileAtomic(join(folder, checkpointFiles.progress), `${JSON.stringify(progress, null, 2)}\n`);
+  await writeSafetensors(join(folder, checkpointFiles.model), params, { metadata });
+  await writeSafetensors(join(folder, checkpointFiles.ema), ema, { metadata });
+  await writeSafetensors(join(folder, checkpointFiles.optimizer), optimizer);
+  await writeFileAtomic(join(folder, checkpointFiles.progress), progress);
   await writeManifest(folder, checkpointFormat, Object.values(checkpointFiles));
 }
 
