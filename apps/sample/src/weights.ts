@@ -9,7 +9,15 @@ import {
   type OfficialArguments,
   type TokenBridgeConfig,
 } from '@tb/tokenbridge';
-import { assertSameVae, type LoadedModel, type LoadedVae, loadModel, loadVaeFile, type WeightSet } from '@tb/trainer';
+import {
+  assertSameVae,
+  type LoadedModel,
+  type LoadedVae,
+  loadModel,
+  loadVaeFile,
+  vaeOfModel,
+  type WeightSet,
+} from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { demoWeights } from './options.js';
 
@@ -71,13 +79,15 @@ async function readModelConfig(path: string): Promise<TokenBridgeConfig> {
  * Loads the autoencoder for a model: the one that --vae names, or one near the model.
  *
  * @param anyVae - accept another autoencoder than the model was trained with
+ * @param latentScale - factor of its latents; default: the one that the model was trained with
  * @throws InputError when there is none, it is another one, or its latents are not the model's
  */
 export async function openVaeFor(
   model: LoadedModel,
-  { vae: named, anyVae }: { vae?: string; anyVae: boolean },
+  { vae: named, anyVae, latentScale }: { vae?: string; anyVae: boolean; latentScale?: number },
 ): Promise<LoadedVae> {
-  const vae = await loadVaeFile(named ?? (await likeliestVae(model)));
+  const file = await loadVaeFile(named ?? (await likeliestVae(model)));
+  const vae = vaeOfModel(latentScale === undefined ? model : { ...model, latentScale }, file);
   assertSameVae(model, vae, anyVae);
   return vae;
 }

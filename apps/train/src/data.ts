@@ -9,9 +9,13 @@ import {
   createDataOrder,
   type ImageBatch,
   type ImageSource,
+  type LatentScale,
+  type LoadedVae,
   openImageBatches,
   openImageFolder,
   openPhotographCrops,
+  prefixLine,
+  withLatentScale,
 } from '@tb/trainer';
 import { downsamplingFactor, type VaeConfig } from '@tb/vae';
 import type { ImageValues } from './options/images.js';
@@ -92,6 +96,34 @@ export async function readSome(source: ImageSource, count: number, threads: numb
   } finally {
     await batches.close();
   }
+}
+
+/** As many images tell the scale of an autoencoder's latents. */
+const measuredImages = 32;
+
+/**
+ * Gives an autoencoder the scale of its latents that --latent-scale asks for, and reports a scale that was measured or does
+ * not fit the images, and a prefix of the names of its weights.
+ */
+export async function scaleLatents(
+  vae: LoadedVae,
+  source: ImageSource,
+  { latentScale, threads }: { latentScale?: LatentScale; threads: number },
+  report: (line: string) => void = console.error,
+): Promise<LoadedVae> {
+  const { size } = source;
+  const note = prefixLine(vae);
+  if (note !== undefined) report(note);
+  const scaled = await withLatentScale(vae, {
+    scale: latentScale,
+    size,
+    images: async () =>
+      (await readSome(source, measuredImages, threads)).flatMap(({ images, labels }) =>
+        Array.from(labels, (_, index) => images.slice(index * size * size * 3, (index + 1) * size * size * 3)),
+      ),
+  });
+  if (scaled.line !== undefined) report(scaled.line);
+  return scaled.vae;
 }
 
 /** The images that `readSome` reads, in its order, as a source. */

@@ -34,8 +34,8 @@ type Accepted = Overrides<typeof acceptOptions>;
  */
 export function sameDataCheck(now: TrainedOn, options: Record<string, unknown>, accepted: Accepted) {
   return ({ folder, info, progress }: Pick<Checkpoint, 'folder' | 'info' | 'progress'>): void => {
-    const { classes, vae, imageSize, images } = compareData({ ...info, ...progress.data }, now);
-    refuse('--resume', folder, { classes, vae }, accepted);
+    const { classes, vae, latentScale, imageSize, images } = compareData({ ...info, ...progress.data }, now);
+    refuse('--resume', folder, { classes, vae, latentScale }, accepted);
     if (imageSize) console.error(`image size: ${imageSize.now} from here on, ${imageSize.before} so far`);
     if (images)
       console.error(
@@ -72,14 +72,14 @@ function changedOptions(before: Record<string, unknown>, now: Record<string, unk
  */
 export async function assertSameData(path: string | undefined, now: TrainedOn, accepted: Accepted): Promise<void> {
   if (path === undefined) return;
-  const { classes, vae } = compareData(await readWeightsInfo(path), now);
-  refuse('--initial', path, { classes, vae }, accepted);
+  const { classes, vae, latentScale } = compareData(await readWeightsInfo(path), now);
+  refuse('--initial', path, { classes, vae, latentScale }, accepted);
 }
 
 function refuse(
   option: string,
   weights: string,
-  { classes, vae }: { classes?: Change; vae?: Change },
+  { classes, vae, latentScale }: { classes?: Change; vae?: Change; latentScale?: Change },
   { anyClasses, anyVae }: Accepted,
 ): void {
   if (classes && !anyClasses)
@@ -91,5 +91,10 @@ function refuse(
     throw new UsageError(
       `${option}: ${weights} was trained with the autoencoder whose SHA-256 begins with ${vae.before}, and that of this run ` +
         `begins with ${vae.now}; --any-vae uses it all the same`,
+    );
+  if (latentScale && !vae && !anyVae)
+    throw new UsageError(
+      `${option}: ${weights} was trained on latents times ${latentScale.before}, and those of this run are multiplied by ` +
+        `${latentScale.now}: --latent-scale ${latentScale.before} is the scale of before; --any-vae accepts another`,
     );
 }

@@ -20,6 +20,7 @@ export {
   type Overrides,
   omit,
   parseFlags,
+  positiveOr,
   resolve,
   suggestion,
   text,

@@ -106,6 +106,19 @@ function rangeOfHelp(min: number, max: number): string {
   return Number.isFinite(max) ? ` [${max} or less]` : '';
 }
 
+/** A positive number, or a word that stands for a measurement. */
+export function positiveOr<const Word extends string>(word: Word, description: string): Option<number | Word> {
+  return {
+    description,
+    placeholder: `number|${word}`,
+    parse: (value: string) => (value === word ? word : value.trim() === '' ? Number.NaN : Number(value)),
+    problem: (value: unknown) =>
+      value === word || (Number.isFinite(value) && (value as number) > 0)
+        ? undefined
+        : `must be a positive number or ${word}`,
+  };
+}
+
 /** A switch: `--flip` turns it on, `--no-flip` off. */
 export function toggle<const Given extends Settings<boolean>>(
   description: string,

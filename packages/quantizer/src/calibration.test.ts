@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { calibrate, createQuantizer, normalQuantile, report } from './index.js';
+import { calibrate, createQuantizer, latentSpread, normalQuantile, report } from './index.js';
 
 const COUNT = 20_000;
 const deviations = [0.5, 1.5, 4];
@@ -31,6 +31,25 @@ describe('calibrate', () => {
     expect(() => calibrate([1, 5, 2, 5], { channels: 2 })).toThrow('constant 5 in channel 1');
     expect(() => calibrate([1, 2, 3], { channels: 2 })).toThrow('multiple of 2');
     expect(() => calibrate([1, 2], { channels: 2, coverage: 1.1 })).toThrow('coverage');
+  });
+});
+
+describe('latentSpread', () => {
+  it('finds the scale that brings latents to unit variance, and the share outside', () => {
+    const x = Float32Array.from({ length: COUNT }, (_, i) => 86 * normalQuantile((i + 0.5) / COUNT) + 4);
+    const { deviation, scale, outOfRange } = latentSpread(x, { factor: 0.2325 });
+    expect(deviation).toBeCloseTo(86, 1);
+    expect(scale).toBeCloseTo(1 / 86, 5);
+    expect(outOfRange).toBeCloseTo(0.803, 3);
+    expect(latentSpread(x, { factor: scale }).outOfRange).toBeLessThan(1e-4);
+    expect(latentSpread([1, 2, 3, 6], { min: 2, max: 3 })).toMatchObject({ outOfRange: 0.5 });
+  });
+
+  it('rejects what has no scale', () => {
+    for (const latents of [[], [1], [2, 2, 2], [1, Number.NaN], [1, Number.POSITIVE_INFINITY]])
+      expect(() => latentSpread(latents)).toThrow('latents must be finite and must vary');
+    expect(() => latentSpread([1, 2], { factor: 0 })).toThrow('factor must be positive, got 0');
+    expect(() => latentSpread('12' as never)).toThrow('latents must be a typed array');
   });
 });
 

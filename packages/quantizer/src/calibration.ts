@@ -41,6 +41,53 @@ export function calibrate(
   return { min: intervals.map(({ min }) => min), max: intervals.map(({ max }) => max) };
 }
 
+/** How far latents spread, and what a scale makes of them. */
+export type LatentSpread = {
+  /** Standard deviation of all values, as they are. */
+  deviation: number;
+  /** The factor that brings them to unit variance: what the quantizer's interval is made for. */
+  scale: number;
+  /** Share of the values that, times the given factor, are outside [min, max], in 0..1. */
+  outOfRange: number;
+};
+
+export type SpreadOptions = {
+  /** Factor of the latents before they are quantized (default 1). */
+  factor?: number;
+  /** The quantizer's interval (default −5 and 5). */
+  min?: number;
+  max?: number;
+};
+
+/**
+ * Measures the scale of latents of any autoencoder, over all channels together: the first batch of a data set is enough.
+ *
+ * @param latents - in the autoencoder's units, in any order, at least two different values
+ * @throws RangeError if a value is not finite, or all are the same
+ */
+export function latentSpread(
+  latents: ArrayLike<number>,
+  { factor = 1, min = -5, max = 5 }: SpreadOptions = {},
+): LatentSpread {
+  assertArray('latentSpread', 'latents', latents);
+  if (!(Number.isFinite(factor) && factor > 0))
+    throw new RangeError(`latentSpread: factor must be positive, got ${factor}`);
+  let [sum, outside] = [0, 0];
+  for (let i = 0; i < latents.length; i++) {
+    sum += latents[i];
+    if (!(latents[i] * factor >= min && latents[i] * factor <= max)) outside++;
+  }
+  const mean = sum / latents.length;
+  let squares = 0;
+  for (let i = 0; i < latents.length; i++) squares += (latents[i] - mean) ** 2;
+  const deviation = Math.sqrt(squares / latents.length);
+  if (!(deviation > 0 && Number.isFinite(deviation)))
+    throw new RangeError(
+      `latentSpread: latents must be finite and must vary, got a standard deviation of ${deviation}`,
+    );
+  return { deviation, scale: 1 / deviation, outOfRange: outside / latents.length };
+}
+
 /** The values of one channel, in order. */
 function finiteValues(latents: ArrayLike<number>, channel: number, channels: number): Float64Array {
   const values = new Float64Array(latents.length / channels);

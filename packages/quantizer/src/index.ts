@@ -2,9 +2,12 @@ export {
   type CalibrationOptions,
   type ChannelReport,
   calibrate,
+  type LatentSpread,
+  latentSpread,
   type Report,
   type ReportOptions,
   report,
+  type SpreadOptions,
 } from './calibration.js';
 export {
   invertOrder,

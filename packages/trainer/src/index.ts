@@ -36,6 +36,8 @@ export {
   type LoadModelOptions,
   loadModel,
   loadVaeFile,
+  prefixLine,
+  vaeOfModel,
 } from './run-folder/load-weights.js';
 export { findDamage, writeManifest } from './run-folder/manifest.js';
 export { type Checkpoint, findWeights, openRun, type RunFolder, type WeightSet } from './run-folder/open-run.js';
@@ -45,6 +47,7 @@ export { type LoadedState, type LoadStateOptions, loadNewestState } from './run-
 export { describeWeights, readWeightsInfo, type WeightsInfo } from './run-folder/weights-info.js';
 export { calibrateVae, createLatentStatistics, type LatentStatistics } from './tasks/calibrate-vae.js';
 export { createFeaturesTask, type FeaturesTaskOptions } from './tasks/features-task.js';
+export { type LatentScale, type LatentScaleOptions, withLatentScale } from './tasks/latent-scale.js';
 export {
   cachedMoments,
   createModelTask,

@@ -1,7 +1,16 @@
 // Options that name files, and configuration files.
 import { readdirSync, statSync } from 'node:fs';
 import { parse, resolve as resolvePath } from 'node:path';
-import { checkValues, type Options, type Overrides, suggestion, text, toggle, UsageError } from '@tb/command-line';
+import {
+  checkValues,
+  type Options,
+  type Overrides,
+  positiveOr,
+  suggestion,
+  text,
+  toggle,
+  UsageError,
+} from '@tb/command-line';
 import { FileFormatError, jsonShape, readJson } from '@tb/io';
 import { packageFolder } from '../package.js';
 
@@ -12,6 +21,11 @@ export const configOption = text('file of options, or the name of one that is bu
 export const vaeOption = text('autoencoder: run folder of tb-train vae, .safetensors file or official .ckpt', {
   placeholder: 'path',
 });
+
+export const latentScaleOption = {
+  ...positiveOr('auto', 'factor of the latents that brings them to unit variance, auto to measure it'),
+  defaultText: 'that of the autoencoder, or 0.2325 where its file does not state it',
+};
 
 export const initialOption = text('run folder or weights to start from', { placeholder: 'path' });
 

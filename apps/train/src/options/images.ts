@@ -53,7 +53,7 @@ export type ImageValues = Values<typeof imageOptions>;
 const cropOptions = ['cropsPerPhotograph', 'cropScaleMin', 'cropScaleMax', 'heldOut'] as const;
 
 /** What is decided when a cache is made, and is not stored in it. */
-const cacheDecides = ['data', 'validation', 'crops', ...cropOptions] as const;
+const cacheDecides = ['data', 'validation', 'crops', ...cropOptions, 'latentScale'] as const;
 
 /**
  * Refuses options of images that would have no effect together: who sets them expects an effect.
@@ -80,7 +80,7 @@ export function assertImagesFit(
   }
 }
 
-type CacheOrImages = Overrides<typeof imageOptions> & { cache?: string };
+type CacheOrImages = Overrides<typeof imageOptions> & { cache?: string; latentScale?: unknown };
 
 /**
  * Refuses options of images for a run from a latent cache, in which the images are settled.

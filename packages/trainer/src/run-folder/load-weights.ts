@@ -1,7 +1,7 @@
 // Models and autoencoders as options of the command lines name them: a run, a checkpoint, or a file of weights.
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { InputError, MissingPartError } from '@tb/io';
+import { InputError, MissingPartError, printable } from '@tb/io';
 import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { describeVae, loadVae, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
@@ -25,6 +25,8 @@ export type LoadedModel = {
   imageSize?: number;
   /** SHA-256 of the autoencoder that it was trained with, where the file states it. */
   vaeSha256?: string;
+  /** The factor of that autoencoder's latents, where the file states it. */
+  latentScale?: number;
   /** Autoencoders near it, the likeliest first. */
   vaeCandidates: string[];
   /** What stands before the official names of the weights in the file, `module.` for instance; mostly empty. */
@@ -49,7 +51,7 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   if (!existsSync(path)) throw refuse(`--model ${path} does not exist`);
   const isFolder = statSync(path).isDirectory();
   const weights = isFolder ? await openRun(path).weights(set ?? 'ema') : fileWeights(path, set);
-  const { vaeConfig, modelConfig, classNames, imageSize, vaeSha256, sha256 } = await readWeightsInfo(weights.path);
+  const { vaeConfig, modelConfig, ...info } = await readWeightsInfo(weights.path);
   if (vaeConfig) throw refuse(`--model ${weights.path} holds an autoencoder, not a TokenBridge model`);
   if (isFolder && !modelConfig) throw refuse(`--model ${path} is not a run of tb-train model`);
   const isOfficial = !weights.path.endsWith('.safetensors');
@@ -58,7 +60,7 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   const loaded = await loadTokenBridge(weights.path, { ema, config }).catch((error) =>
     refuseWithout(error, weights.path),
   );
-  return { ...loaded, ...weights, sha256, classNames, imageSize, vaeSha256, vaeCandidates };
+  return { ...loaded, ...weights, ...info, vaeCandidates };
 }
 
 const refuse = (what: string) => new InputError('loadModel', what);
@@ -72,6 +74,18 @@ async function refuseWithout(error: Error, path: string): Promise<never> {
   );
   if (isVae) throw refuse(`--model ${path} holds an autoencoder, not a TokenBridge model`);
   throw refuse(`--model ${path} holds no averaged weights (${error.part}): --raw takes those that training left`);
+}
+
+/** The autoencoder of a model, with the scale of its latents with which the model was trained. */
+export function vaeOfModel({ latentScale }: LoadedModel, vae: LoadedVae): LoadedVae {
+  return latentScale === undefined ? vae : { ...vae, config: { ...vae.config, latentScale } };
+}
+
+/** A line about the names in a file of weights, where they had a prefix. */
+export function prefixLine({ path, prefix }: Pick<LoadedVae, 'path' | 'prefix'>): string | undefined {
+  return prefix === ''
+    ? undefined
+    : `the names of the weights in ${printable(path)} are read without their prefix ${prefix}`;
 }
 
 /** Names of the classes in the order of their labels; their numbers where the weights have no names. */
@@ -96,6 +110,8 @@ export type LoadedVae = {
   imageSize?: number;
   /** What stands before the official names of the weights in the file, `first_stage_model.` for instance; mostly empty. */
   prefix: string;
+  /** Whether the file states the scale of its latents. Files of other makers do not: their `config` has that of kl16. */
+  statesScale: boolean;
 };
 
 /**
@@ -120,7 +136,8 @@ export async function loadVaeFile(named: string | undefined): Promise<LoadedVae>
   const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
   if (modelConfig) throw new InputError('loadVaeFile', `--vae ${path} holds a TokenBridge model, not an autoencoder`);
   const described = vaeConfig ? { config: vaeConfig, prefix: '' } : await describeVae(path);
-  return { params: await loadVae(path, described.config), ...described, path, sha256, imageSize };
+  const statesScale = vaeConfig !== undefined;
+  return { params: await loadVae(path, described.config), ...described, path, sha256, imageSize, statesScale };
 }
 
 /**

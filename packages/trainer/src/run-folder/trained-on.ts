@@ -2,12 +2,13 @@
 // labels and latents of before, so other classes or another autoencoder would change their meaning without a trace.
 import { createHash } from 'node:crypto';
 import { relative, sep } from 'node:path';
+import { kl16 } from '@tb/vae';
 import type { ImageSource } from '../data/image-source.js';
 import type { Progress } from './progress.js';
 import type { WeightsInfo } from './weights-info.js';
 
 /** The data of a run, as its checkpoints describe it. Anything may be missing in weights of other makers. */
-export type TrainedOn = Pick<WeightsInfo, 'imageSize' | 'vaeSha256'> & {
+export type TrainedOn = Pick<WeightsInfo, 'imageSize' | 'vaeSha256' | 'latentScale'> & {
   /** In the order of their labels. */
   classNames?: readonly string[];
 } & Partial<NonNullable<Progress['data']>>;
@@ -18,8 +19,10 @@ export type Change = { before: string; now: string };
 export type DataChanges = {
   /** Labels mean something else. */
   classes?: Change;
-  /** Latents mean something else. */
+  /** Latents mean something else: they are those of another autoencoder. */
   vae?: Change;
+  /** Latents have another scale. */
+  latentScale?: Change;
   imageSize?: Change;
   /** The order of the data is another from here on. */
   images?: Change;
@@ -30,6 +33,7 @@ export function compareData(before: TrainedOn, now: TrainedOn): DataChanges {
   return {
     classes: compareClasses(before.classNames, now.classNames),
     vae: compare(before.vaeSha256, now.vaeSha256, (hash) => hash.slice(0, 12)),
+    latentScale: compareScales(before, now),
     imageSize: compare(before.imageSize, now.imageSize, (size) => `${size} × ${size}`),
     images: compare(before.images, now.images, count) ?? compare(before.names, now.names, () => 'others'),
   };
@@ -42,6 +46,13 @@ function compare<Value>(
 ): Change | undefined {
   if (before === undefined || now === undefined || before === now) return undefined;
   return { before: text(before), now: text(now) };
+}
+
+/** Weights state the scale only where it is not that of kl16. */
+function compareScales(before: TrainedOn, now: TrainedOn): Change | undefined {
+  if (before.vaeSha256 === undefined || now.vaeSha256 === undefined) return undefined;
+  const scaleOf = ({ latentScale = kl16.latentScale }: TrainedOn) => latentScale;
+  return compare(scaleOf(before), scaleOf(now), String);
 }
 
 const count = (images: number) => `${images} image${images === 1 ? '' : 's'}`;

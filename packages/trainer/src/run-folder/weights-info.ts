@@ -1,6 +1,6 @@
 import { fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson, reasonOf } from '@tb/io';
 import { assertTokenBridgeConfig, modelConfigKey, type TokenBridgeConfig } from '@tb/tokenbridge';
-import { type VaeConfig, vaeConfigKey, vaePresets } from '@tb/vae';
+import { kl16, type VaeConfig, vaeConfigKey, vaePresets } from '@tb/vae';
 
 /** What weights state about themselves, in the metadata of their safetensors header; other makers' files state less. */
 export type WeightsInfo = {
@@ -14,17 +14,20 @@ export type WeightsInfo = {
   imageSize?: number;
   /** SHA-256 of the autoencoder whose latents a model was trained on. */
   vaeSha256?: string;
+  /** The factor of the latents that a model was trained on, where it is not that of kl16. */
+  latentScale?: number;
 };
 
 /** Writes what weights are to state about themselves as safetensors metadata. */
 export function describeWeights(info: WeightsInfo): Record<string, string> {
-  const { vaeConfig, modelConfig, classNames, imageSize, vaeSha256 } = info;
+  const { vaeConfig, modelConfig, classNames, imageSize, vaeSha256, latentScale } = info;
   return {
     ...(vaeConfig && { [vaeConfigKey]: JSON.stringify(vaeConfig) }),
     ...(modelConfig && { [modelConfigKey]: JSON.stringify(modelConfig) }),
     ...(classNames && { classNames: JSON.stringify(classNames) }),
     ...(imageSize !== undefined && { imageSize: String(imageSize) }),
     ...(vaeSha256 && { vaeSha256 }),
+    ...(latentScale !== undefined && latentScale !== kl16.latentScale && { latentScale: String(latentScale) }),
   };
 }
 
@@ -57,6 +60,10 @@ export async function readWeightsMetadata(path: string): Promise<WeightsInfo> {
       jsonShape.passing(jsonShape.count, 'a positive integer', (size) => size > 0),
     ),
     vaeSha256: metadata.vaeSha256,
+    latentScale: read(
+      'latentScale',
+      jsonShape.passing(jsonShape.number, 'a positive number', (scale) => scale > 0),
+    ),
   };
 }
 

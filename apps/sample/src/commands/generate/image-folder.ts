@@ -5,13 +5,15 @@ import { UsageError } from '@tb/command-line';
 import { encodePng, listImages, type Pixels, readPngSettings, withPngSettings } from '@tb/images';
 import { fileSystemError, printable, writeFileAtomic } from '@tb/io';
 import type { LoadedModel, LoadedVae } from '@tb/trainer';
+import { kl16 } from '@tb/vae';
 import { version } from '../../version.js';
 import type { Job } from './jobs.js';
 
 /** Everything that decides the images, besides class and number. It is in every file that is written. */
 export type Settings = {
   model: { file: string; sha256: string; weights?: 'ema' | 'raw'; step?: number };
-  vae: { file: string; sha256: string };
+  /** The scale of the latents is missing where it is that of kl16. */
+  vae: { file: string; sha256: string; latentScale?: number };
   cfg: number;
   cfgSchedule: 'linear' | 'constant';
   temperature: number;
@@ -23,9 +25,14 @@ export type Settings = {
 /** Weights are named by their file's name and hash: where they are on this computer is nobody else's business. */
 export function describeWeights(model: LoadedModel, vae: LoadedVae): Pick<Settings, 'model' | 'vae'> {
   const { path, sha256, set, step } = model;
+  const { latentScale } = vae.config;
   return {
     model: { file: basename(path), sha256, ...(set && { weights: set }), ...(step !== undefined && { step }) },
-    vae: { file: basename(vae.path), sha256: vae.sha256 },
+    vae: {
+      file: basename(vae.path),
+      sha256: vae.sha256,
+      ...(latentScale !== kl16.latentScale && { latentScale }),
+    },
   };
 }
 

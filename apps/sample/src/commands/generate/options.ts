@@ -25,6 +25,11 @@ export const generateOptions = {
   ),
   vae: vaeOfModelOption,
   anyVae: toggle('accept an autoencoder that the model was not trained with', { default: false }),
+  latentScale: number("factor of the autoencoder's latents with which the model was trained", {
+    min: 1e-6,
+    max: 1e6,
+    defaultText: 'what the weights of model or autoencoder state, else 0.2325',
+  }),
   ema: toggle('use the averaged weights of a checkpoint or .pth (the default)'),
   raw: toggle('use the weights of a checkpoint or .pth as training left them', { default: false }),
   classes: list('all, or names, numbers from 0 and ranges such as 0-9; =7 is the class named 7', {

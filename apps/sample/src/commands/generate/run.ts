@@ -5,7 +5,7 @@ import type { Pixels } from '@tb/images';
 import { printable } from '@tb/io';
 import { backendTraits } from '@tb/runtime';
 import { createImageGenerator, type GenerateProgress, type ImageGenerator, recommendedSampling } from '@tb/tokenbridge';
-import { findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
+import { findVae, type LoadedModel, type LoadedVae, prefixLine } from '@tb/trainer';
 import { findModel, imageSizeOf, openModel, openVaeFor } from '../../weights.js';
 import { describeWeights, missingJobs, type Settings, writeImage } from './image-folder.js';
 import { type Job, listJobs, parseClasses, readClassNames } from './jobs.js';
@@ -62,6 +62,7 @@ function printWeights(model: LoadedModel, vae: LoadedVae): void {
   console.error(`model ${shown(path)}: ${facts.join(', ')}`);
   if (newerCheckpoint) console.error(`the run has a newer checkpoint: --model ${shown(newerCheckpoint)} uses it`);
   console.error(`autoencoder ${shown(vae.path)}`);
+  for (const line of [prefixLine(model), prefixLine(vae)]) if (line !== undefined) console.error(line);
 }
 
 function settingsOf(values: GenerateValues, model: LoadedModel, vae: LoadedVae): Settings {

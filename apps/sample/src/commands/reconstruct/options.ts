@@ -6,6 +6,7 @@ import {
   numbers,
   type Overrides,
   omit,
+  positiveOr,
   resolve,
   text,
   type Values,
@@ -15,6 +16,10 @@ import { vaeOption } from '../../options.js';
 export const reconstructOptions = {
   ...omit(backendOptions, 'precision'),
   vae: vaeOption,
+  latentScale: {
+    ...positiveOr('auto', 'factor of the latents that brings them to unit variance, auto to measure it'),
+    defaultText: 'that of the autoencoder, or 0.2325 where its file does not state it',
+  },
   levels: numbers('quantization levels B to compare', { min: 2, max: 65536, whole: true, default: [8, 16, 32, 64] }),
   ranges: numbers('quantization ranges to compare, 5 for [-5, 5]', { min: 0.01, max: 1e6, default: [5] }),
   imageSize: integer('side in pixels of the square that is reconstructed', {

@@ -3,7 +3,7 @@ import { assertExists, fixed, percent, prepareFile, textTable, UsageError } from
 import { startBackend } from '@tb/command-line/compute';
 import { decodeImage, encodePng, type FittedImage, fitToSquare, imageGrid, type Pixels, zoomTo } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
-import { findVae, loadVaeFile } from '@tb/trainer';
+import { findVae, loadVaeFile, prefixLine, withLatentScale } from '@tb/trainer';
 import { createAutoencoder, downsamplingFactor } from '@tb/vae';
 import { demoWeights } from '../../options.js';
 import { type Comparison, compareVariants, listVariants } from './compare.js';
@@ -16,18 +16,26 @@ export async function reconstruct(paths: readonly string[], values: ReconstructV
   await prepareFile('--grid', values.grid, '.png');
   const images = await Promise.all(paths.map((path) => decodeImage(path, values)));
   await startBackend(values);
-  const { params, config, imageSize } = await loadVaeFile(file);
+  const loaded = await loadVaeFile(file);
+  const { imageSize } = loaded;
   console.error(`autoencoder ${file}`);
-  const size = values.imageSize ?? imageSize ?? config.resolution;
-  const factor = downsamplingFactor(config);
+  const note = prefixLine(loaded);
+  if (note !== undefined) console.error(note);
+  const size = values.imageSize ?? imageSize ?? loaded.config.resolution;
+  const factor = downsamplingFactor(loaded.config);
   if (size % factor !== 0)
     throw new UsageError(`--image-size must be a multiple of ${factor}, by which the autoencoder shrinks, got ${size}`);
 
+  const squares = await Promise.all(images.map((image) => fitToSquare(image, size, values.fit)));
+  const scale = { scale: values.latentScale, size, images: async () => squares.map(({ image }) => image.data) };
+  const scaled = await withLatentScale(loaded, scale);
+  if (scaled.line !== undefined) console.error(scaled.line);
+
+  const { params, config } = scaled.vae;
   const autoencoder = createAutoencoder(config, size);
   const variants = listVariants(values.ranges, values.levels);
   const results: { fitted: FittedImage; comparisons: Comparison[] }[] = [];
-  for (const image of images) {
-    const fitted = await fitToSquare(image, size, values.fit);
+  for (const fitted of squares) {
     results.push({ fitted, comparisons: await compareVariants(fitted, variants, autoencoder, params, config) });
   }
   const names = paths.map((path) => basename(path));

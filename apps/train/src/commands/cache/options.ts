@@ -1,10 +1,11 @@
 import { backendOptions, integer, type Overrides, omit, resolve, text, type Values } from '@tb/command-line';
-import { configOption, readConfig, vaeOption } from '../../options/files.js';
+import { configOption, latentScaleOption, readConfig, vaeOption } from '../../options/files.js';
 import { assertImagesFit, imageOptions } from '../../options/images.js';
 
 export const cacheOptions = {
   out: text('folder of the cache', { placeholder: 'folder', default: 'runs/cache' }),
   vae: vaeOption,
+  latentScale: latentScaleOption,
   batch: integer('images encoded at a time, each with its mirror image', { min: 1, max: 4096, default: 32 }),
   seed: integer('seed of the crops', { default: 0 }),
   validationImages: integer('validation images to store', { min: 1, default: 1024 }),

@@ -14,7 +14,7 @@ import {
   loadVaeFile,
   writeLatentCache,
 } from '@tb/trainer';
-import { firstImages, latentSize, openData } from '../../data.js';
+import { firstImages, latentSize, openData, scaleLatents } from '../../data.js';
 import { encodeImages } from './encode-images.js';
 import type { CacheValues } from './options.js';
 
@@ -25,7 +25,7 @@ export async function makeCache(values: CacheValues): Promise<void> {
   const { training, validation } = await openData({ ...values, flip: false });
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
-  const vae = await loadVaeFile(vaeFile);
+  const vae = await scaleLatents(await loadVaeFile(vaeFile), training, values);
   const pool = createDecodePool(values.threads);
   const stop = listenForStop('stopping after this batch; once more ends at once');
   const partOf = (source: ImageSource): CachePart => ({

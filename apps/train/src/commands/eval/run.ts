@@ -10,7 +10,7 @@ import {
   reportText,
   smallFeatureExtractor,
 } from '@tb/metrics';
-import { assertSameVae, classNamesOf, compareData, findVae, loadModel, loadVaeFile } from '@tb/trainer';
+import { assertSameVae, classNamesOf, compareData, findVae, loadModel, loadVaeFile, vaeOfModel } from '@tb/trainer';
 import { downsamplingFactor } from '@tb/vae';
 import { openData } from '../../data.js';
 import { generateImages } from '../../evaluation/generated-images.js';
@@ -62,8 +62,8 @@ async function openInputs(values: EvalValues) {
   assertExists('--model', values.model);
 
   await startBackend(values);
-  const vae = await loadVaeFile(vaeFile);
   const model = await loadModel(values.model);
+  const vae = vaeOfModel(model, await loadVaeFile(vaeFile));
   assertSameVae(model, vae, values.anyVae);
   const judge = values.features ? await loadJudge(values.features, classNamesOf(model), '--features') : undefined;
   const extractor = judge ? smallFeatureExtractor(judge) : await loadInception(values.weights);

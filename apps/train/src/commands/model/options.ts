@@ -9,7 +9,7 @@ import {
   toggle,
   UsageError,
 } from '@tb/command-line';
-import { acceptOptions, initialOption, vaeOption } from '../../options/files.js';
+import { acceptOptions, initialOption, latentScaleOption, vaeOption } from '../../options/files.js';
 import { assertCacheDecides, assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
 
@@ -18,6 +18,7 @@ export const modelOptions = {
   preset: choice('size of the model', ['tiny', 'base', 'large', 'huge'], { default: 'tiny' }),
   cache: text('latent cache made by tb-train cache, instead of --data', { placeholder: 'folder' }),
   vae: vaeOption,
+  latentScale: latentScaleOption,
   initial: initialOption,
   ...acceptOptions,
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536, default: 64 }),

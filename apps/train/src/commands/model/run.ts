@@ -22,7 +22,7 @@ import {
   readHeldOutLatents,
   type TrainOptions,
 } from '@tb/trainer';
-import { batchesOf, latentSize, openData, readSome, validationBatch } from '../../data.js';
+import { batchesOf, latentSize, openData, readSome, scaleLatents, validationBatch } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
 import { assertSameData, findInitialWeights, sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
@@ -68,7 +68,7 @@ async function openImages(values: ModelValues, log: RunLog): Promise<ModelData<I
   log.found(training.summary);
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
-  const vae = await loadVaeFile(vaeFile);
+  const vae = await scaleLatents(await loadVaeFile(vaeFile), training, values);
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, training.size),
@@ -127,11 +127,12 @@ type ModelRun = {
 
 async function trainOn<Batch extends { labels: Int32Array }>(
   source: ModelData<Batch>,
-  { values, stored, log, initial }: ModelRun,
+  { values, stored: asked, log, initial }: ModelRun,
 ): Promise<void> {
   const { imageSize, vaeSha256, data } = source;
+  const { latentScale } = source.task;
   const classNames = [...source.task.classNames];
-  const now = { imageSize, vaeSha256, classNames, ...data };
+  const now = { imageSize, vaeSha256, latentScale, classNames, ...data };
   await assertSameData(initial, now, values);
   const config = configOf(values, source.latent, classNames.length);
   const task = createModelTask({
@@ -141,8 +142,9 @@ async function trainOn<Batch extends { labels: Int32Array }>(
     maskGranularity: values.maskGranularity,
     initial: initial === undefined ? undefined : async () => (await loadTokenBridge(initial, { config })).params,
   });
-  const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, classNames });
+  const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, latentScale, classNames });
   const shapes = flattenShapes(tokenBridgeShapes(config));
+  const stored = values.latentScale === undefined ? asked : { ...asked, latentScale }; // measured once
   const onResume = sameDataCheck(now, stored, values);
   const { drawEvery } = values;
   const run = { samples: source.samples, data, drawEvery, config: stored, metadata, shapes, onResume };
