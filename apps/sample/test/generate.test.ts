@@ -50,7 +50,7 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     const { settings } = await openSampleFolder(first);
     expect(settings).toMatchObject({ seed: 5, numIter: 4, model: { sha256: expect.any(String) } });
     expect(settings).not.toHaveProperty('pictureSeed');
-    // It reports which weights it uses, and files that are passed on do not tell where they are on this computer.
+    // It reports which weights it uses, and files that are passed on do not reveal where they are on this computer.
     expect(one.stderr).toMatch(/^model .*model\.safetensors: 3 classes$/m);
     expect(one.stderr).toMatch(/^autoencoder .*vae\.safetensors$/m);
     for (const file of [join(first, files[0]), grid, join(root, 'images.json')])
@@ -105,7 +105,7 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     for (const file of files) expect((await pixelsOf(folder, file)).length).toBe(768);
   });
 
-  it('says in one sentence what is wrong', async () => {
+  it('reports mistakes in one sentence', async () => {
     const damaged = join(root, 'damaged.safetensors');
     await writeFile(damaged, (await readFile(weights.model)).subarray(0, 5000));
     const other = join(root, 'other-vae.safetensors');

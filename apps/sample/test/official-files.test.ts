@@ -46,7 +46,7 @@ describe('tb-sample with official files', () => {
     expect(stdout).toMatch(/"weights": "raw"/);
   });
 
-  it("tells the configuration by the shapes of the weights, classes and levels of one's own included", async () => {
+  it('reads the configuration from the shapes of the weights, also with other classes and levels', async () => {
     const model = await writeOfficialModel(join(root, 'own.pth'));
     const grid = join(root, 'own.png');
     const generate = ['generate', '--model', model, '--vae', vae, ...quick, '--grid', grid];
@@ -61,7 +61,7 @@ describe('tb-sample with official files', () => {
     );
   });
 
-  it("says when model and autoencoder do not fit, or stand in each other's place", async () => {
+  it('reports a model and an autoencoder that do not fit, or are exchanged', async () => {
     const other = join(root, 'other-vae.ckpt');
     const { tensors } = await readSafetensors(goldenPath('vae', 'vae.safetensors'));
     const { 'decoder.conv_in.weight': _, ...others } = tensors;

@@ -100,7 +100,7 @@ describe('tb-sample', () => {
     expect(ofCodes.tables[0].rows[2]).toEqual(['mean', '3.13%', '1.000']);
   });
 
-  it('evaluates pairs of images, and says which weights the FID lacks', async () => {
+  it('evaluates pairs of images, and reports which weights the FID lacks', async () => {
     const [ours, theirs] = [join(root, 'ours'), join(root, 'theirs')];
     await mkdir(ours);
     await mkdir(theirs);
@@ -124,8 +124,8 @@ describe('tb-sample', () => {
     });
     await rm(join(theirs, 'other.png'));
     expect((await runCommand('evaluate', ours, theirs, '--pairs')).stderr).toMatch(/same names; only one has other/);
-    const beside = await runCommand('evaluate', ours, theirs, '--pairs', '--resume', join(root, 'none'));
-    expect(beside).toMatchObject({ code: 1, stderr: 'tb-sample: --resume does nothing beside --pairs\n' });
+    const unused = await runCommand('evaluate', ours, theirs, '--pairs', '--resume', join(root, 'none'));
+    expect(unused).toMatchObject({ code: 1, stderr: 'tb-sample: --resume does nothing with --pairs\n' });
     const taken = join(root, 'taken');
     await writeFile(taken, '');
     const refused = await runCommand('evaluate', ours, theirs, '--resume', taken);

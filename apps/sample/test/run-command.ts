@@ -3,7 +3,7 @@ import { runProgram } from '@tb/command-line';
 import { captureCommand, type Finished, startCommand as start } from '@tb/test-utils';
 import { program } from '../src/program.js';
 
-/** Starts tb-sample in a process of its own. */
+/** Starts tb-sample in a separate process. */
 export const startCommand = (args: readonly string[]) => start(fileURLToPath(new URL('..', import.meta.url)), args);
 
 /** Runs tb-sample inside this process; one at a time. */

@@ -29,7 +29,7 @@ async function writeCheckpoint(run: string, step: number): Promise<string> {
   }
 }
 
-it('inspects the newest intact checkpoint of a run, and says what is wrong with newer ones', async () => {
+it('inspects the newest intact checkpoint of a run, and reports what is wrong with newer ones', async () => {
   const run = join(root, 'run');
   const older = await writeCheckpoint(run, 9);
   const newer = await writeCheckpoint(run, 10);

@@ -186,7 +186,7 @@ export function numbers<const Given extends Settings<readonly number[]> & Range 
   } as Made<readonly number[], Given>;
 }
 
-/** The options of a table under a heading of their own in the help. */
+/** The options of a table under a separate heading in the help. */
 export function grouped<Table extends Options>(group: string, table: Table): Table {
   return Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, group }])) as Table;
 }

@@ -46,7 +46,7 @@ export function hasEnded(owner: ProcessIdentity, here = thisProcess()): boolean 
   if (owner.host !== here.host || owner.machine !== here.machine) return undefined;
   if (owner.boot !== here.boot) return owner.boot !== '' && here.boot !== '' ? true : undefined;
   if (owner.pidNamespace !== here.pidNamespace) {
-    // A container with a host name of its own was started again. Without one, another container may be running.
+    // A container with its own host name was started again. Without one, another container may be running.
     const isOneContainer = owner.hostNamespace !== firstHostNamespace && here.hostNamespace !== firstHostNamespace;
     return isOneContainer ? true : undefined;
   }

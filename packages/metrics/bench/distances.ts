@@ -13,7 +13,7 @@ const samples = Number(process.argv[2] ?? 10_000);
 const target = process.argv[3];
 const dimensions = 2048;
 
-/** Features with correlations: 64 common causes, each feature a rectified mixture of them and noise of its own. */
+/** Features with correlations: 64 common causes, each feature a rectified mixture of them and separate noise. */
 function makeFeatures(seed: number): Float32Array {
   const random = hostRandom(seed);
   const mixing = Float32Array.from({ length: 16 * dimensions }, () => 0.2 * random.normal());

@@ -17,9 +17,9 @@ type Outcome = { code: number | null; stdout: string; stderr: string };
 let root: string;
 
 /**
- * Runs tb-metrics as a user would, with a cache folder of its own.
+ * Runs tb-metrics as a user would, with a separate cache folder.
  *
- * @param watch - is told what stands on stderr so far
+ * @param watch - receives what is on stderr so far
  */
 function tbMetrics(args: string[], watch?: (stderr: string, child: ChildProcess) => void): Promise<Outcome> {
   const flags = ['--import', 'tsx', '--conditions=@tb/source', cli, ...args];
@@ -102,7 +102,7 @@ describe('tb-metrics', () => {
   });
   afterAll(() => rm(root, { recursive: true }));
 
-  const timeout = 300_000; // processes of their own, each of which loads the weights
+  const timeout = 300_000; // separate processes, each of which loads the weights
   it('evaluates a folder against statistics of ADM, through an interruption, to a JSON report', {
     timeout,
   }, async () => {
@@ -156,7 +156,7 @@ describe('tb-metrics', () => {
     }
   });
 
-  it('goes on when nobody reads its output any more', { timeout }, async () => {
+  it('continues when nobody reads its output any more', { timeout }, async () => {
     const target = join(root, 'unread.safetensors');
     const args = ['statistics', join(root, 'samples'), target, '--allow-other-weights', '--backend', 'wasm'];
     const { code, stderr } = await tbMetrics(args, (_, { stdout }) => stdout!.destroy());
@@ -165,7 +165,7 @@ describe('tb-metrics', () => {
     expect((await readSafetensors(target)).metadata.count).toBe(`${SAMPLES}`);
   });
 
-  it('says what is missing, damaged or unknown, and what to do', async () => {
+  it('reports what is missing, damaged or unknown, and what to do', async () => {
     const samples = join(root, 'samples');
     const [missing, other, unknown] = await Promise.all([
       tbMetrics(['fid', samples, samples, '--weights', join(root, 'none.pth')]),

@@ -105,15 +105,15 @@ describe('train, when something fails', () => {
   });
 
   it('frees everything, whichever operation fails', async () => {
-    const engine = tf.engine();
-    const runKernel = engine.runKernel.bind(engine);
+    const global = tf.engine(); // of TensorFlow.js, whatever the backend
+    const runKernel = global.runKernel.bind(global);
     const options = { steps: 2, checkpointEvery: 10, parallelism: { devices: 1, microBatches: 2 } };
     let operations = 0;
     // But those of gradients: what TensorFlow.js itself saves for one stays when it fails.
     const failAt = (count: number) => {
       operations = 0;
-      vi.spyOn(engine, 'runKernel').mockImplementation(((...args: Parameters<typeof runKernel>) => {
-        if (engine.state.activeTape) return runKernel(...args);
+      vi.spyOn(global, 'runKernel').mockImplementation(((...args: Parameters<typeof runKernel>) => {
+        if (global.state.activeTape) return runKernel(...args);
         operations += 1;
         if (operations === count) throw new Error('out of order');
         return runKernel(...args);

@@ -72,7 +72,7 @@ export type StepInputs = { learningRate: tf.Scalar; step: tf.Scalar; runKey: Key
 /** The state before the first step. Takes over `params`, unless it throws. */
 export function initTrainState<Params extends TensorTree>(params: Params): TrainState<Params> {
   return tidyTree(() => {
-    const ema = mapTree((value) => tf.mul(value, 1), params); // memory of its own: a step donates both
+    const ema = mapTree((value) => tf.mul(value, 1), params); // in separate memory: a step donates both
     return { params, ema, optimizer: initAdamW(params) };
   });
 }

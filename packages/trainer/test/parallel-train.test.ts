@@ -36,7 +36,7 @@ async function run(out: string, changes: Partial<TrainOptions>, keepProbability 
 describe('runs in micro-batches', () => {
   beforeAll(() => useBackend(testBackend));
 
-  it('go on where they stopped, bit for bit', async () => {
+  it('continue where they stopped, bit for bit', async () => {
     const parallelism = { devices: 1, microBatches: 2 };
     const whole = await run(newFolder(), { steps: 12, parallelism }, 0.9);
     const out = newFolder();

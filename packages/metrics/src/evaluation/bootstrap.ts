@@ -1,7 +1,7 @@
 import { frechetDistance, type Gaussian } from '../frechet-distance.js';
 import { gaussianStatistics } from '../gaussian-statistics.js';
 
-/** In the units of the distance, which stands in its middle; `low` is never below 0. */
+/** In the units of the distance, which is in its middle; `low` is never below 0. */
 export type ConfidenceInterval = {
   readonly low: number;
   readonly high: number;

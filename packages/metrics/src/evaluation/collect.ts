@@ -67,7 +67,7 @@ export function createCollection(extractor: FeatureExtractor, total: number, kee
 /**
  * Runs all images of a source through the network, a batch at a time; memory does not grow with their number.
  *
- * @param collection - continued where it stands: pass a loaded one to resume
+ * @param collection - is continued: pass a loaded one to resume
  * @returns the same collection
  */
 export async function collect(
@@ -140,7 +140,7 @@ type BatchFeatures = [pool: Float32Array, spatial?: Float32Array, logits?: Float
 
 async function extractFrom(batch: SampleBatch, extractor: FeatureExtractor, batchSize: number): Promise<BatchFeatures> {
   const { count, height, width, pixels } = batch;
-  // A smaller last batch would be a program of its own.
+  // A smaller last batch would be a separate program.
   const rows = backendTraits().compilesPerShape ? Math.max(count, batchSize) : count;
   const values = new Float32Array(rows * height * width * 3);
   values.set(pixels);

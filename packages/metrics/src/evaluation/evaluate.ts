@@ -51,7 +51,7 @@ export type EvaluationReport = {
   readonly evaluator: string;
   /** ISO 8601, in UTC. */
   readonly date: string;
-  /** How the samples were made, where they say so. */
+  /** How the samples were made, where they state it. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** One sentence for each reason not to trust the numbers. */
   readonly warnings: readonly string[];
@@ -137,14 +137,14 @@ function withoutScores({ mean, standardDeviation }: InceptionScore): Omit<Incept
 function warningsOf(samples: Collection, reference: Reference, { neighbours = 3 }: EvaluateOptions): string[] {
   const { dimensions } = samples.pool;
   const warnings: string[] = [];
-  const wanted = Math.min(RECOMMENDED_SAMPLES, dimensions);
-  if (samples.count < wanted) {
+  const recommended = Math.min(RECOMMENDED_SAMPLES, dimensions);
+  if (samples.count < recommended) {
     warnings.push(
-      `only ${samples.count} samples: below ${wanted} the covariance of ${dimensions} features is singular and the distance is ` +
+      `only ${samples.count} samples: below ${recommended} the covariance of ${dimensions} features is singular and the distance is ` +
         'biased upwards; compare it only with distances at the same count (the convention is 50,000)',
     );
   }
-  if (reference.count !== undefined && reference.count < wanted) {
+  if (reference.count !== undefined && reference.count < recommended) {
     warnings.push(`the reference has only ${reference.count} images: its covariance is singular`);
   }
   if (!reference.features) {

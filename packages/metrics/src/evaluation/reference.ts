@@ -59,7 +59,7 @@ export async function referenceContent(path: string): Promise<ReferenceContent> 
 
 /**
  * Loads a statistics file: this package's own (.safetensors, with provenance), or ADM's (.npz with `mu`, `sigma` and
- * perhaps `mu_s`, `sigma_s`), which says nothing of its origin.
+ * perhaps `mu_s`, `sigma_s`), which does not state its origin.
  *
  * @throws Error if the file is incomplete or belongs to other features
  */

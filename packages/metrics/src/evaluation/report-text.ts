@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path';
 import { printable } from '@tb/io';
 import type { EvaluationReport } from './evaluate.js';
 
-/** Where a report goes when nobody says: into the working folder, under the name of the samples. */
+/** Default path of a report: in the working folder, under the name of the samples. */
 export function reportFileName(samples: string): string {
   return `${basename(resolve(samples)).replace(/\.npz$/, '')}.fid.json`;
 }

@@ -67,7 +67,7 @@ export async function finishPass(
 
 const workFile = (folder: string, what: Pass['what']) => join(folder, `${what}.safetensors`);
 
-async function loadWork(file: string, wanted: CollectionOrigin, extractor: FeatureExtractor): Promise<Collection> {
+async function loadWork(file: string, expected: CollectionOrigin, extractor: FeatureExtractor): Promise<Collection> {
   const refuse = (reason: string): never => {
     throw new Error(
       `${file} cannot be resumed: ${printable(reason)}. Remove it to start again, or name another folder with --resume`,
@@ -76,17 +76,17 @@ async function loadWork(file: string, wanted: CollectionOrigin, extractor: Featu
   const { collection, origin } = await loadCollection(file, extractor).catch((error: Error) =>
     refuse(error.message.replace(/^loadCollection: /, '')),
   );
-  const difference = differenceOf(origin, wanted);
+  const difference = differenceOf(origin, expected);
   return difference === undefined ? collection : refuse(difference);
 }
 
 /** In words. The same images by another path, such as `samples/` for `samples`, are the same images. */
-function differenceOf(saved: CollectionOrigin, wanted: CollectionOrigin): string | undefined {
+function differenceOf(saved: CollectionOrigin, expected: CollectionOrigin): string | undefined {
   const images = ({ source, total }: CollectionOrigin) => `${total} images of ${source}`;
-  if (saved.total !== wanted.total || saved.fingerprint !== wanted.fingerprint)
-    return `it is about ${images(saved)}, this run about ${images(wanted)}, which are others or have changed`;
-  if (saved.kept !== wanted.kept)
-    return `it keeps the features of ${saved.kept} images, this run those of ${wanted.kept} (--keep)`;
+  if (saved.total !== expected.total || saved.fingerprint !== expected.fingerprint)
+    return `it is about ${images(saved)}, this run about ${images(expected)}, which are others or have changed`;
+  if (saved.kept !== expected.kept)
+    return `it keeps the features of ${saved.kept} images, this run those of ${expected.kept} (--keep)`;
   return undefined;
 }
 

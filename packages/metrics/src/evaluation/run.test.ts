@@ -103,7 +103,7 @@ describe('evaluatePaths', () => {
     expect(report.warnings.join()).toMatch(/statistics only/);
   });
 
-  it('goes on where an interrupted run stopped, with the same result', async () => {
+  it('resumes an interrupted run, with the same result', async () => {
     const work = join(root, 'work');
     const whole = await evaluatePaths(clean, clean, gridExtractor, options());
     let calls = 0;
@@ -147,7 +147,7 @@ describe('evaluatePaths', () => {
     expect(await readFile(join(work, 'samples.safetensors'))).toEqual(saved);
   });
 
-  it('refuses to go on with the work of another evaluation, before it looks at an image', async () => {
+  it('refuses to resume the work of another evaluation, before it looks at an image', async () => {
     const work = join(root, 'other-work');
     const file = join(work, 'samples.safetensors');
     const few = await writeCrops(join(root, 'few'), 20, 0);

@@ -36,7 +36,7 @@ export async function openSamples(path: string, options: SampleOptions = {}): Pr
 }
 
 /**
- * Evaluates samples against a reference: the whole path from files to numbers.
+ * Evaluates samples against a reference: from files to numbers.
  *
  * @param samples - folder of images or ADM `.npz`
  * @param reference - folder of images, `.npz` of samples, of ADM statistics or of both, or a statistics file of this package

@@ -16,7 +16,7 @@ export type SampleSource = {
   readonly summary?: string;
   /** Changes when the images do, as far as can be told without decoding them: a resumed run must find the same. */
   readonly fingerprint: string;
-  /** How the samples were made (guidance scale, seed, weights…), where they say so. */
+  /** How the samples were made (guidance scale, seed, weights…), where they state it. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Batches in a fixed order, of images of one size each, beginning with image number `from`. */
   batches(size: number, from?: number): AsyncGenerator<SampleBatch>;

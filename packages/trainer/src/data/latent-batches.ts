@@ -43,10 +43,10 @@ export async function readHeldOutLatents(
   largestBatch: number,
 ): Promise<LatentBatch[]> {
   if (!heldOut) return [];
-  const wanted = Math.min(count, heldOut.length);
-  const batchSize = Math.min(largestBatch, wanted);
+  const total = Math.min(count, heldOut.length);
+  const batchSize = Math.min(largestBatch, total);
   const batches: LatentBatch[] = [];
-  for (let first = 0; first + batchSize <= wanted; first += batchSize) {
+  for (let first = 0; first + batchSize <= total; first += batchSize) {
     const places = Array.from({ length: batchSize }, (_, row) => ({ index: first + row, mirror: false }));
     batches.push(await readBatch(heldOut, latentShape, places));
   }

@@ -29,7 +29,7 @@ export type LoadedModel = {
   latentScale?: number;
   /** Autoencoders near it, the likeliest first. */
   vaeCandidates: string[];
-  /** What stands before the official names of the weights in the file, `module.` for instance; mostly empty. */
+  /** Prefix of the official names of the weights in the file, `module.` for instance; usually empty. */
   prefix: string;
 };
 
@@ -108,7 +108,7 @@ export type LoadedVae = {
   sha256: string;
   /** Side in pixels of the images that it was trained on, where the file states it. */
   imageSize?: number;
-  /** What stands before the official names of the weights in the file, `first_stage_model.` for instance; mostly empty. */
+  /** Prefix of the official names of the weights in the file, `first_stage_model.` for instance; usually empty. */
   prefix: string;
   /** Whether the file states the scale of its latents. Files of other makers do not: their `config` has that of kl16. */
   statesScale: boolean;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { jsonShape, readJson } from '@tb/io';
 import { checkpointFiles } from './layout.js';
 
-/** Where a run stands, besides its tensors. */
+/** What a run has reached, besides its tensors. */
 export type Progress = {
   /** Updates made so far; also the number of the next batch. */
   step: number;

@@ -81,7 +81,7 @@ function assertModelConfig(config: TokenBridgeConfig, path: string): void {
   try {
     assertTokenBridgeConfig(config);
   } catch (error) {
-    // JavaScript's own errors come from a structure of another form, and say nothing to a reader.
+    // JavaScript's own errors come from a structure of another form, and mean nothing to a reader.
     const reason = error instanceof TypeError ? 'it is not a configuration' : reasonOf(error);
     throw new Error(`${path}: its metadata ${modelConfigKey} does not describe a model: ${reason}`);
   }

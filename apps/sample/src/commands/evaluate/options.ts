@@ -28,6 +28,6 @@ export type EvaluateValues = Values<typeof evaluateOptions>;
 /** @throws UsageError when an option would do nothing */
 export function resolveEvaluate(flags: Overrides<typeof evaluateOptions>): EvaluateValues {
   const [unused] = Object.keys(omit(flags, 'pairs', 'json', 'backend', 'device', 'maxPixels'));
-  if (flags.pairs && unused !== undefined) throw new UsageError(`--${flagName(unused)} does nothing beside --pairs`);
+  if (flags.pairs && unused !== undefined) throw new UsageError(`--${flagName(unused)} does nothing with --pairs`);
   return resolve(evaluateOptions, flags);
 }

@@ -23,8 +23,8 @@ function folderWith(...files: string[]): string {
 
 async function compare(folder: string, reference: string) {
   const lines: string[] = [];
-  const { pictures } = await comparePairs(folder, reference, { onFound: (line) => lines.push(line) });
-  return { names: pictures.map(({ name }) => name), lines };
+  const { pictures: pairs } = await comparePairs(folder, reference, { onFound: (line) => lines.push(line) });
+  return { names: pairs.map(({ name }) => name), lines };
 }
 
 describe('comparePairs', () => {

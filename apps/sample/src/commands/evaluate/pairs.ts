@@ -4,8 +4,10 @@ import { assertNotEmpty, decodeImage, describeListing, listImages } from '@tb/im
 import { printable } from '@tb/io';
 import { imageSimilarity } from '../../images.js';
 
+type Pair = { name: string; psnr: number; ssim: number };
+
 export type PairReport = {
-  pictures: { name: string; psnr: number; ssim: number }[];
+  pictures: Pair[];
   /** Mean over the images; equal images count as 100 dB. */
   mean: { psnr: number; ssim: number };
 };
@@ -37,7 +39,7 @@ export async function comparePairs(
     throw new UsageError(
       `${folder} and ${reference} must hold images of the same names; only one has ${printable(alone)}`,
     );
-  const pairs: PairReport['pictures'] = [];
+  const pairs: Pair[] = [];
   for (const [name, file] of [...ours].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const a = await decodeImage(join(folder, file), { maxPixels });
     const b = await decodeImage(join(reference, theirs.get(name) ?? file), { maxPixels });
@@ -47,8 +49,7 @@ export async function comparePairs(
       );
     pairs.push({ name, ...imageSimilarity(a, b) });
   }
-  const mean = (value: (pair: PairReport['pictures'][number]) => number) =>
-    pairs.reduce((sum, pair) => sum + value(pair), 0) / pairs.length;
+  const mean = (value: (pair: Pair) => number) => pairs.reduce((sum, pair) => sum + value(pair), 0) / pairs.length;
   return {
     pictures: pairs,
     mean: { psnr: mean(({ psnr }) => Math.min(psnr, largestPsnr)), ssim: mean(({ ssim }) => ssim) },
