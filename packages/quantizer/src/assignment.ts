@@ -1,5 +1,5 @@
-// Which index a value gets (paper, Eq. 4). These functions define the quantizer; the fast paths are derived from them.
-// The released code takes the nearest reconstruction value, the lower index on ties, rather than the bin of Eq. 2.
+// From a value to its index and back (Eq. 1, 4 and 5). These functions define the quantizer; the fast paths are derived from
+// them. The released code takes the nearest codeword, the lower index on ties, rather than the bin of Eq. 2.
 
 /** One channel's interval of latent values, mapped onto [−range, range]. */
 export type Interval = { min: number; max: number };
@@ -8,8 +8,8 @@ export type Interval = { min: number; max: number };
 export type Assignment = (x: number) => number;
 
 /**
- * The released code's arithmetic: ξ = (x − min) / (max − min) · 2·range − range, clamped to ±range, every operation
- * rounded to float32, then the first nearest of the float32 codebook.
+ * Quantizes with the released code's arithmetic (Eq. 1 and 4): ξ = (x − min) / (max − min) · 2·range − range, clamped to
+ * ±range, every operation rounded to float32, then the first nearest of the float32 codebook.
  */
 export function referenceAssignment(codebook: Float32Array, range: number, { min, max }: Interval): Assignment {
   const f32 = Math.fround;
@@ -20,7 +20,7 @@ export function referenceAssignment(codebook: Float32Array, range: number, { min
   });
 }
 
-/** The same in float64; with unbounded tails ξ is not clamped, as codewords may lie beyond ±range. */
+/** Quantizes in float64 (Eq. 1 and 4). With unbounded tails ξ is not clamped, because codewords may lie beyond ±range. */
 export function exactAssignment(
   codebook: Float64Array,
   range: number,
@@ -34,18 +34,18 @@ export function exactAssignment(
   });
 }
 
-/** Equal bins: floor((x − min) / width), a value on an edge belongs to the bin above it. */
+/** Quantizes into bins of equal width: floor((x − min) / width), a value on an edge belongs to the bin above it. */
 export function linearAssignment(levels: number, { min, max }: Interval): Assignment {
   const width = (max - min) / levels;
   return withEnds(levels, (x) => Math.min(Math.max(Math.floor((x - min) / width), 0), levels - 1));
 }
 
-/** Value of a codeword in units of x: (γ + range) / (2·range) · (max − min) + min. */
+/** De-quantizes in float64 (Eq. 5), from a codeword γ to units of x: (γ + range) / (2·range) · (max − min) + min. */
 export function exactValue(gamma: number, range: number, { min, max }: Interval): number {
   return ((gamma + range) / (2 * range)) * (max - min) + min;
 }
 
-/** The same with every operation rounded to float32, as the released code computes it. */
+/** De-quantizes as the released code does (Eq. 5): as `exactValue`, with every operation rounded to float32. */
 export function referenceValue(gamma: number, range: number, { min, max }: Interval): number {
   const f32 = Math.fround;
   return f32(f32(f32(f32(gamma + f32(range)) / f32(2 * range)) * f32(max - min)) + f32(min));
@@ -56,7 +56,12 @@ const withEnds =
   (x) =>
     x === Number.POSITIVE_INFINITY ? levels - 1 : x === Number.NEGATIVE_INFINITY ? 0 : assign(x);
 
-/** First index of the smallest |ξ − γ|, distances rounded by `round`, in an ascending codebook. */
+/**
+ * Finds the nearest codeword (Eq. 4): the first index of the smallest |ξ − γ|.
+ *
+ * @param codebook - ascending
+ * @param round - rounds each distance
+ */
 function nearest(codebook: ArrayLike<number>, xi: number, round: (x: number) => number): number {
   const above = firstAtLeast(codebook, xi);
   if (above === 0) return 0;

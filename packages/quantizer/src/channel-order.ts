@@ -12,10 +12,11 @@ export type LowFrequencyOptions = {
 };
 
 /**
- * Channels by falling share of low-frequency energy, ties by their number: `order[position] = channel`. Neither the
- * paper nor its code defines the share; here it is that of `lowFrequencyShares`.
+ * Computes the channel order (Sec. 3.2): channels by falling share of low-frequency energy, equal ones by their number.
+ * Neither the paper nor its code defines the share; here it is that of `lowFrequencyShares`.
  *
  * @param latents - [N, H, W, C], flat
+ * @returns `order[position] = channel`
  * @throws RangeError if the shape does not fit or a value is not finite
  */
 export function lowFrequencyOrder(

@@ -12,7 +12,7 @@ export type Tails = 'clamped' | 'unbounded';
 
 export type CodebookOptions = { levels: number; range: number; spacing: Spacing; tails: Tails };
 
-/** The `levels + 1` bin boundaries, ascending. */
+/** Computes the `levels + 1` bin boundaries of Eq. 2, ascending. */
 export function binBoundaries({ levels, range, spacing, tails }: CodebookOptions): Float64Array {
   const boundaries = new Float64Array(levels + 1);
   for (let i = 0; 2 * i < levels; i++) {
@@ -23,7 +23,7 @@ export function binBoundaries({ levels, range, spacing, tails }: CodebookOptions
   return boundaries;
 }
 
-/** The `levels` reconstruction values: the mean of the standard normal within each bin (Eq. 3), or the bin's centre. */
+/** Computes the `levels` codewords γ: the mean of the standard normal within each bin (Eq. 3), or the bin's centre. */
 export function reconstructionValues(boundaries: Float64Array, spacing: Spacing): Float64Array {
   const levels = boundaries.length - 1;
   const values = new Float64Array(levels);

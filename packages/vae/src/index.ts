@@ -9,7 +9,6 @@ export {
   type WeightShapes,
 } from './config.js';
 export { describeVae, loadVae, readVaeConfig, saveVae, type VaeDescription, vaeConfigKey } from './files.js';
-export { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf, sampleLatent } from './posterior.js';
 export {
   type Autoencoder,
   createAutoencoder,
@@ -26,6 +25,11 @@ export {
   type EncoderLevel,
   encode,
   initVae,
+  klDivergence,
+  negativeLogLikelihood,
+  type Posterior,
+  posteriorOf,
+  sampleLatent,
   type Vae,
   vaeShapes,
 } from './vae.js';

@@ -6,8 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channelsFirst, goldenConfig, tensorOf } from '../test/golden.js';
 import type { Stage } from './blocks.js';
 import { loadVae } from './files.js';
-import { klDivergence, negativeLogLikelihood, type Posterior, posteriorOf } from './posterior.js';
-import { decode, decoderStages, encode, encoderStages, type Vae, vaeShapes } from './vae.js';
+import {
+  decode,
+  decoderStages,
+  encode,
+  encoderStages,
+  klDivergence,
+  negativeLogLikelihood,
+  type Posterior,
+  posteriorOf,
+  type Vae,
+  vaeShapes,
+} from './vae.js';
 
 const config = goldenConfig();
 const tolerance = 1e-4;

@@ -1,11 +1,30 @@
 import { countParameters } from '@tb/nn';
-import { disposeTree, flattenTree, randomKey, treeLeaves, unflattenTree, uniform, useBackend } from '@tb/runtime';
+import {
+  disposeTree,
+  flattenTree,
+  randomKey,
+  splitKey,
+  treeLeaves,
+  unflattenTree,
+  uniform,
+  useBackend,
+} from '@tb/runtime';
 import { expectClose, testBackend } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { demo, downsamplingFactor, kl16, type VaeConfig } from './config.js';
-import { klDivergence, sampleLatent } from './posterior.js';
-import { decode, encode, initVae, type Vae, vaeShapes } from './vae.js';
+import {
+  decode,
+  encode,
+  initVae,
+  klDivergence,
+  negativeLogLikelihood,
+  type Posterior,
+  posteriorOf,
+  sampleLatent,
+  type Vae,
+  vaeShapes,
+} from './vae.js';
 
 /** Every kind of layer at least once, as small as can be. */
 const tiny: VaeConfig = {
@@ -135,5 +154,60 @@ describe('the training loss', () => {
       }
       expect(gradients.filter((gradient) => tf.norm(gradient).dataSync()[0] > 1e-4).length).toBeGreaterThan(60);
     });
+  });
+});
+
+const gaussian = (mean: number, variance: number, shape: [number, number, number, number]): Posterior => ({
+  mean: tf.fill(shape, mean),
+  logVariance: tf.fill(shape, Math.log(variance)),
+});
+
+describe('sampleLatent', () => {
+  it('has the posterior’s mean and deviation', () => {
+    const before = tf.memory().numTensors;
+    const [mean, deviation] = tf.tidy(() => {
+      const sample = sampleLatent(gaussian(3, 4, [2, 50, 50, 4]), randomKey(1));
+      const moments = tf.moments(sample);
+      return [moments.mean.dataSync()[0], Math.sqrt(moments.variance.dataSync()[0])];
+    });
+    expect(mean).toBeCloseTo(3, 1);
+    expect(deviation).toBeCloseTo(2, 1);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('gives an image the same latent at any place of a batch, with a key per image', () => {
+    tf.tidy(() => {
+      const [first, second] = splitKey(randomKey(5), 2);
+      const both = sampleLatent(gaussian(0, 1, [2, 2, 2, 3]), tf.stack([first, second]));
+      const swapped = sampleLatent(gaussian(0, 1, [2, 2, 2, 3]), tf.stack([second, first]));
+      // Vectorized logarithms may round differently by place.
+      expectClose(tf.reverse(swapped, 0).dataSync(), both.dataSync(), 1e-6);
+    });
+  });
+});
+
+describe('klDivergence', () => {
+  it('is zero for the standard normal and positive elsewhere', () => {
+    expect(klDivergence(gaussian(0, 1, [1, 2, 2, 3])).dataSync()[0]).toBeCloseTo(0, 6);
+    expect(klDivergence(gaussian(1, 1, [1, 2, 2, 3])).dataSync()[0]).toBeCloseTo(6, 5); // 12 · ½
+    expect(klDivergence(gaussian(0, 2, [1, 1, 1, 1])).dataSync()[0]).toBeCloseTo((2 - 1 - Math.log(2)) / 2, 6);
+  });
+
+  it('is the mean difference of log-densities under the posterior', () => {
+    tf.tidy(() => {
+      const shape: [number, number, number, number] = [1, 100, 100, 8];
+      const [from, standard] = [gaussian(0.5, 0.3, shape), gaussian(0, 1, shape)];
+      const sample = sampleLatent(from, randomKey(2));
+      const estimate = tf.sub(negativeLogLikelihood(standard, sample), negativeLogLikelihood(from, sample));
+      expectClose(estimate.dataSync(), klDivergence(from).dataSync(), 0.02);
+    });
+  });
+});
+
+describe('posteriorOf', () => {
+  it('clamps the log-variance to [-30, 20]', () => {
+    const { mean, logVariance } = posteriorOf(tf.tensor4d([[[[-90, -90]]], [[[90, 90]]]]));
+    expect(Array.from(mean.dataSync())).toEqual([-90, 90]);
+    expect(Array.from(logVariance.dataSync())).toEqual([-30, 20]);
   });
 });
