@@ -25,8 +25,8 @@ export type LossResult = { loss: tf.Scalar; metrics?: StepMetrics };
 export type StepMetrics = Record<string, tf.Scalar>;
 
 /**
- * What is minimized. Pure and traceable. Loss and metrics are means over the images of the batch, so that the mean over
- * equal parts of a batch is that of the complete batch.
+ * The function that training minimizes. Pure and traceable. Loss and metrics are means over the images of the batch, so that
+ * the mean over equal parts of a batch is that of the complete batch.
  *
  * @param constants - tensors that the loss reads and training does not change
  * @param key - the step's random key; if the batch is cut into parts, each part has another
@@ -46,6 +46,7 @@ export type TrainState<Params extends TensorTree = TensorTree> = {
   optimizer: AdamWState<Params>;
 };
 
+/** How one training step computes. */
 export type TrainStepOptions = {
   adamw: AdamWOptions;
   /** Largest norm of all gradients together. */
@@ -69,7 +70,7 @@ export type Parallelism = {
 /** Small tensors of one step: its learning rate, its number (int32), and the run's random key. */
 export type StepInputs = { learningRate: tf.Scalar; step: tf.Scalar; runKey: Key };
 
-/** The state before the first step. Takes over `params`, unless it throws. */
+/** Makes the state before the first step. Takes over `params`, unless it throws. */
 export function initTrainState<Params extends TensorTree>(params: Params): TrainState<Params> {
   return tidyTree(() => {
     const ema = mapTree((value) => tf.mul(value, 1), params); // in separate memory: a step donates both
@@ -78,8 +79,8 @@ export function initTrainState<Params extends TensorTree>(params: Params): Train
 }
 
 /**
- * A function that makes one training step. It takes and returns one copy of the state for each device (see `replicate` of
- * @tb/runtime; an array of one without `parallelism`), and likewise one copy of the constants.
+ * Makes a function that performs one training step. It takes and returns one copy of the state for each device (an array of
+ * one without `parallelism`; see `replicate` of @tb/runtime), and takes one copy of the constants for each.
  *
  * The batch is cut into devices · microBatches equal parts along the first axis of its tensors. Loss, metrics and
  * gradients are the means over all parts, those of the complete batch, so the copies of the state stay equal.
@@ -244,7 +245,7 @@ function lossAndGradients<Params extends TensorTree, Constants, Batch>(
 }
 
 /**
- * Value and gradients of a loss over a parameter tree. Pure; runs inside `jit`. A parameter that the loss does not
+ * Computes value and gradients of a loss over a parameter tree. Pure; runs inside `jit`. A parameter that the loss does not
  * use gets a zero gradient.
  */
 export function valueAndGradients<Params extends TensorTree>(
@@ -282,7 +283,7 @@ function updateState<Params extends TensorTree>(
   return { state: chosen, metrics: { loss, gradientNorm: norm, ...metrics } };
 }
 
-/** Exponential moving average of the parameters, `average * rate + params * (1 - rate)`; Tab. 4 uses 0.9999. */
+/** Updates the exponential moving average of the parameters: `average * rate + params * (1 - rate)`; Tab. 4 uses 0.9999. */
 export function updateEma<Params extends TensorTree>(average: Params, params: Params, rate: number): Params {
   return mapTree((old, value) => tf.add(tf.mul(old, rate), tf.mul(value, 1 - rate)), average, params);
 }

@@ -71,6 +71,7 @@ export type Task<
   draw?(ema: Params): Promise<Pixels>;
 };
 
+/** How a task is trained: length, schedule, optimizer, checkpoints and validation. */
 export type TrainOptions = TrainStepOptions & {
   steps: number;
   seed: number;
@@ -106,6 +107,7 @@ export type TrainOptions = TrainStepOptions & {
   shapes?: ParameterShapes;
 };
 
+/** The end of a run. */
 export type TrainResult<Params extends TensorTree> = {
   state: TrainState<Params>;
   progress: Progress;

@@ -6,6 +6,7 @@ import { createClient } from './pjrt/client.js';
 import { PjrtError } from './pjrt/errors.js';
 import { loadPlugin, type Plugin, PluginNotFoundError } from './pjrt/plugin.js';
 
+/** What `xlaInfo` found: the plugin, its devices, and the reason if no GPU can be used. */
 export type XlaInfo = {
   /** True when a plugin loaded and found devices. */
   usable: boolean;
@@ -174,7 +175,7 @@ function formatKernels(kernels: NonNullable<XlaInfo['kernels']>): string {
   return `not available: ${kernels.reason}${kernels.fix ? `; ${kernels.fix}` : ''}`;
 }
 
-/** The same as lines for a terminal. */
+/** Formats a report of `xlaInfo` as lines for a terminal. */
 export function formatXlaInfo(info: XlaInfo): string {
   const { plugin } = info;
   const lines = [

@@ -43,6 +43,7 @@ export type DeviceBuffer = { readonly spec: ArraySpec; readonly device: number }
 /** A compiler flag's value; booleans must be given as booleans, enumerations and lists as strings. */
 export type FlagValue = string | number | boolean;
 
+/** How an executor compiles a program. */
 export type CompileOptions = {
   /** How many devices run the program at once, each on its own arguments; default 1. */
   replicas?: number;
@@ -75,6 +76,7 @@ export type Executable = {
 
 export type DeviceMemory = { bytesInUse: number; peakBytesInUse: number; bytesLimit: number };
 
+/** What runs compiled programs on the devices of one platform. */
 export type Executor = {
   /** `cuda`, `cpu`, … */
   readonly platform: string;

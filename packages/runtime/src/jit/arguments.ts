@@ -10,7 +10,7 @@ export type ArgumentTensor = { tensor: tf.Tensor; path: string };
 export type Call = { key: string; leaves: ArgumentTensor[] };
 
 /**
- * Reads the arguments of one call.
+ * A function that reads the arguments of one call.
  *
  * @param fixed - numbers of the arguments that are plain values
  */

@@ -127,7 +127,7 @@ export const plainSupport: BackendSupport = {
 };
 
 /**
- * The tensors of the donated arguments.
+ * Lists the tensors of the donated arguments. For packages that bring a backend.
  *
  * @throws Error when a donated argument holds none, or one of them is in two places
  */

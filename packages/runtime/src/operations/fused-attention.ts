@@ -3,6 +3,7 @@ import { defineOperation, type OperationInputs } from './operation.js';
 
 // N = sequences, S = queries, T = keys, H = heads, E = width of a head
 
+/** What attention mixes: queries, keys and values of each head. */
 export type FusedAttentionInputs = {
   query: tf.Tensor4D; // [N, S, H, E]
   key: tf.Tensor4D; // [N, T, H, E]

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 
+/** The tensors of an operation, by name. */
 export type OperationInputs = Record<string, tf.Tensor>;
 
 /** An operation: a function of tensors by name and of plain attributes. */

@@ -3,7 +3,7 @@ import { mapTree, treeLeaves } from '../tree.js';
 import { optimizationBarrier } from './optimization-barrier.js';
 
 /**
- * The same function, whose gradient keeps only the arguments and computes the inside again: a deep network's memory then
+ * Returns the same function with a gradient that keeps only the arguments and computes the inside again: a deep network's memory then
  * does not grow with the activations of its blocks (Chen et al. 2016, arXiv 1604.06174).
  *
  * Everything that needs a gradient must be an argument: tensors that `fn` reads from outside count as constants.

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { assertBackend } from '../backends/assert-backend.js';
 
 /**
- * Stateless random numbers: every function is a pure function of its key, so the same seed gives the same numbers on
+ * A key of random numbers. They have no state: every function is a pure function of its key, so the same seed gives the same numbers on
  * every backend, and no call disturbs another. Use a key once; make more with `splitKey` or `foldIn`.
  *
  * A key is an int32 tensor [2], or [N, 2] for one key per row: then `shape` is [N, …] and row i depends on
@@ -13,7 +13,7 @@ import { assertBackend } from '../backends/assert-backend.js';
 export type Key = tf.Tensor;
 
 /**
- * The key of a seed: any 64-bit integer, a plain number up to 2^53.
+ * Makes the key of a seed: any 64-bit integer, or a plain number up to 2^53.
  *
  * @throws RangeError if the seed is not such an integer; Error before a backend is loaded
  */
@@ -22,7 +22,7 @@ export function randomKey(seed: number | bigint): Key {
   return tf.tensor1d(seedWords('randomKey', seed), 'int32');
 }
 
-/** `count` independent keys. `splitKey(key, n)[i]` is `foldIn(key, i)`, so use one or the other on a key. */
+/** Makes `count` independent keys. `splitKey(key, n)[i]` is `foldIn(key, i)`, so use one or the other on a key. */
 export function splitKey(key: Key, count: number): Key[] {
   if (count === 0) return [];
   // All at once: a compiler would have to work through the cipher for every key.
@@ -30,7 +30,7 @@ export function splitKey(key: Key, count: number): Key[] {
 }
 
 /**
- * A new key from a key and an integer, say the step: a JavaScript number, or an int32 scalar inside `jit`. With integers
+ * Makes a key from a key and an integer, such as the step: a JavaScript number, or an int32 scalar inside `jit`. With integers
  * int32 [M] one for each: [M, 2], or [M, N, 2] of keys [N, 2].
  *
  * @throws Error if `data` is a tensor of another type or rank
@@ -46,13 +46,13 @@ export function foldIn(key: Key, data: number | tf.Tensor): Key {
   });
 }
 
-/** Uniform in [0, 1): multiples of 2^-24. */
+/** Draws numbers uniform in [0, 1), float32: multiples of 2^-24. */
 export function uniform(key: Key, shape: readonly number[]): tf.Tensor {
   assertKey('uniform', key, shape);
   return runKernel('ThreefryUniform', { key }, { shape: [...shape] });
 }
 
-/** Standard normal by the Box–Muller transform; the largest value is √(2 ln 2^24) = 5.77. */
+/** Draws standard normal numbers by the Box–Muller transform; the largest possible one is √(2 ln 2^24) = 5.77. */
 export function normal(key: Key, shape: readonly number[]): tf.Tensor {
   assertKey('normal', key, shape);
   return tf.tidy(() => {
@@ -67,11 +67,11 @@ export function normal(key: Key, shape: readonly number[]): tf.Tensor {
   });
 }
 
-/** Mean and standard deviation before the bounds are applied, and the bounds. */
+/** Parameters of a truncated normal: mean and standard deviation before the bounds are applied, and the bounds. */
 export type TruncatedNormal = { mean: number; standardDeviation: number; low: number; high: number };
 
 /**
- * Normal with the given mean and standard deviation, conditioned on [low, high], by inversion of its distribution
+ * Draws normal numbers with the given mean and standard deviation, conditioned on [low, high], by inversion of its distribution
  * function. The bounds may lie up to 5 standard deviations from the mean: beyond, float32 has no probability left.
  *
  * @throws RangeError if the deviation is not positive, or the bounds are not ordered or farther away
@@ -92,7 +92,7 @@ export function truncatedNormal(key: Key, shape: readonly number[], parameters: 
   });
 }
 
-/** Standard Gumbel noise −ln(−ln u): adding it to logits and taking the largest samples the softmax. */
+/** Draws standard Gumbel noise −ln(−ln u): the largest of logits with this noise added is a sample of their softmax. */
 export function gumbel(key: Key, shape: readonly number[]): tf.Tensor {
   return tf.tidy(() => {
     const open = tf.maximum(uniform(key, shape), 2 ** -25); // keeps ln u finite at u = 0
@@ -101,7 +101,7 @@ export function gumbel(key: Key, shape: readonly number[]): tf.Tensor {
 }
 
 /**
- * int32 in [low, high), at most 2^24 values apart; each is likely to within 2^-24.
+ * Draws int32 numbers in [low, high), at most 2^24 values apart; each is equally likely to within 2^-24.
  *
  * @throws RangeError if the bounds are not integers 1 to 2^24 apart
  */
@@ -113,13 +113,13 @@ export function randomIntegers(key: Key, shape: readonly number[], low: number, 
   return tf.tidy(() => tf.add(tf.cast(tf.floor(tf.mul(uniform(key, shape), count)), 'int32'), tf.scalar(low, 'int32')));
 }
 
-/** A random order of 0 … length − 1: int32 [length], or [N, length] for keys [N, 2]. */
+/** Draws a random order of 0 … length − 1: int32 [length], or [N, length] for keys [N, 2]. */
 export function permutation(key: Key, length: number): tf.Tensor {
   return tf.tidy(() => tf.topk(uniform(key, [...key.shape.slice(0, -1), length]), length, true).indices);
 }
 
 /**
- * float32 mask for dropout: 1 / keepProbability with that probability, else 0.
+ * Draws a float32 mask for dropout: 1 / keepProbability with that probability, else 0.
  *
  * @throws RangeError if `keepProbability` is not in (0, 1]
  */

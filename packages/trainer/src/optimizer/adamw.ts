@@ -2,6 +2,7 @@
 import { mapTree, type TensorTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
+/** Numbers of AdamW that stay the same during training. */
 export type AdamWOptions = {
   /** Decay rates of the two moments. */
   betas: readonly [number, number];
@@ -10,17 +11,17 @@ export type AdamWOptions = {
   weightDecay: number;
 };
 
-/** Moments and the number of updates made so far (a float32 scalar, so that it lives in the compiled program). */
+/** What AdamW keeps between updates: two moments, and the number of updates made so far (float32, inside the program). */
 export type AdamWState<Params extends TensorTree = TensorTree> = {
   firstMoment: Params;
   secondMoment: Params;
   step: tf.Scalar;
 };
 
-/** Values of Tab. 4; epsilon as the reference's `torch.optim.AdamW`. */
+/** The AdamW of the paper: values of Tab. 4; epsilon as the reference's `torch.optim.AdamW`. */
 export const defaultAdamW: AdamWOptions = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.02 };
 
-/** Zero moments in the shape of `params`. */
+/** The state of AdamW before the first update: zero moments in the shapes of `params`. */
 export function initAdamW<Params extends TensorTree>(params: Params): AdamWState<Params> {
   return {
     firstMoment: mapTree((value) => tf.zerosLike(value), params),

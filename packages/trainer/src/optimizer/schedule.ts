@@ -1,3 +1,4 @@
+/** A learning-rate schedule. All lengths share one unit: steps, or (fractional) epochs. */
 export type ScheduleOptions = {
   /** What follows the warm-up. */
   kind: 'cosine' | 'constant';

@@ -13,6 +13,7 @@ import type { Task } from '../train.js';
 
 // N = images, S = side in pixels
 
+/** What a feature network is trained on. */
 export type FeaturesTaskOptions = {
   config: SmallFeatureConfig;
   openBatches: (firstStep: number) => BatchSource<ImageBatch>;
@@ -22,7 +23,7 @@ export type FeaturesTaskOptions = {
   size: number;
 };
 
-/** Trains the small feature network as a classifier of labelled images. Validation reports its accuracy. */
+/** Makes the task of training the small feature network as a classifier of labelled images. Validation reports its accuracy. */
 export function createFeaturesTask({
   config,
   openBatches,

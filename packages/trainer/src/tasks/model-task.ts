@@ -57,6 +57,7 @@ export function cachedMoments(
   return input;
 }
 
+/** What a TokenBridge model is trained on, and how. */
 export type ModelTaskOptions<Batch, Latents extends Sources = Sources> = {
   config: TokenBridgeConfig;
   latents: LatentInput<Batch, Latents>;
@@ -84,7 +85,7 @@ type StepTensors = {
   keys: tf.Tensor2D;
 };
 
-/** Trains the TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
+/** Makes the task of training a TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
 export function createModelTask<Batch extends { labels: Int32Array }, Latents extends Sources = Sources>(
   options: ModelTaskOptions<Batch, Latents>,
 ): Task<TokenBridge, Batch> {

@@ -5,7 +5,7 @@ import type { LossResult } from '../train-step.js';
 
 // N = images, H, W = height and width in pixels
 
-/** What each term of `vaeLoss` counts; pixels are in [-1, 1]. */
+/** The weight of each term of `vaeLoss`; pixels are in [-1, 1]. */
 export type VaeLossWeights = {
   /** Mean absolute error. */
   absolute: number;
@@ -17,7 +17,7 @@ export type VaeLossWeights = {
   kl: number;
 };
 
-/** Ours, chosen for pixel terms alone: the original weighs its own terms otherwise. */
+/** Default weights of `vaeLoss`, chosen for pixel terms alone: the original weighs its own terms otherwise. */
 export const defaultVaeLossWeights: VaeLossWeights = { absolute: 1, squared: 1, gradient: 0.5, kl: 1e-4 };
 
 /**

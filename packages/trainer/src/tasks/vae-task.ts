@@ -26,7 +26,7 @@ export type VaeTaskOptions = {
 /** Levels at which validation quantizes: the paper's choice, and one that is visibly too coarse (Tab. 1). */
 const validationLevels = [64, 8];
 
-/** Trains the autoencoder. Validation reports PSNR, plain and through the quantizer, on held-out images. */
+/** Makes the task of training the autoencoder. Validation reports PSNR, plain and through the quantizer, on held-out images. */
 export function createVaeTask({
   config,
   weights,
@@ -71,7 +71,7 @@ async function validateVae(
   return results;
 }
 
-/** Channel statistics of the posterior means. */
+/** Measures the mean and deviation of each channel of the posterior means of some images. */
 export async function measureLatents(
   params: Vae,
   config: VaeConfig,
@@ -83,7 +83,7 @@ export async function measureLatents(
   return statistics.finish();
 }
 
-/** Quantizes and restores latents at `levels` per channel, over the paper's range. */
+/** A function that quantizes and restores latents at `levels` per channel, over the paper's range. */
 export function quantizedLatents(config: VaeConfig, levels: number): (latents: Float32Array) => Float32Array {
   const quantizer = createQuantizer({ levels });
   return (latents) => {
@@ -114,7 +114,7 @@ async function meanPsnr(
   return sum / count;
 }
 
-/** Encodes, changes the latents, decodes. */
+/** Encodes images, changes their latents, and decodes them. */
 export async function reconstruct(
   params: Vae,
   config: VaeConfig,

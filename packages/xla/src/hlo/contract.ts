@@ -4,6 +4,7 @@ import { makeNode, type Node } from '../graph/node.js';
 import { paddingAttribute } from './reduce.js';
 import { integers } from './shape.js';
 
+/** Axes of a product: batched ones and contracted ones of each operand. */
 export type DotAxes = {
   lhsBatch: readonly number[];
   rhsBatch: readonly number[];
@@ -16,7 +17,7 @@ export type DotPrecision = 'DEFAULT' | 'HIGHEST';
 
 const list = (values: readonly number[]) => `[${values.join(', ')}]`;
 
-/** Axes of the result: batch, then the rest of `lhs`, then the rest of `rhs`. */
+/** A product of two arrays: `stablehlo.dot_general`. Axes of the result: batch, then the rest of `lhs`, then the rest of `rhs`. */
 export function dotGeneral(lhs: Node, rhs: Node, axes: DotAxes, type: ElementType, precision: DotPrecision): Node {
   const free = (node: Node, used: readonly number[]) => node.type.shape.filter((_, axis) => !used.includes(axis));
   const shape = [
@@ -36,6 +37,7 @@ function precisionConfig(precision: DotPrecision): string {
   return `precision_config = [${one}, ${one}]`;
 }
 
+/** Attributes of a convolution, as StableHLO names them. */
 export type Convolution = {
   /** Such as `[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]`. */
   dimensions: string;
@@ -51,6 +53,7 @@ export type Convolution = {
   shape: readonly number[];
 };
 
+/** A convolution: `stablehlo.convolution`. */
 export function convolution(
   lhs: Node,
   rhs: Node,

@@ -5,6 +5,7 @@ import { comparisonType } from './elementwise.js';
 import { constant, iota } from './literal.js';
 import { integers, reshape } from './shape.js';
 
+/** How a reduction combines two elements. */
 export type Reduction = 'add' | 'multiply' | 'maximum' | 'minimum' | 'and' | 'or';
 
 const INT32_MIN = -2147483648;
@@ -85,6 +86,7 @@ export function argReduce(x: Node, axis: number, direction: 'GT' | 'LT'): Node {
   return makeNodes('stablehlo.reduce', operands, `dimensions = array<i64: ${axis}>`, results, regions)[1];
 }
 
+/** The window of a reduction: one number, or pair of paddings, for each axis. */
 export type Window = {
   size: readonly number[];
   strides: readonly number[];

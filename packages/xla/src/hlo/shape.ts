@@ -2,14 +2,17 @@
 import type { ElementType } from '../executor.js';
 import { makeNode, type Node } from '../graph/node.js';
 
+/** A list of integers as a StableHLO attribute. */
 export function integers(values: readonly number[]): string {
   return values.length === 0 ? 'array<i64>' : `array<i64: ${values.join(', ')}>`;
 }
 
+/** Whether two shapes are equal. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
+/** The number of elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -43,6 +46,7 @@ export function broadcastShape(...shapes: (readonly number[])[]): number[] {
   });
 }
 
+/** The same elements in another shape of the same size. */
 export function reshape(x: Node, shape: readonly number[]): Node {
   if (sameShape(x.type.shape, shape)) return x;
   if (x.op === 'stablehlo.reshape' && x.operands.length === 1) return reshape(x.operands[0], shape);
@@ -116,6 +120,7 @@ export function concatenate(parts: readonly Node[], axis: number): Node {
   return makeNode('stablehlo.concatenate', parts, `dimension = ${axis} : i64`, type, { isWeak });
 }
 
+/** The elements in reverse order along some axes. */
 export function reverse(x: Node, axes: readonly number[]): Node {
   if (axes.length === 0) return x;
   return makeNode('stablehlo.reverse', [x], `dimensions = ${integers(axes)}`, x.type, { isWeak: x.isWeak });

@@ -19,6 +19,7 @@ export const STATUS_CODES = [
   'UNAUTHENTICATED',
 ] as const;
 
+/** A status code of PJRT, by name. */
 export type StatusCode = (typeof STATUS_CODES)[number];
 
 /** An error that the plugin reported: its own message and status code, and the function of the C API that failed. */

@@ -6,6 +6,7 @@ import { type Client, type ClientOptions, createClient } from './client.js';
 import { loadPlugin, type Plugin } from './plugin.js';
 import { compileProgram, executeProgram, type PjrtProgram } from './program.js';
 
+/** Which plugin an executor uses, and how its devices are opened. */
 export type PjrtExecutorOptions = ClientOptions & {
   /** Path of the plugin's library; default: the first that `discoverPlugins` finds. */
   plugin?: string;
@@ -13,6 +14,7 @@ export type PjrtExecutorOptions = ClientOptions & {
   cacheFolder?: string | false;
 };
 
+/** An executor on the devices of a PJRT plugin. */
 export type PjrtExecutor = Executor & {
   readonly plugin: Plugin;
   readonly platformVersion: string;

@@ -10,6 +10,7 @@ import { startWorker } from '@tb/runtime';
 import type { CallbackWorkerData } from './callback-worker.js';
 import { type KeyValueStore, openKeyValueStore, type StoreAddress, workerReady } from './key-value-store.js';
 
+/** Where the processes of a job meet, and which of them this one is. */
 export type RendezvousOptions = StoreAddress & {
   /** This process's number, from 0; process 0 serves the store at `port`. */
   rank: number;
@@ -26,6 +27,7 @@ export type KeyValueCallbacks = {
   readonly kv_put_callback: bigint;
 };
 
+/** The connection of this process to the others of a job. */
 export type Rendezvous = {
   readonly rank: number;
   readonly size: number;

@@ -9,6 +9,7 @@ import { TensorflowProblem } from './problem.js';
 import { tfjsNodeFolders } from './sources.js';
 import { locateWheel, type Wheel } from './wheel.js';
 
+/** What `tensorflowDoctor` checks. */
 export type DoctorOptions = {
   /** The Python to check; default: the one that was linked, else `python3`. */
   python?: string;

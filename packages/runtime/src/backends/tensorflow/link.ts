@@ -8,6 +8,7 @@ import { probeAddon } from './probe.js';
 import { findSources, hashSources } from './sources.js';
 import { locateWheel } from './wheel.js';
 
+/** Which TensorFlow `linkTensorflow` links, and where it builds. */
 export type LinkOptions = {
   /** The Python whose TensorFlow is linked; default `python3`. */
   python?: string;

@@ -10,6 +10,7 @@ import { gpuNotUsed, tensorflowEnvironment } from './probe.js';
 import { TensorflowProblem } from './problem.js';
 import { tfjsNodeFolders } from './sources.js';
 
+/** How `loadTensorflow` loads TensorFlow. */
 export type LoadOptions = {
   /** 'gpu' fails rather than run on the CPU; 'cpu' hides the GPUs; default: what TensorFlow chooses. */
   device?: 'cpu' | 'gpu';
