@@ -15,7 +15,7 @@ import {
 
 const tree = { stem: 1, blocks: [{ attn: { weight: 2 } }, { attn: { weight: 3 } }] };
 
-test('names are the way to a leaf, joined with dots', () => {
+test('flattenTree joins the names on the way to a leaf with dots', () => {
   expect({ ...flattenTree(tree) }).toEqual({ stem: 1, 'blocks.0.attn.weight': 2, 'blocks.1.attn.weight': 3 });
   expect(mapTreeWithNames((leaf: number, name) => `${name}=${leaf}`, tree)).toEqual({
     stem: 'stem=1',
@@ -24,7 +24,7 @@ test('names are the way to a leaf, joined with dots', () => {
   expect(treeLeaves(tree)).toEqual([1, 2, 3]);
 });
 
-test('maps several trees at once and keeps empty arrays', () => {
+test('mapTree maps several trees at once and keeps empty arrays', () => {
   const trees = [
     { a: 1, layers: [] as number[], b: [2] },
     { b: [20], a: 10 },
@@ -36,7 +36,7 @@ test('maps several trees at once and keeps empty arrays', () => {
   });
 });
 
-test('trees with different leaves are refused by the name of the leaf', () => {
+test('mapTree refuses trees with different leaves, and names the leaf', () => {
   const add = (other: Tree<number>) => () =>
     mapTree((left: number, right) => left + right, { a: 1, b: [2] } as Tree<number>, other);
   expect(add({ a: 1 })).toThrow('mapTree: trees must have the same leaves, one lacks b.0');
@@ -46,7 +46,7 @@ test('trees with different leaves are refused by the name of the leaf', () => {
   expect(add({ a: { c: 1 }, b: [2] })).toThrow('one lacks a');
 });
 
-test('a map of tensors keeps the type of the tree', async () => {
+test('mapTree of tensors keeps the type of the tree', async () => {
   await useBackend('cpu');
   type Layers = { weight: tf.Tensor2D; norms?: { scale: tf.Tensor1D }[] };
   const layers: Layers = tidyTree(() => ({ weight: tf.ones<tf.Rank.R2>([2, 3]) }));
@@ -108,7 +108,7 @@ test('a name that is leaf and node at once is an error', () => {
   expect(() => unflattenTree({ 'a.b': 2, a: 1 })).toThrow(/a must be a leaf/);
 });
 
-test('disposes every leaf', () => {
+test('disposeTree disposes every leaf', () => {
   let disposed = 0;
   const leaf = { dispose: () => void disposed++ };
   class Leaf {

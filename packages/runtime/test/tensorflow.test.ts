@@ -22,13 +22,13 @@ describe.skipIf(!isAsked)('the TensorFlow backend', () => {
     await useBackend('tensorflow');
   });
 
-  test('says what runs', async () => {
+  test('reports what runs', async () => {
     const { reason } = await useBackend('tensorflow');
     expect(reason).toMatch(/^TensorFlow 2\.\d+\.\d+ on the (CPU|GPU)$/);
     expect((await tensorflowDoctor()).filter(({ ok }) => !ok)).toEqual([]);
   });
 
-  test('does not fall from the GPU to the CPU in silence', async () => {
+  test('fails instead of silently running on the CPU when a GPU was asked for', async () => {
     const { device } = await loadTensorflow();
     if (device === 'gpu') return;
     await expect(useBackend('tensorflow', { device: 'gpu' })).rejects.toThrow(/found no GPU it can use/);

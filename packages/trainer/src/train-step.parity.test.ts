@@ -11,7 +11,7 @@ const tolerance = 1e-5;
 
 type OptimizerState = { state: Record<string, Record<'exp_avg' | 'exp_avg_sq' | 'step', HostTensor | number>> };
 
-describe('one whole training step against the reference', () => {
+describe('one complete training step against the reference', () => {
   const { config: official, derived, forward_cases, checkpoint } = goldenJson('tokenbridge', 'config.json');
   const config = configFromOfficial(official, derived.channel_order);
   const { num_masked, label_dropped, loss: expectedLoss, train_step: step } = forward_cases.C;
@@ -63,7 +63,7 @@ describe('one whole training step against the reference', () => {
     };
   }
 
-  it('gives its loss, norm, parameters, moments and average', async () => {
+  it('gives the reference’s loss, norm, parameters, moments and average', async () => {
     const trainStep = createTrainStep(
       (params: TokenBridge, _, batch: LossInputs) => ({ loss: loss(params, config, batch) }),
       {

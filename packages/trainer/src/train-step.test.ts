@@ -6,7 +6,7 @@ import { splitBatch } from './train-step.js';
 
 beforeAll(() => useBackend(testBackend));
 
-it('gives every tensor’s rows in order, of the same types, and leaves the batch as it was', () => {
+it('splitBatch gives every tensor’s rows in order, of the same types, and leaves the batch as it was', () => {
   const values = Float32Array.from({ length: 24 }, (_, i) => i);
   const batch = { images: tf.tensor3d(values, [4, 3, 2]), more: { labels: tf.tensor1d([5, 6, 7, 8], 'int32') } };
   const parts = splitBatch(batch, 2);
@@ -28,7 +28,7 @@ it('gives every tensor’s rows in order, of the same types, and leaves the batc
 it.each([
   [[], 'batch.x []'],
   [[3, 2], 'batch.x [3,2]'],
-])('refuses what it cannot cut equally: [%s]', (shape, name) => {
+])('splitBatch refuses what it cannot cut equally: [%s]', (shape, name) => {
   const batch = { batch: { x: tf.zeros(shape) } };
   expect(() => splitBatch(batch, 2)).toThrow(`splitBatch: ${name} must have a multiple of 2 rows`);
 });

@@ -24,7 +24,7 @@ function expectSameRun(actual: ParallelRun, expected: ParallelRun, digits = 5): 
 describe('micro-batches', () => {
   beforeAll(() => useBackend(testBackend));
 
-  it('train as the whole batch does, and leave no tensors behind', async () => {
+  it('micro-batches train as the complete batch does, and leave no tensors behind', async () => {
     const whole = await parallelRun({ devices: 1, microBatches: 1 });
     const before = tf.memory().numTensors;
     for (const microBatches of [2, 4]) expectSameRun(await parallelRun({ devices: 1, microBatches }), whole);
@@ -32,7 +32,7 @@ describe('micro-batches', () => {
     expect(whole.metrics[2][0]).toBeLessThan(whole.metrics[0][0]);
   });
 
-  it('drop out differently', async () => {
+  it('micro-batches draw different dropout masks', async () => {
     const [whole, cut] = [
       await parallelRun({ devices: 1, microBatches: 1 }, { steps: 1, dropout: 0.3 }),
       await parallelRun({ devices: 1, microBatches: 2 }, { steps: 1, dropout: 0.3 }),
@@ -40,7 +40,7 @@ describe('micro-batches', () => {
     expect(Math.abs(cut.metrics[0][1] / whole.metrics[0][1] - 1)).toBeGreaterThan(1e-3);
   });
 
-  it('must be equal, and on devices that there are', async () => {
+  it('refuses unequal micro-batches, and devices that do not exist', async () => {
     await expect(parallelRun({ devices: 1, microBatches: 3 })).rejects.toThrow(
       /splitBatch: moments \[8,4,4,8\] must have a multiple of 3 rows/,
     );
@@ -65,7 +65,7 @@ describe('several devices, kept by a fake executor', () => {
   };
   const count = (text: string, what: string) => text.split(what).length - 1;
 
-  it('run one program a step, its whole state donated', async () => {
+  it('a step is one program, with all of the state donated', async () => {
     const { texts, parameters } = await programsOf({ devices: 2, microBatches: 1 }, { steps: 2 });
     for (const text of texts) {
       expect(count(text, 'aliasing_output')).toBe(4 * parameters + 1); // weights, average, two moments; the step's number
@@ -74,7 +74,7 @@ describe('several devices, kept by a fake executor', () => {
     expect(texts.length).toBeLessThanOrEqual(2); // one for each number of masked positions
   });
 
-  it('add up gradients in place and in float32, and meet once a step', async () => {
+  it('gradients add up in place and in float32, and are exchanged once a step', async () => {
     const { texts, parameters } = await programsOf({ devices: 2, microBatches: 4 }, { steps: 1, precision: 'bf16' });
     expect(texts).toHaveLength(3); // for any number of micro-batches
     const [start, accumulate, apply] = texts;
@@ -87,7 +87,7 @@ describe('several devices, kept by a fake executor', () => {
     expect(count(apply, 'aliasing_output')).toBeGreaterThanOrEqual(4 * parameters + 1);
   });
 
-  it('free all they make, and never read a device to feed another between steps', async () => {
+  it('steps free all that they make, and never read one device to feed another', async () => {
     await programsOf({ devices: 2, microBatches: 2 }, { steps: 1 });
     const [buffers, tensors] = [executor.liveBuffers(), tf.memory().numTensors];
     const downloadsOf = async (steps: number) => {
@@ -111,7 +111,7 @@ describe.skipIf(!hasTestDevice())('several devices', () => {
   });
   afterAll(() => executor.dispose());
 
-  it('train as one does, in micro-batches too, and stay equal', { timeout: 300_000 }, async ({ skip }) => {
+  it('two devices train as one does, in micro-batches too, and stay equal', { timeout: 300_000 }, async ({ skip }) => {
     if (executor.deviceCount < 2) skip('there is one device only');
     const two = await parallelRun({ devices: 2, microBatches: 2 });
     expectSameRun(two, expected, executor.platform === 'cpu' ? 5 : 4); // the functions of a GPU are its own

@@ -36,7 +36,7 @@ async function run(out: string, changes: Partial<TrainOptions>, keepProbability 
 describe('runs in micro-batches', () => {
   beforeAll(() => useBackend(testBackend));
 
-  it('continue where they stopped, bit for bit', async () => {
+  it('a run in micro-batches resumes where it stopped, bit for bit', async () => {
     const parallelism = { devices: 1, microBatches: 2 };
     const whole = await run(newFolder(), { steps: 12, parallelism }, 0.9);
     const out = newFolder();
@@ -52,7 +52,9 @@ describe.skipIf(!hasTestDevice())('runs on several devices', () => {
   });
   afterAll(() => executor.dispose());
 
-  it('are those of one, and change their number on the way', { timeout: 300_000 }, async ({ skip }) => {
+  it('a run on two devices gives the losses of one, and may change the number when it resumes', {
+    timeout: 300_000,
+  }, async ({ skip }) => {
     if (executor.deviceCount < 2) skip('there is one device only');
     const expected = await run(newFolder(), { steps: 12, parallelism: oneDevice });
     const [tensors, bytes] = [tf.memory().numTensors, executor.memory().bytesInUse];
@@ -67,7 +69,7 @@ describe.skipIf(!hasTestDevice())('runs on several devices', () => {
     expect([tf.memory().numTensors, executor.memory().bytesInUse]).toEqual([tensors, bytes]);
   });
 
-  it('drop out differently on each', async ({ skip }) => {
+  it('each device draws different dropout masks', async ({ skip }) => {
     if (executor.deviceCount < 2) skip('there is one device only');
     const [first, second] = [
       await run(newFolder(), { steps: 1, parallelism: oneDevice }, 0.5),

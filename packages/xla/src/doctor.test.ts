@@ -50,7 +50,7 @@ describe('xlaInfo', () => {
     expect(formatXlaInfo(info)).toMatch(/^fix +pip install/m);
   });
 
-  it('says where it looked when there is none', () => {
+  it('lists the places that were searched when there is no plugin', () => {
     const info = xlaInfo(join(folder, 'absent.so'));
     expect(info.looked).toEqual([{ source: 'the plugin option', reason: `no plugin at ${join(folder, 'absent.so')}` }]);
     expect(info.reason).toBeTypeOf('string');

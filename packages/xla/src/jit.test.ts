@@ -57,7 +57,7 @@ describe('jit', () => {
     expect(scale).toHaveBeenCalledTimes(4);
   });
 
-  it('takes and gives trees, plain values included', () => {
+  it('takes and returns trees, plain values included', () => {
     const program = jit((tree: { a: tf.Tensor; list: tf.Tensor[] }) => ({
       sum: tf.add(tree.a, tree.list[0]),
       rest: [tree.list[1], 'label'],
@@ -88,7 +88,7 @@ describe('jit', () => {
     expect(jit(double)(tf.zeros([2])).shape).toEqual([2]);
   });
 
-  it('says so when a traced tensor is used after its trace', () => {
+  it('reports a traced tensor that is used after its trace', () => {
     let leaked: tf.Tensor | undefined;
     jit((x: tf.Tensor) => {
       leaked = tf.keep(tf.neg(x));
@@ -123,7 +123,7 @@ describe('donation', () => {
     a: tf.add(state.a, x),
   });
 
-  it('consumes the argument and gives each result the memory of its namesake', () => {
+  it('consumes the argument and gives each result the memory of the argument with the same path', () => {
     const program = jit(update, { donate: [0] });
     const state = { a: tf.tensor1d([1, 2]), b: tf.tensor1d([3, 4]) };
     const next = program(state, tf.tensor1d([5, 6]));
@@ -135,7 +135,7 @@ describe('donation', () => {
     expect(executor.modules).toHaveLength(1);
   });
 
-  it('gives a result the memory of its namesake also where nothing reads that', () => {
+  it('gives a result the memory of an argument that nothing reads', () => {
     const program = jit((state: { old: tf.Tensor }, x: tf.Tensor) => ({ ...state, old: tf.neg(x) }), { donate: [0] });
     const state = { old: tf.tensor1d([1, 2]) };
     program(state, tf.tensor1d([5, 6]));
@@ -164,7 +164,7 @@ describe('replicas', () => {
   const long = (start: number) => tf.tensor1d(Float32Array.from({ length: 2000 }, (_, i) => start + i));
   const onTwo = () => runtimeJit(add, { donate: [0], replicas: 2 });
 
-  it('keep their state on their devices, and get what is new straight from the host', () => {
+  it('a state stays on its device, and new values come straight from the host', () => {
     const program = onTwo();
     const first = { a: long(0) };
     let states: { a: tf.Tensor }[] = replicate(first, 2);
@@ -189,7 +189,7 @@ describe('replicas', () => {
     expect(executor.liveBuffers()).toBe(0);
   });
 
-  it('share a small tensor, which each device gets from the host', () => {
+  it('each device gets a shared small tensor from the host', () => {
     const state = { a: tf.tensor1d([1, 2]) };
     const states = replicate(state, 2);
     disposeTree(state);
@@ -202,7 +202,7 @@ describe('replicas', () => {
     expect(executor.liveBuffers()).toBe(0);
   });
 
-  it('copy what lies on another device, and what another tensor shares', () => {
+  it('values of another device, and memory that another tensor shares, are copied', () => {
     const [here, there] = replicate({ a: long(0) }, 2);
     const kept = there.a.clone();
     const [second, first] = onTwo()([there, here], [long(1), long(2)]);
@@ -211,7 +211,7 @@ describe('replicas', () => {
     expect(sum.dataSync()).toHaveLength(2000);
   });
 
-  it('are as many as there are devices at most', () => {
+  it('there cannot be more replicas than devices', () => {
     const three = [tf.zeros([2]), tf.zeros([2]), tf.zeros([2])];
     const message = 'replicas must be from 1 to the number of devices of backend xla (2), got 3';
     expect(() => runtimeJit(double, { replicas: 3 })(three)).toThrow(`jit: ${message}`);
@@ -221,7 +221,7 @@ describe('replicas', () => {
 });
 
 describe('lazy operations', () => {
-  it('run together when a value is read', () => {
+  it('operations run together when a value is read', () => {
     const x = tf.tensor1d([1, 2, 3]);
     const y = tf.exp(tf.mul(tf.add(x, x), x));
     expect(executor.executions()).toBe(0);
@@ -231,7 +231,7 @@ describe('lazy operations', () => {
     expect(executor.executions()).toBe(1);
   });
 
-  it('free their memory when disposed, in any order', () => {
+  it('disposed tensors free their memory, in any order', () => {
     const x = tf.tensor1d([1, 2, 3]);
     const y = tf.exp(x);
     x.dispose();
@@ -242,7 +242,7 @@ describe('lazy operations', () => {
     expect(executor.liveBuffers()).toBe(0);
   });
 
-  it('name a kernel that is missing, and how to add it', () => {
+  it('an error names a missing kernel, and how to add it', () => {
     expect(() => tf.spectral.fft(tf.complex([1], [0]))).toThrow(/kernel Complex is missing; add it with defineKernel/);
   });
 });

@@ -14,7 +14,7 @@ describe.skipIf(!hasTestDevice())('gelu in bf16 programs', () => {
   });
   afterAll(() => executor.dispose());
 
-  it('rounds its result alone', async () => {
+  it('gelu rounds only its result', async () => {
     const identity = tf.ones<tf.Rank.R2>([1, 1]);
     const ofProduct = jit((x: tf.Tensor2D) => gelu(tf.matMul(x, identity)), { precision: 'bf16' });
     const x = tf.tensor2d([-3.015625, -2, -1.0078125, -0.1, 0.5, 2.984375], [6, 1]);

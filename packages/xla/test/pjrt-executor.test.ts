@@ -201,8 +201,8 @@ describe('the PJRT binding, on a plugin of JavaScript callbacks', () => {
   });
 });
 
-describe('options', () => {
-  it('refuses a fraction that is none', () => {
+describe('options of createPjrtExecutor', () => {
+  it('refuses a memory fraction that is not one', () => {
     expect(() => createPjrtExecutor({ memoryFraction: 2 })).toThrow(
       'memoryFraction must be above 0 and at most 1, got 2',
     );

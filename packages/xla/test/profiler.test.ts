@@ -67,7 +67,7 @@ function createStandIn(has = true) {
 }
 
 describe('createProfiler', () => {
-  it('records, and cuts off what is no part of the recording', () => {
+  it('records, and cuts off what is not part of the recording', () => {
     const standIn = createStandIn();
     const profiler = createProfiler(standIn.table);
     profiler.start();
@@ -77,7 +77,7 @@ describe('createProfiler', () => {
     standIn.close();
   });
 
-  it('passes on the plugin’s reason, and says where there is no profiler', () => {
+  it('throws the plugin’s reason, and reports a plugin without a profiler', () => {
     const standIn = createStandIn();
     standIn.failing.add('start');
     const profiler = createProfiler(standIn.table);

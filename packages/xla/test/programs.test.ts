@@ -129,7 +129,7 @@ async function train(step: typeof trainStep): Promise<{ losses: number[]; params
   return { losses, params };
 }
 
-describe.skipIf(!hasTestDevice())('programs', () => {
+describe.skipIf(!hasTestDevice())('compiled programs', () => {
   let executor: Executor;
   let expected: Awaited<ReturnType<typeof train>>;
   beforeAll(async () => {
@@ -139,7 +139,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
   }, 120_000);
   afterAll(() => executor.dispose());
 
-  it('train as the CPU backend does, the state donated', async () => {
+  it('a training step with donated state gives the numbers of the CPU backend', async () => {
     const { losses, params } = await train(jit(trainStep, { donate: [0] }));
     for (const [i, loss] of losses.entries()) expect(loss).toBeCloseTo(expected.losses[i], 4);
     for (const [name, values] of Object.entries(params)) {
@@ -150,7 +150,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     expect(text.match(/aliasing_output/g)).toHaveLength(state);
   });
 
-  it('train in bf16 to within 2% of the loss, with parameters and moments in float32', async () => {
+  it('training in bf16 stays within 2% of the loss, with parameters and moments in float32', async () => {
     const { losses } = await train(jit(trainStep, { donate: [0], precision: 'bf16' }));
     for (const [i, loss] of losses.entries()) expect(Math.abs(loss / expected.losses[i] - 1)).toBeLessThan(0.02);
     const { text } = compiledPrograms().at(-1)!;
@@ -159,14 +159,14 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     expect(text.slice(text.indexOf(') -> ('), text.indexOf(') {'))).not.toContain('bf16');
   });
 
-  it('bake nothing of any size into a training step', () => {
+  it('a training step holds no large constants', () => {
     const { text } = compiledPrograms().at(-1)!;
     for (const line of text.split('\n').filter((each) => each.includes('stablehlo.constant'))) {
       expect(line).toMatch(/-> tensor<[a-z]+\d+>$/);
     }
   });
 
-  it('recompute what rematerialization does not keep, behind a barrier', async () => {
+  it('rematerialization computes again behind a barrier what it does not keep', async () => {
     const inner = (x: tf.Tensor, w: tf.Tensor) =>
       tf.tanh(tf.matMul(tf.tanh(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)), w as tf.Tensor2D));
     const gradientOf = (fn: typeof inner) => (x: tf.Tensor, w: tf.Tensor) => {
@@ -185,7 +185,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     }
   });
 
-  it('average over the devices, each on its own values', async ({ skip }) => {
+  it('allReduceMean averages over devices with different values', async ({ skip }) => {
     if (executor.deviceCount < 2) skip('there is one device only');
     const step = runtimeJit((w: tf.Tensor, x: tf.Tensor) => ({ mean: allReduceMean(tf.mul(w, x)) }), { replicas: 2 });
     const w = replicate(tf.tensor1d([1, 2]), 2);
@@ -195,7 +195,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     disposeTree([w, x, results]);
   });
 
-  it('train on two devices as on one, the state donated on each', async ({ skip }) => {
+  it('training on two devices gives the numbers of one, with the state donated on each', async ({ skip }) => {
     if (executor.deviceCount < 2) skip('there is one device only');
     const onTwo = runtimeJit(trainStep, { donate: [0], replicas: 2 });
     let states = replicate(initState(), 2);
@@ -216,7 +216,7 @@ describe.skipIf(!hasTestDevice())('programs', () => {
     disposeTree([states, sum]);
   });
 
-  it('keep results in bf16 where the next program reads them so', async () => {
+  it('a result stays in bf16 if the next program reads it so', async () => {
     const project = jit((x: tf.Tensor, w: tf.Tensor) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D), {
       precision: 'bf16',
     });

@@ -10,7 +10,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
     await useBackend(backend);
   });
 
-  test('takes and gives trees and leaves nothing behind', () => {
+  test('takes and returns trees and leaves nothing behind', () => {
     const before = tf.memory().numTensors;
     const step = jit((params: { layers: tf.Tensor[] }, x: tf.Tensor) => {
       const outputs = params.layers.map((layer) => tf.square(tf.mul(layer, x)));
@@ -51,7 +51,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
     y.dispose();
   });
 
-  test('a tensor given twice becomes two', () => {
+  test('a tensor returned twice becomes two', () => {
     const x = tf.scalar(1);
     const { a, b } = jit((input: tf.Tensor) => {
       const sum = tf.add(input, 1);
@@ -62,7 +62,7 @@ describe.each(testBackends)('jit on %s', (backend) => {
     tf.dispose([x, b]);
   });
 
-  test('gradients run inside', () => {
+  test('computes gradients inside', () => {
     const gradient = jit((x: tf.Tensor) => tf.grad((input) => tf.sum(tf.square(input)))(x));
     const x = tf.tensor1d([1, 2, 3]);
     expect(Array.from(gradient(x).dataSync())).toEqual([2, 4, 6]);

@@ -98,20 +98,20 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     }
   });
 
-  test('uniform', () => {
+  test('uniform numbers lie in [0, 1) and have their distribution', () => {
     const sample = values(uniform(key, [count]));
     expect(Math.min(...sample)).toBeGreaterThanOrEqual(0);
     expect(Math.max(...sample)).toBeLessThan(1);
     expect(distance(sample, (x) => x)).toBeLessThan(tolerance);
   });
 
-  test('normal', () => {
+  test('normal numbers have their distribution', () => {
     expect(distance(values(normal(key, [count])), normalDistribution)).toBeLessThan(tolerance);
     expect(normal(key, [3, 5]).shape).toEqual([3, 5]);
     expect(normal(key, []).shape).toEqual([]);
   });
 
-  test('truncated normal', () => {
+  test('truncated normal numbers stay in their bounds and have their distribution', () => {
     for (const parameters of [
       { mean: 1, standardDeviation: 0.25, low: 0.7, high: 1 },
       { mean: 0, standardDeviation: 2, low: -10, high: 10 },
@@ -126,13 +126,13 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     }
   });
 
-  test('gumbel', () => {
+  test('Gumbel noise has its distribution', () => {
     const sample = values(gumbel(key, [count]));
     expect(sample.every(Number.isFinite)).toBe(true);
     expect(distance(sample, (x) => Math.exp(-Math.exp(-x)))).toBeLessThan(tolerance);
   });
 
-  test('integers', () => {
+  test('integers stay in their range and are evenly spread', () => {
     const sample = randomIntegers(key, [count], -3, 4);
     expect(sample.dtype).toBe('int32');
     const counts = new Map<number, number>();
@@ -143,7 +143,7 @@ describe.each(testBackends)('random numbers on %s', (backend) => {
     expect(chiSquared).toBeLessThan(16.8); // the 1 % point with 6 degrees of freedom
   });
 
-  test('permutation', () => {
+  test('a permutation holds every index once, and all orders are as likely', () => {
     const order = permutation(key, 1000);
     expect(order.dtype).toBe('int32');
     expect(values(order).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, index) => index));

@@ -20,7 +20,7 @@ const config: VaeConfig = {
 describe('the autoencoder in training', () => {
   beforeAll(() => useBackend('wasm'));
 
-  it('has a loss with a gradient for every parameter', () => {
+  it('vaeLoss has a gradient for every parameter', () => {
     const key = randomKey(1);
     const params = initVae(key, config);
     const images = tf.randomUniform<tf.Rank.R4>([2, 8, 8, 3], -1, 1, 'float32', 4);
@@ -35,7 +35,7 @@ describe('the autoencoder in training', () => {
     tf.dispose([loss, metrics, gradients] as unknown as tf.TensorContainer);
   });
 
-  it('can be calibrated: unit variance in every channel, and the same images', () => {
+  it('calibrateVae gives every channel unit variance and keeps the images', () => {
     const params = initVae(randomKey(2), config);
     const images = tf.randomUniform<tf.Rank.R4>([4, 16, 16, 3], -1, 1, 'float32', 5);
     const statistics = createLatentStatistics(config.latentChannels);

@@ -46,7 +46,7 @@ describe('openKeyValueStore', () => {
     expect(performance.now() - begin).toBeGreaterThan(140);
   });
 
-  it('says when the server is lost', async () => {
+  it('reports that the server is lost', async () => {
     const port = await freePort();
     const server = await start(port, true);
     const client = await start(port, false);
@@ -54,7 +54,7 @@ describe('openKeyValueStore', () => {
     expect(() => client.client.put('key', text('value'))).toThrow('UNAVAILABLE');
   });
 
-  it('says when there is no server, or no free port', async () => {
+  it('reports that there is no server, or no free port', async () => {
     const port = await freePort();
     const options = { host: '127.0.0.1', port, connectTimeoutMilliseconds: 300 };
     await expect(openKeyValueStore({ ...options, serve: false })).rejects.toThrow(`cannot reach 127.0.0.1:${port}`);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { allocateStruct, Functions, readFields, type Struct, Structs, writeFields } from './structs.js';
 
 describe('struct layouts', () => {
-  it('have the sizes of pjrt_c_api.h 0.90', () => {
+  it('layouts have the sizes of pjrt_c_api.h 0.90', () => {
     const sizes = {
       PJRT_Client_Create_Args: 88,
       PJRT_Client_Compile_Args: 56,
@@ -27,7 +27,7 @@ describe('struct layouts', () => {
     expect(ours).toMatchObject(sizes);
   });
 
-  it('give back what was written', () => {
+  it('fields are read as they were written', () => {
     const block = allocateStruct(Functions.Client_BufferFromHostBuffer);
     writeFields(block.view, Functions.Client_BufferFromHostBuffer, { client: 2n ** 47n, type: 11, num_dims: 3 });
     const values = readFields(block.view, Functions.Client_BufferFromHostBuffer);
@@ -35,7 +35,7 @@ describe('struct layouts', () => {
     expect(block.view.getBigUint64(0, true)).toBe(120n);
   });
 
-  it('keep every field apart from the others', () => {
+  it('no field overlaps another', () => {
     const layouts: Struct[] = [...Object.values(Functions), ...Object.values(Structs)];
     const seeds = fc.array(fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n), { minLength: 40, maxLength: 40 });
     fc.assert(
