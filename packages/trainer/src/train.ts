@@ -12,11 +12,11 @@ import {
   tidyTree,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { type CheckpointSaver, createCheckpointSaver } from './checkpoint-saver.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queue.js';
 import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
-import { beginCheckpoint } from './run-folder/checkpoint-writer.js';
 import { checkpointsOf } from './run-folder/layout.js';
 import type { Checkpoint } from './run-folder/open-run.js';
 import type { Progress } from './run-folder/progress.js';
@@ -173,7 +173,7 @@ async function trainFrom<Params extends TensorTree, Batch>(
   const { progress } = run;
   const batches = task.openBatches(progress.step);
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
-  const saver = createSaver(run, losses, options, log);
+  const saver = createCheckpointSaver(run, losses, options, log);
   try {
     await runSteps(run, batches, { losses, saver }, training);
     const [state, ...copies] = run.states;
@@ -200,7 +200,7 @@ async function trainFrom<Params extends TensorTree, Batch>(
 async function runSteps<Params extends TensorTree, Batch>(
   run: Run<Params>,
   batches: BatchSource<Batch>,
-  { losses, saver }: { losses: LossQueue<Batch>; saver: Saver },
+  { losses, saver }: { losses: LossQueue<Batch>; saver: CheckpointSaver },
   training: Training<Params, Batch>,
 ): Promise<void> {
   const { task, options, signal } = training;
@@ -262,51 +262,6 @@ async function validateAndDraw<Params extends TensorTree, Batch>(
     await log.image(step, await task.draw(ema));
   }
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
-}
-
-/** Saves the checkpoints of a run, one at a time. */
-type Saver = {
-  /** Saves the current step. With `saveInBackground`, returns when the state is copied and the step before is saved. */
-  save(): Promise<void>;
-  /** @throws Error of a write that has failed in the background */
-  throwIfFailed(): void;
-  /** Waits for the write in progress. @throws Error when it fails */
-  finish(): Promise<void>;
-};
-
-function createSaver(
-  run: Run<TensorTree>,
-  losses: LossQueue<unknown>,
-  { out, resume, keepCheckpoints: keep, metadata, saveInBackground }: TrainOptions,
-  log: RunLog,
-): Saver {
-  const { progress } = run;
-  let saved = resume && progress.step > 0 ? progress.step : -1;
-  let writing: Promise<void> = Promise.resolve();
-  let failure: { error: unknown } | undefined;
-  const begin = async () => {
-    const { written } = await beginCheckpoint(out, run.states[0], progress, { keep, metadata });
-    writing = written.then(({ leftovers }) => {
-      for (const leftover of leftovers) log.print(leftover);
-    });
-    writing.catch((error) => {
-      failure = { error };
-    });
-  };
-  return {
-    async save() {
-      await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
-      if (saved === progress.step) return;
-      await writing;
-      await begin();
-      saved = progress.step;
-      if (!saveInBackground) await writing;
-    },
-    throwIfFailed() {
-      if (failure) throw failure.error;
-    },
-    finish: () => writing,
-  };
 }
 
 async function start<Params extends TensorTree, Batch>(

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { percent, textTable } from '@tb/command-line';
 import { type ClassAgreement, type EvaluationReport, type SmallFeatureFile, smallFeatureExtractor } from '@tb/metrics';
+import { disposeTree } from '@tb/runtime';
 import { classNamesOf, type ImageSource, type ReportTable } from '@tb/trainer';
-import * as tf from '@tensorflow/tfjs-core';
 import { openData } from '../../data.js';
 import { joinImages, type LabelledImages } from '../../evaluation/generated-images.js';
 import { judgeImages, loadJudge } from '../../evaluation/judge.js';
@@ -38,7 +38,7 @@ export async function judgeGenerated(
   const images =
     judged > first ? joinImages(shown, await generateNumbered(weights, values, first, judged - first)) : shown;
   const table = await measure(images, judge, weights.photographs);
-  tf.dispose(judge.params as unknown as tf.TensorContainer);
+  disposeTree(judge.params);
   console.error(tableText(table));
   return table;
 }

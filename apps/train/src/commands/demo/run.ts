@@ -2,8 +2,8 @@ import { relative, resolve } from 'node:path';
 import { assertExists, prepareFolder } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { writeFileAtomic } from '@tb/io';
+import { disposeTree } from '@tb/runtime';
 import { classNamesOf, loadModel, loadVaeFile, type ReportImage, renderReport } from '@tb/trainer';
-import * as tf from '@tensorflow/tfjs-core';
 import { packageFolder } from '../../package.js';
 import { judgeGenerated } from './judge.js';
 import type { DemoValues } from './options.js';
@@ -50,6 +50,6 @@ export async function runDemo(values: DemoValues): Promise<void> {
   const tables = table ? [table] : [];
   const input = { title: 'TokenBridge demo', notes, config: values, records, images, tables };
   await writeFileAtomic(report, renderReport({ ...input, order: 'images first' }));
-  tf.dispose([weights.vae.params, weights.model.params] as unknown as tf.TensorContainer);
+  disposeTree([weights.vae.params, weights.model.params]);
   console.error(`\nImages: ${relative('.', out)}\nReport: ${relative('.', report)}`);
 }
