@@ -31,7 +31,7 @@ async function milliseconds(run: () => Promise<unknown>, runs: number): Promise<
 
 /**
  * Billions of operations a second of a function whose result is its next argument: applied `times` times, of which only
- * one number is read, so that a backend with memory of its own is not timed by the copies out of it.
+ * one number is read, so that a backend with separate memory is not timed by the copies out of it.
  */
 async function gigaflops<T extends tf.Tensor>(apply: (x: T) => T, start: T, operations: number, { runs, times }: Pace) {
   const { fastest } = await milliseconds(async () => {

@@ -1,5 +1,5 @@
 /**
- * What each backend reaches on this machine, each in a process of its own, in turns, so that other programs slow down all
+ * What each backend reaches on this machine, each in a separate process, in turns, so that other programs slow down all
  * alike; of several rounds the fastest figures count. Prints the table of docs/backends.md, and merges it into `--out`.
  *
  *   node --import tsx --conditions=@tb/source bench/backends.ts [--rounds 3] [--out bench/results/backends.json] [wasm …]

@@ -4,7 +4,7 @@
  *
  *     node --import tsx --conditions=@tb/source bench/large-sample.ts --out bench/results/large.json
  *
- * `--precision fp32` measures in float32, whose figures have a group of their own (`fp32`) in the same file.
+ * `--precision fp32` measures in float32, whose figures have a separate group (`fp32`) in the same file.
  * `--profile folder` also records one more batch, kernel by kernel, for TensorBoard's profile plugin.
  */
 import { channelHeadShapes, sampleChannels } from '@tb/ar-head';

@@ -1,11 +1,11 @@
 /**
- * Training speed of the large model: one whole step (forward, backward, clipping, AdamW, moving average) at batch 64 on
+ * Training speed of the large model: one complete step (forward, backward, clipping, AdamW, moving average) at batch 64 on
  * random latents, 222 of 256 positions masked, padded to 224, dropout on; the deviation of its loss in bf16 from float32.
  *
  *     node --import tsx --conditions=@tb/source bench/large-train.ts --out bench/results/large.json
  *
  * `--parts` chooses among compile, speed and deviation; a program that the cache folder (TB_XLA_CACHE, here a new one by
- * default) holds already is not compiled, and its loading is what `compileCachedSeconds` says. `--profile folder` also
+ * default) holds already is not compiled, and its loading time is `compileCachedSeconds`. `--profile folder` also
  * records one step, kernel by kernel, for TensorBoard's profile plugin.
  */
 import { mkdtempSync } from 'node:fs';

@@ -38,7 +38,7 @@ describe('measurements', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('of speed say what was measured', async () => {
+  it('of speed state what was measured', async () => {
     const measured = await measureSpeed({ ...common, dropout: true, devices: 1, microBatches: 2 }, 1);
     expect(measured).toMatchObject({ devices: 1, microBatches: 2, batch: 4 });
     expect(measured.imagesPerSecond).toBeGreaterThan(0);

@@ -19,7 +19,7 @@ export type Case = Parallelism & {
   config: TokenBridgeConfig;
   precision: Precision;
   dropout: boolean;
-  /** Pictures per update, over all devices. */
+  /** Images per update, over all devices. */
   batch: number;
 };
 
@@ -35,7 +35,7 @@ export function parseCases(text: string): Parallelism[] {
   });
 }
 
-/** Steps on the same few batches, each uploaded anew as in training. */
+/** Steps on the same few batches, each uploaded again as in training. */
 export async function startRun({ config, precision, dropout, batch, devices, microBatches }: Case) {
   const lossOf = (params: TokenBridge, _: object, inputs: LossInputs, key: Key) => ({
     loss: loss(params, config, inputs, { dropoutKey: dropout ? key : undefined }),

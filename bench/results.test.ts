@@ -15,7 +15,7 @@ const result = (measured: Record<string, unknown>): Result => ({
 });
 
 describe('commandOf', () => {
-  it('says how to start the program anywhere, bundled or not', () => {
+  it('states how to start the program anywhere, bundled or not', () => {
     const expected = 'node --import tsx --conditions=@tb/source bench/large-train.ts --batch 8';
     expect(commandOf(['node', '/home/me/bench/large-train.ts', '--batch', '8'])).toBe(expected);
     expect(commandOf(['node', '/elsewhere/large-train.mjs', '--batch', '8'])).toBe(expected);
@@ -25,7 +25,7 @@ describe('commandOf', () => {
 describe('mergeResults', () => {
   const first = mergeResults(undefined, result({ tokenMs: 3, images: 8 }));
 
-  it('says of each call on what it ran, and which figures are its own', () => {
+  it('states for each call where it ran and which figures come from it', () => {
     const other = { command: 'second', hardware: 'another card', date: '2026-11-25' };
     const merged = mergeResults(first, result({ ...other, seconds: 1 }));
     expect(merged).toMatchObject({ ...other, command: 'first && second', hardware: 'a card, another card' });
@@ -49,7 +49,7 @@ describe('mergeResults', () => {
     expect(measurements).toMatchObject([{ command: 'first', figures: ['tokenMs', 'images', 'seconds'] }]);
   });
 
-  it('leaves the figures of another preset or precision beside those of the file', () => {
+  it('leaves the figures of another preset or precision next to those of the file', () => {
     const single = mergeResults(first, result({ precision: 'fp32', tokenMs: 6 }));
     expect(single).toMatchObject({ precision: 'bf16', tokenMs: 3, fp32: { tokenMs: 6 } });
     const merged = mergeResults(single, result({ command: 'second', precision: 'fp32', preset: 'huge', tokenMs: 9 }));
@@ -60,7 +60,7 @@ describe('mergeResults', () => {
 
 describe('the files in results/', () => {
   const folder = new URL('results/', import.meta.url);
-  it.each(readdirSync(folder))('%s says where each figure comes from', (name) => {
+  it.each(readdirSync(folder))('%s states where each figure comes from', (name) => {
     const { measurements, ...held }: ResultsFile = JSON.parse(readFileSync(new URL(name, folder), 'utf8'));
     const { date, hardware, versions, command, preset, precision, revision, ...figures } = held;
     const attributed = measurements.flatMap((call) => call.figures);

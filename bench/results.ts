@@ -57,8 +57,8 @@ export function commandOf([, script, ...rest]: readonly string[]): string {
 }
 
 /**
- * Adds to what the file holds. Calls may have run on different machines and days, so the file says of each call which of
- * its figures stand there still. What was measured of another preset or precision than the file's has a group of its own.
+ * Adds to what the file holds. Calls may have run on different machines and days, so the file states for each call which of
+ * its figures are still there. Figures of another preset or precision than the file's have a separate group.
  */
 export function mergeResults(held: ResultsFile | undefined, result: Result): ResultsFile {
   const { date, hardware, versions, command, preset, precision, ...figures } = result;

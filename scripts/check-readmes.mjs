@@ -1,4 +1,4 @@
-// Every function and value that a published package exports stands in its README: what is not told is not found.
+// Every function and value that a published package exports is in its README.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const problems = [];

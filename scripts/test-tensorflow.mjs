@@ -1,5 +1,5 @@
 // The suites of what computes, command lines included, on the TensorFlow backend. Needs a Python with TensorFlow
-// (`python3`, or the one that TB_TENSORFLOW_PYTHON names); without one it says so in a line and passes.
+// (`python3`, or the one that TB_TENSORFLOW_PYTHON names); without one it prints a line and passes.
 import { spawnSync } from 'node:child_process';
 import {
   linkTensorflow,

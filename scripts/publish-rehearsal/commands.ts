@@ -1,4 +1,4 @@
-// The command lines as an installed user has them: from a folder of images to a picture, in a few steps.
+// The command lines as an installed user has them: from a folder of images to a generated image, in a few steps.
 import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { published } from './packages.js';

@@ -98,7 +98,7 @@ export async function readSome(source: ImageSource, count: number, threads: numb
   }
 }
 
-/** As many images tell the scale of an autoencoder's latents. */
+/** How many images are enough to measure the scale of an autoencoder's latents. */
 const measuredImages = 32;
 
 /**

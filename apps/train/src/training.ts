@@ -198,7 +198,7 @@ export function adviseOnMemory(error: unknown, { batch, devices, microBatches }:
   return new Error(`${cause}The memory is exhausted: ${advice}`, { cause: error });
 }
 
-/** WebAssembly ends with an error of its own where its 4 GB are used up. */
+/** Whether an error means that memory is exhausted. WebAssembly throws its own kind of error when its 4 GB are used up. */
 const isOutOfMemory = (error: Error & { code?: unknown }) =>
   error.code === 'RESOURCE_EXHAUSTED' || error instanceof WebAssembly.RuntimeError;
 

@@ -18,7 +18,7 @@ async function tbTrain(command: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-it('measures a model on features of its own data, and judges classes', { timeout: 240_000 }, async () => {
+it('measures a model on features trained on its data, and judges classes', { timeout: 240_000 }, async () => {
   await makeImages(images, 5);
   const run = (command: string, size: number, ...args: string[]) =>
     tbTrain(command, '--image-size', `${size}`, '--steps', '2', '--out', join(folder, command), ...args);

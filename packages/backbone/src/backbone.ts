@@ -193,7 +193,7 @@ function embed(
     [config.bufferSize, config.positions],
     1,
   );
-  const classToken = tf.expandDims(embedClasses(params, inputs), 1); // [N, 1, D], the same in the whole buffer
+  const classToken = tf.expandDims(embedClasses(params, inputs), 1); // [N, 1, D], the same everywhere in the buffer
   const embedded = tf.concat([tf.add(classToken, bufferEmbedding), tf.add(projected, positionEmbedding)], 1);
   const normalized = applyLayerNorm(params.z_proj_ln, embedded) as tf.Tensor3D;
   observe?.('z_proj_ln', normalized);

@@ -2,10 +2,10 @@ import { choice, grouped, type Values } from './options.js';
 
 /** Where computation runs. */
 export const backendOptions = grouped('Backend', {
-  backend: choice('what runs the computation', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu'], {
+  backend: choice('backend that runs the computation', ['auto', 'xla', 'tensorflow', 'webgpu', 'wasm', 'cpu'], {
     default: 'auto',
   }),
-  device: choice('refuse any other device (backends xla and tensorflow)', ['cpu', 'gpu']),
+  device: choice('fail if the backend would use another device (xla and tensorflow)', ['cpu', 'gpu']),
   precision: choice('precision of matrix products and convolutions on xla', ['bf16', 'fp32'], { default: 'bf16' }),
 });
 

@@ -18,7 +18,7 @@ export const extractionOptions = {
   allowOtherWeights: toggle('accept weights other than the published ones; the distance is then not an FID', {
     default: false,
   }),
-  preprocessing: choice('resize and normalization of which evaluator', ['tensorflow', 'pytorch-fid'], {
+  preprocessing: choice('evaluator whose resize and normalization are used', ['tensorflow', 'pytorch-fid'], {
     default: 'tensorflow',
   }),
   batch: integer('images per forward pass', { min: 1, default: 32 }),
@@ -35,7 +35,7 @@ export const distanceOptions = {
   resamples: integer('bootstrap draws for the confidence interval, 0 for none', { default: 10 }),
   seed: integer('seed of the bootstrap and of the subsets of KID', { default: 0 }),
   allowLossy: toggle('accept JPEG samples, whose artefacts change the score', { default: false }),
-  json: text('where the report is saved', {
+  json: text('file for the report', {
     placeholder: 'file',
     defaultText: '<samples>.fid.json in this folder',
   }),

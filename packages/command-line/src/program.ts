@@ -22,7 +22,7 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
   } catch (error) {
     process.exitCode = 1;
     if (error instanceof CommanderError)
-      process.exitCode = error.exitCode; // commander has said what is wrong
+      process.exitCode = error.exitCode; // commander has printed what is wrong
     else
       console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
   } finally {

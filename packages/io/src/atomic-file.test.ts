@@ -30,7 +30,7 @@ it('leaves the old file and nothing else when the content fails half-way', () =>
     expect(await readFile(path, 'utf8')).toBe('old');
   }));
 
-it('removes the temporary file when the target cannot be replaced, and says why', () =>
+it('removes the temporary file when the target cannot be replaced, and reports why', () =>
   withFolder(async (folder) => {
     await expect(writeFileAtomic(folder, 'x')).rejects.toThrow(`${folder} cannot be written: a folder has that name`);
     const nowhere = join(folder, 'none', 'file');

@@ -15,7 +15,7 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
  * file is removed and the error is thrown on. What killed processes left in the folder is removed first. A string is
  * written as UTF-8.
  *
- * @throws Error that names the file and says why it cannot be written (disk full, no permission), with the `code` of the
+ * @throws Error that names the file and states why it cannot be written (disk full, no permission), with the `code` of the
  *   file system's own error; whatever `content` throws, as it is
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
@@ -44,7 +44,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
   });
 }
 
-/** Removes the temporary file after a failure, whose message tells where it stays if that fails too. */
+/** Removes the temporary file after a failure, whose message reports where it stays if that fails too. */
 async function removeAfter(failure: Error, temporary: string): Promise<void> {
   await rm(temporary, { force: true }).catch((error) => {
     failure.message += `; ${temporary} is left behind, because it cannot be removed: ${fileSystemReason(error)}`;

@@ -10,7 +10,7 @@ export type ByteSource = {
   readonly name: string;
   /** Length in bytes; offsets beyond 2^32 are fine. */
   readonly size: number;
-  /** Reads `length` bytes at `offset` into fresh memory that starts at byte 0 of its own buffer. */
+  /** Reads `length` bytes at `offset` into new memory that starts at byte 0 of its buffer. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 };

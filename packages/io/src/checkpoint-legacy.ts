@@ -28,7 +28,7 @@ const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 /** `torch.serialization.PROTOCOL_VERSION`. */
 const FORMAT_VERSION = 1001;
 
-/** The pickles do not say how long they are: so many bytes are tried first, then ever more. */
+/** The pickles do not state their length: this many bytes are tried first, then more and more. */
 const FIRST_WINDOW = 2 ** 16;
 
 /** Reads the structure of a checkpoint in the format before PyTorch 1.6, and finds its storages. */

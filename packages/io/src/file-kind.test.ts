@@ -9,12 +9,12 @@ it.each([
   ['\n  <html>Too many requests</html>', 'the file is a web page'],
   ['version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\n', 'git lfs pull'],
   ['\x1f\x8b\x08\0\0\0\0\0\0\x03', 'the file is compressed: unpack it first'],
-])('says what was saved in place of weights: %j', async (text, kind) => {
+])('reports what was saved in place of weights: %j', async (text, kind) => {
   await expect(readCheckpoint(ascii(text))).rejects.toThrow(kind);
   await expect(readSafetensors(ascii(text))).rejects.toThrow(kind);
 });
 
-it('tells weights of one format from those of another', async () => {
+it('distinguishes weights of one format from those of another', async () => {
   const safetensors = ascii('\x40\0\0\0\0\0\0\0{"a":{}}');
   await expect(readCheckpoint(safetensors)).rejects.toThrow('nor a pickle; the file is safetensors');
   const zip = ascii('PK\x03\x04\0\0\x08\x08\0\0');
@@ -22,6 +22,6 @@ it('tells weights of one format from those of another', async () => {
   await expect(readSafetensors(ascii('\x80\x02\x8a\nl\xfc\x9cF'))).rejects.toThrow('the file is a pickle');
 });
 
-it('says no more where the bytes tell nothing', async () => {
+it('adds nothing where the bytes are not recognized', async () => {
   await expect(readCheckpoint(ascii('weights'))).rejects.toThrow(/neither a zip archive nor a pickle$/);
 });

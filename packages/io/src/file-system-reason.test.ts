@@ -25,7 +25,7 @@ it('does not call a folder missing that cannot be made below a file', () =>
     expect(fileSystemReason(error)).toBe('a file has the name of one of its folders');
   }));
 
-// File systems of one's own need a namespace in which this user is root.
+// Custom file systems need a namespace in which this user is root.
 const mount = (options: string, script: string) =>
   spawnSync(
     'unshare',
@@ -45,7 +45,7 @@ const canMount = process.platform === 'linux' && mount('size=1m', '-e\0').status
 it.runIf(canMount).each([
   ['ro', 'the file system is read-only', 'the file system is read-only'],
   ['size=1m,nr_inodes=1', 'the file system has no room for more files', 'the file system has no room for more files'],
-])('tells that a file system (%s) takes no files', (options, made, written) => {
+])('reports that a file system (%s) takes no files', (options, made, written) => {
   const script = `
     const io = await import(${JSON.stringify(new URL('./index.ts', import.meta.url).href)});
     const { mkdir } = await import('node:fs/promises');

@@ -55,7 +55,7 @@ export function fileSystemError(path: string, cannot: string, cause: unknown): N
 
 /**
  * Why nothing can be made below a path: Node reports ENOENT for every folder that it could not make together with its
- * parents, and ENOSPC does not tell a full disk from one without inodes.
+ * parents, and ENOSPC does not distinguish a full disk from one without inodes.
  */
 function reasonOfFolder(path: string): string | undefined {
   let folder = resolve(path);

@@ -18,7 +18,7 @@ export function toFloat32(tensor: HostTensor): Float32Array<ArrayBuffer> {
 /**
  * `values` as elements of `dtype`, rounded to nearest with ties to even, in new memory.
  *
- * F16 and BF16 overflow to infinity as IEEE 754 says and keep NaN. BOOL is 0 for 0 and 1 for everything else.
+ * F16 and BF16 overflow to infinity as IEEE 754 defines and keep NaN. BOOL is 0 for 0 and 1 for everything else.
  *
  * @throws RangeError when a value is NaN or out of range for an integer dtype; TypeError when `values` are not float32
  */

@@ -110,7 +110,7 @@ describe('lockFolder', () => {
     }),
   );
 
-  it('says with a path what is in the way of the lock', () =>
+  it('reports the path that is in the way of the lock', () =>
     withFolder(async (folder) => {
       await expect(lockFolder(join(folder, 'none'))).rejects.toThrow(/none cannot be used: it does not exist/);
       await mkdir(join(folder, lockFile));

@@ -49,7 +49,7 @@ it.each<[string, string]>([
   ['', 'is empty, not JSON'],
   ['{"format": "tok', 'ends in the middle of its JSON: it was cut short'],
   ['{\n  "format": oops\n}', 'is not JSON'],
-])('says what is wrong with %s', (json, reason) => {
+])('reports what is wrong with %s', (json, reason) => {
   const read = () => parseJson(json, manifest, 'manifest.json');
   expect(read).toThrow(FileFormatError);
   expect(read).toThrow(`manifest.json: ${reason}`);
@@ -63,7 +63,7 @@ it('prints no long values and none that are nested', () => {
   expect(() => parseJson(deep, integer, 'x')).toThrow('it must be an integer, but is a list');
 });
 
-it('reads files, and says why it cannot', () =>
+it('reads files, and reports why it cannot', () =>
   withFolder(async (folder) => {
     const path = join(folder, 'a.json');
     await expect(readJson(path, anything)).rejects.toMatchObject({

@@ -51,7 +51,7 @@ function textOf(bytes: Uint8Array, path: string): string {
   }
 }
 
-/** The fault in words; where it is, as far as the engine's message tells. */
+/** Describes the fault, with its place where JavaScript's message has one. */
 function faultOfJson(text: string, message: string): string {
   if (text.trim() === '') return 'is empty, not JSON';
   if (/unexpected end|unterminated/i.test(message)) return 'ends in the middle of its JSON: it was cut short';

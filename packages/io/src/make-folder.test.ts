@@ -14,7 +14,7 @@ it('removes what it made and nobody filled, and nothing else', () =>
     expect(await readdir(root, { recursive: true })).toEqual(['d', join('d', 'file')]);
   }));
 
-it('says why a folder cannot be written, and leaves nothing behind', () =>
+it('reports why a folder cannot be written, and leaves nothing behind', () =>
   withFolder(async (root) => {
     await writeFile(join(root, 'file'), '');
     await expect(makeFolder(join(root, 'file'), '--out x')).rejects.toThrow(

@@ -35,7 +35,7 @@ export async function makeFolder(folder: string, named = folder): Promise<() => 
 }
 
 /**
- * Makes a folder with its parents where it does not exist, as `mkdir(…, { recursive: true })` does, but tells why it cannot.
+ * Makes a folder with its parents where it does not exist, as `mkdir(…, { recursive: true })` does, but reports why it cannot.
  *
  * @throws Error with the path and the reason
  */

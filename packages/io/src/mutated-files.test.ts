@@ -34,7 +34,7 @@ type Campaign = {
 
 /**
  * Reads every file: it must give a value or a FileFormatError that names the place and the reason, and take little memory and
- * time. No other error may come out (a TypeError, or a RangeError of the engine), and no other numbers where there are
+ * time. No other error may come out (a TypeError, or a RangeError of JavaScript itself), and no other numbers where there are
  * checksums.
  */
 async function run({ read, files, hasChecksums, mostBytes }: Campaign): Promise<Outcome> {

@@ -54,7 +54,7 @@ export class MissingPartError extends InputError {
  * Opens the weights of one network: a safetensors file, or a checkpoint of PyTorch in which they are the checkpoint itself or
  * one of its parts (`model` and `state_dict` are tried first). Harmless prefixes of the names are removed: those of wrappers
  * (`module.`, `_orig_mod.`) and of the models that the network is a part of (`model.`, `first_stage_model.`), whose other
- * weights are left out. Where the anchor is nowhere, the weights are returned as they are, so that the caller can tell what
+ * weights are left out. Where the anchor is nowhere, the weights are returned as they are, so that the caller can report what
  * is there instead.
  *
  * @throws MissingPartError when the part that is asked for is missing or `None`; FileFormatError when the file is damaged

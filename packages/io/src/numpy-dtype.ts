@@ -1,7 +1,7 @@
 import { bytesPerElement, type DType, type HostTensor, viewAs } from './host-tensor.js';
 import { columnMajorStrides, toRowMajor } from './strided.js';
 
-/** A NumPy element type that has a place here; `bigEndian` says how its bytes lie. */
+/** A NumPy element type that has a place here; `bigEndian` is its byte order. */
 export type NumpyElement = { dtype: DType; bigEndian: boolean };
 
 const codes: Record<string, DType> = {

@@ -25,7 +25,7 @@ it.each<[string, ProcessIdentity, Partial<ProcessIdentity>, boolean | undefined]
   ['of another computer', inContainer, { host: 'a77e02' }, undefined],
   ['of another computer with the same name', inContainer, { machine: 'other', boot: 'b2' }, undefined],
   ['from before the computer was started', onHost, { boot: 'b2' }, true],
-  ['of a system that does not tell when it was started', { ...onHost, boot: '' }, { boot: 'b2' }, undefined],
+  ['of a system that does not report when it was started', { ...onHost, boot: '' }, { boot: 'b2' }, undefined],
 ])('knows whether a process %s has ended', (_, owner, here, ended) => {
   expect(hasEnded(owner, { ...owner, pid: process.pid, ...here })).toBe(ended);
 });

@@ -1,20 +1,20 @@
-// Which process left something in a folder, and whether it is still alive. A PID alone does not tell: it means something on
+// Which process left something in a folder, and whether it is still alive. A PID alone is not enough: it means something on
 // one computer, since its last start, in one container, and is used again.
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 export type ProcessIdentity = {
   pid: number;
-  /** When the process started, in ticks since the computer did; 0 where the system does not tell. */
+  /** When the process started, in ticks since the computer did; 0 where the system does not report it. */
   start: number;
   host: string;
-  /** Of the operating system's installation; empty where the system does not tell. */
+  /** Of the operating system's installation; empty where the system does not report it. */
   machine: string;
-  /** Changes whenever the computer starts; empty where the system does not tell. */
+  /** Changes whenever the computer starts; empty where the system does not report it. */
   boot: string;
-  /** The container in which the PID means something; empty where the system does not tell. */
+  /** The container in which the PID means something; empty where the system does not report it. */
   pidNamespace: string;
-  /** Processes of one such namespace have one host name; empty where the system does not tell. */
+  /** Processes of one such namespace have one host name; empty where the system does not report it. */
   hostNamespace: string;
 };
 

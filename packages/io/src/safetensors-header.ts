@@ -14,7 +14,7 @@ export type TensorEntry = { dtype: string; shape: number[]; offset: number; byte
 /** What the header holds: tensors by name, and the strings of `__metadata__`. Both records have a null prototype. */
 export type SafetensorsHeader = { tensors: Record<string, TensorEntry>; metadata: Record<string, string> };
 
-/** The header's length stands in the first eight bytes, as an unsigned little-endian integer. */
+/** The first eight bytes hold the header's length, as an unsigned little-endian integer. */
 export const LENGTH_BYTES = 8;
 
 /** Bits of an element of types that can only be described. Types that are missing here may have any size. */

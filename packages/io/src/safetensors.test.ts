@@ -124,7 +124,7 @@ describe('reading', () => {
     expect(Object.keys(tensors)).toEqual(['constructor', 'toString']);
   });
 
-  it('reads rows, and says which do not exist', async () => {
+  it('reads rows, and reports which do not exist', async () => {
     const file = await openSafetensors(fixturePath('dtypes.safetensors'));
     const row = await file.readRows('I16', 1, 2);
     expect(row).toEqual({ dtype: 'I16', shape: [1, 3], data: Int16Array.of(4, 5, 6) });

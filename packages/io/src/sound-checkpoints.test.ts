@@ -20,7 +20,7 @@ it.each(namesOf(['whole-module.pth', 'complex-weight.pth']))(
 
 describe('what is next to weights', () => {
   // biome-ignore lint/suspicious/noExplicitAny: the structure of each fixture is known to its test.
-  const beside = async (name: string): Promise<any> =>
+  const neighbour = async (name: string): Promise<any> =>
     ((await readCheckpoint(fixturePath(`sound/${name}.pth`))) as { beside: unknown }).beside;
 
   it.each([
@@ -33,16 +33,16 @@ describe('what is next to weights', () => {
     ['storage', 'torch.storage.UntypedStorage', [12]],
     ['typed-storage', 'torch.FloatStorage', [3]],
   ])('is kept as data: %s', async (name, className, constructorArguments) => {
-    const value = await beside(name);
+    const value = await neighbour(name);
     expect(value).toBeInstanceOf(PickledObject);
     expect(value).toMatchObject({ className, constructorArguments });
   });
 
   it('is a value where JavaScript has it', async () => {
-    expect(await beside('numpy-text')).toBe('caté');
-    expect(await beside('float16')).toBe(1.5);
-    expect(await beside('bytes-name')).toBe('caf\udce9'); // a name that is not UTF-8, as Python holds it
-    expect((await beside('deque')).items).toEqual([1]);
+    expect(await neighbour('numpy-text')).toBe('caté');
+    expect(await neighbour('float16')).toBe(1.5);
+    expect(await neighbour('bytes-name')).toBe('caf\udce9'); // a name that is not UTF-8, as Python holds it
+    expect((await neighbour('deque')).items).toEqual([1]);
   });
 
   it.each([
@@ -56,7 +56,7 @@ describe('what is next to weights', () => {
     ['legacy-quantized', 'qint8', [2], 'save tensor.dequantize()'],
     ['legacy-complex', 'C64', [3], 'save torch.view_as_real(tensor)'],
   ])('is a tensor that only fails when it is read: %s', async (name, dtype, shape, advice) => {
-    const tensor = await beside(name);
+    const tensor = await neighbour(name);
     expect(tensor).toBeInstanceOf(CheckpointTensor);
     expect(tensor).toMatchObject({ dtype, shape });
     await expect(tensor.read()).rejects.toMatchObject({
@@ -73,7 +73,7 @@ it('names the weight that cannot be read, and what to do', async () => {
   );
 });
 
-it('says what to save in place of a module', async () => {
+it('reports what to save in place of a module', async () => {
   const path = fixturePath('sound/whole-module.pth');
   const reason = 'is an object of the class torch.nn.modules.linear.Linear: save its state_dict() instead';
   await expect(readStateDict(path, 'model')).rejects.toThrow(`the checkpoint ${reason}`);

@@ -4,7 +4,7 @@ import { CheckpointTensor, PickleFault, Refusal } from './pickle-values.js';
 import { extentOf, toRowMajor } from './strided.js';
 import type { StoredTensor } from './torch-globals.js';
 
-/** One storage as it stands in a file. */
+/** One storage as a file holds it. */
 export type StorageBytes = {
   /** Of the file: its name, and where the storage is, for messages. */
   readonly file: string;

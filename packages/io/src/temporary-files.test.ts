@@ -42,7 +42,7 @@ it('removes unsigned leftovers of the file that is written, if they are older th
     expect((await readdir(folder)).sort()).toEqual([young, 'a', 'b'].sort());
   }));
 
-it('tells a process from a later one with its PID, where the system can', () =>
+it('distinguishes a process from a later one with its PID, where the system can', () =>
   withFolder(async (folder) => {
     const name = temporaryNameOf(join(folder, 'a'), process.pid, 1);
     await writeFile(join(folder, name), '');

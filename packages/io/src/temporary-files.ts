@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { isAlive, thisProcess } from './process-identity.js';
 
 // A file that is being written is called `.NAME.PLACE-PID-START-RANDOM.tmp` (hexadecimal numbers) until it is complete. A
-// killed process leaves it behind. PLACE identifies the system in which PID means something; START tells the process from a
-// later one with the same PID. So the next writer can tell what is left behind from what is still being written.
+// killed process leaves it behind. PLACE identifies the system in which PID means something; START distinguishes the process from
+// a later one with the same PID. So the next writer knows what was left behind and what is still being written.
 
 /** A name in the same folder for the time of writing `path`. */
 export function temporaryPath(path: string): string {

@@ -258,7 +258,7 @@ function loadStorage(options: TorchHostOptions, id: PickleValue): TorchStorage {
   return new TorchStorage(key, type.name, length, first);
 }
 
-/** What protocols 2 and 3 of `_rebuild_tensor` say beyond the layout. */
+/** What protocols 2 and 3 of `_rebuild_tensor` state beyond the layout. */
 type TensorFacts = { dtype?: PickleValue; metadata?: PickleValue };
 
 function rebuildTensor(options: TorchHostOptions, args: PickleValue[], facts: TensorFacts = {}): CheckpointTensor {

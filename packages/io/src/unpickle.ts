@@ -4,7 +4,7 @@ import { describe, PickledGlobal, PickledObject, PickleFault, type PickleValue, 
 
 /** Gives meaning to what a pickle refers to. Each method may throw `Refusal`. */
 export type PickleHost = {
-  /** The object that stands outside the pickle under `id`. */
+  /** The object that is stored outside the pickle under `id`. */
   persistentLoad(id: PickleValue): PickleValue;
   /** Stands for calling `target(...args)` in Python. */
   call(target: PickleValue, args: PickleValue[]): PickleValue;

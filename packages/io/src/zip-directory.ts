@@ -5,7 +5,7 @@ import { quoted } from './printable.js';
 /** One member of a zip archive, as the central directory describes it (APPNOTE.TXT 6.3.10, section 4.3.12). */
 export type ZipEntry = {
   name: string;
-  /** The name as it stands in the file. */
+  /** The name as the file has it. */
   nameBytes: Uint8Array;
   /** 0 stored, 8 deflated; nothing else is accepted. */
   method: 0 | 8;
@@ -150,7 +150,7 @@ function decodeName(bytes: Uint8Array, fail: (reason: string) => FileFormatError
   }
 }
 
-/** Sizes and offset of an entry. Those that are all ones stand in its zip64 extra field, in this order. */
+/** Sizes and offset of an entry. Those that are all ones are in its zip64 extra field, in this order. */
 function readSizes(source: ByteSource, view: DataView, extra: DataView, offset: number) {
   const fields = [24, 20, 42].map((at) => view.getUint32(at, true));
   if (fields.some(isWide)) {

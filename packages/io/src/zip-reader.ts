@@ -107,7 +107,7 @@ async function compareLocalHeader({ source, hasChecksums }: ZipArchive, entry: Z
 
 const words = { checksum: 'checksum', compressedSize: 'packed size', size: 'size' };
 
-/** What a local header states about the member; sizes that stand in an extra field which is missing are undefined. */
+/** What a local header states about the member; sizes are undefined if they should be in an extra field that is missing. */
 function localFacts(view: DataView, extra: DataView) {
   const checksum = view.getUint32(14, true);
   const [compressedSize, size] = [view.getUint32(18, true), view.getUint32(22, true)];

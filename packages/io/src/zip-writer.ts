@@ -22,7 +22,7 @@ const DATE = 0x0021;
 const VERSION = 45; // zip64
 
 /**
- * The bytes of a zip archive, piece by piece, without ever going back: checksums stand behind the members in data
+ * The bytes of a zip archive, piece by piece, without ever going back: checksums are after the members in data
  * descriptors. Every record is of the zip64 kind, so that no size is special.
  *
  * @throws RangeError when a member does not bring exactly `size` bytes
@@ -92,7 +92,7 @@ function concatenate(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** The zip64 extra field tells readers that the descriptor's sizes have 8 bytes. */
+/** The zip64 extra field means that the descriptor's sizes have 8 bytes. */
 function localHeader({ name, method }: Written): Uint8Array {
   const wide = 0xffffffff;
   const fixed = record(

@@ -1,5 +1,5 @@
 // Does the codebook fit the latents? The mapping of [min, max] to ±range decides it, and the released one (±5 to ±3)
-// does not fit every channel. `calibrate` proposes intervals, `report` says what a choice costs.
+// does not fit every channel. `calibrate` proposes intervals, `report` measures what a choice costs.
 
 import { assertArray } from './array-argument.js';
 import type { IndexArray, Quantizer } from './quantizer.js';

@@ -1,7 +1,7 @@
 import { kindOf } from './array-argument.js';
 import type { CodebookOptions, Spacing, Tails } from './codebook.js';
 
-/** See `createQuantizer` for what each says, and its default. */
+/** See `createQuantizer` for the meaning and default of each. */
 export type QuantizerOptions = {
   levels?: number;
   min?: number | ArrayLike<number>;
@@ -90,7 +90,7 @@ export function toJSON({ levels, min, max, range, spacing, tails }: ResolvedOpti
   };
 }
 
-/** The options in what `toJSON` returned. @throws TypeError naming the field that is missing, surplus or malformed */
+/** The options in what `toJSON` returned. @throws TypeError naming the field that is missing, unexpected or malformed */
 export function optionsFromJSON(json: unknown): QuantizerOptions {
   const wrong = (what: string, got: unknown) =>
     new TypeError(`fromJSON: ${what}, got ${JSON.stringify(got) ?? typeof got}`);

@@ -118,7 +118,7 @@ describe('quantize', () => {
     expect([...indices]).toEqual([0, 0, 32767, 65535, 65535]);
   });
 
-  it('says where a NaN is', () => {
+  it('reports where a NaN is', () => {
     const x = new Float32Array(20_001);
     x[20_000] = Number.NaN;
     expect(() => createQuantizer().quantize(x)).toThrow('x must not contain NaN, got NaN at position 20000');

@@ -149,7 +149,7 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
 /**
  * The quantizer that `toJSON` described.
  *
- * @throws TypeError or RangeError naming the field that is missing, surplus or malformed
+ * @throws TypeError or RangeError naming the field that is missing, unexpected or malformed
  */
 export function fromJSON(json: unknown): Quantizer {
   return createQuantizer(optionsFromJSON(json));

@@ -73,7 +73,7 @@ const members: Record<string, string> = {
   util: 'util',
 };
 
-/** What stands for a module that the package does not export. */
+/** Replaces a module that the package does not export. */
 const stands: Record<string, string> = {
   engine: "import { engine } from '@tensorflow/tfjs-core';\nconst ENGINE = engine();",
   tensor_util_env: 'const convertToTensor = (tensor) => tensor;', // gradients pass nothing but tensors

@@ -11,7 +11,7 @@ const random = (shape: number[], seed = 1) => tf.randomUniform(shape, 0.1, 0.9, 
 const int = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'int32');
 const bool = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'bool');
 
-/** Gradients of Σ w·f(inputs), whose weights w tell every element of the result apart. */
+/** Gradients of Σ w·f(inputs), whose weights w differ for every element of the result. */
 // biome-ignore lint/suspicious/noExplicitAny: tfjs types its operations by rank.
 const gradients = (fn: (...inputs: any[]) => tf.Tensor, ...shapes: number[][]): Compute => {
   const weighted = (...inputs: tf.Tensor[]) => {

@@ -5,7 +5,7 @@ import { vi } from 'vitest';
 export type Finished = { code: number | null; stdout: string; stderr: string };
 
 /**
- * Starts a command line on the sources, in a process of its own, as a user would from a shell.
+ * Starts a command line on the sources, in a separate process, as a user would from a shell.
  *
  * @param folder - of the application, which has its entry in `src/cli.ts`
  */

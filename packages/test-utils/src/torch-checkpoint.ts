@@ -1,7 +1,7 @@
 import { type HostTensor, writeFileAtomic } from '@tb/io';
 import { zipPieces } from '../../io/src/zip-writer.js';
 
-/** What can stand in a checkpoint: dicts, whole numbers below 2^31, and float32 tensors. */
+/** What a checkpoint can hold: dicts, integers below 2^31, and float32 tensors. */
 export type CheckpointContent = { [key: string]: CheckpointContent | HostTensor | number };
 
 /**

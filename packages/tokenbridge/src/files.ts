@@ -29,7 +29,7 @@ export type LoadOptions = {
 export type LoadedTokenBridge = {
   params: TokenBridge;
   config: TokenBridgeConfig;
-  /** What stands before the official names in the file, `module.` for instance; mostly empty. */
+  /** Prefix of the official names in the file, such as `module.`; usually empty. */
   prefix: string;
 };
 

@@ -34,10 +34,10 @@ export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae>
   }
 }
 
-/** What the names and shapes in a file tell about the autoencoder in it. */
+/** What the names and shapes in a file reveal about the autoencoder in it. */
 export type VaeDescription = {
   config: VaeConfig;
-  /** What stands before the official names in the file, `first_stage_model.` for instance; mostly empty. */
+  /** Prefix of the official names in the file, such as `first_stage_model.`; usually empty. */
   prefix: string;
 };
 

@@ -55,7 +55,7 @@ export async function readConfig<Table extends Options>(
       : await (await import('jiti')).createJiti(import.meta.url).import(file, { default: true });
   } catch (error) {
     if (error instanceof FileFormatError) throw new UsageError(`config ${path} cannot be read: it ${error.reason}`);
-    // The parser puts the place of a syntax error on a line of its own.
+    // The parser puts the place of a syntax error on a separate line.
     throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {

@@ -21,7 +21,7 @@ export type InceptionWeightsFile = {
 export type InceptionWeightsOptions = {
   /** The file; default: where PyTorch or this package's cache folder would have it. */
   readonly path?: string;
-  /** Accept weights other than the published ones. Their distance is no FID, and reports say so. */
+  /** Accept weights other than the published ones. Their distance is not an FID, and reports state that. */
   readonly allowOther?: boolean;
 };
 

@@ -38,7 +38,7 @@ export type ClassAgreement = {
 
 /**
  * How often the network, as a classifier, sees the class that images are meant to show: of generated images it judges
- * whether the model follows its labels, of held-out real ones it says how far to trust the judge.
+ * whether the model follows its labels, of held-out real ones it shows how far to trust the judge.
  *
  * @param batches - images of side S
  * @throws RangeError if a batch does not hold one image of S×S per label

@@ -70,7 +70,7 @@ describe('openImageFolder', () => {
     );
   });
 
-  it('refuses a folder without images, and says what is there instead', async () => {
+  it('refuses a folder without images, and reports what is there instead', async () => {
     await expect(openImageFolder(folderWith([], ['cat/0.bmp', 'cat/1.bmp']), options)).rejects.toThrow(
       /must hold images \(PNG, JPEG, WebP, TIFF, GIF or AVIF\), got 2 \.bmp files$/,
     );

@@ -8,7 +8,7 @@ export type ScheduleOptions = {
   minimum: number;
   /** Length of the linear warm-up, in the unit of `position`. */
   warmup: number;
-  /** Whole length of the run, in the unit of `position`. */
+  /** Length of the run, in the unit of `position`. */
   total: number;
 };
 

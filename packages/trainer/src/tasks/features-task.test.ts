@@ -16,7 +16,7 @@ import { createFeaturesTask } from './features-task.js';
 const size = 32;
 const config = { classes: 2, imageSize: size, widths: [8, 16] };
 
-/** Noise whose class is the direction of its stripes: colour alone does not tell. */
+/** Noise whose class is the direction of its stripes: colour alone does not show it. */
 function striped(step: number): ImageBatch {
   const random = hostRandom(2, step);
   const labels = Int32Array.from({ length: 8 }, (_, row) => row % 2);
@@ -30,7 +30,7 @@ function striped(step: number): ImageBatch {
 
 beforeAll(() => useBackend(testBackend));
 
-it('learns to tell textures apart, on images that it has not seen', async () => {
+it('learns to distinguish textures, on images that it has not seen', async () => {
   const before = tf.memory().numTensors;
   const out = mkdtempSync(join(tmpdir(), 'tb-features-'));
   const task = createFeaturesTask({

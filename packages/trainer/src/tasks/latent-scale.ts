@@ -15,7 +15,7 @@ export type LatentScaleOptions = {
   images: () => Promise<readonly Uint8Array[]>;
 };
 
-/** Latents that are as many tell the scale. */
+/** How many latents are enough to measure the scale. */
 const enoughLatents = 2 ** 15;
 
 /** A standard deviation of the scaled latents between the inverse of this and this is as good as 1. */

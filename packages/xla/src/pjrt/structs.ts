@@ -215,7 +215,7 @@ export const Structs = {
     name: 'pointer',
     name_size: 'int64',
     type: 'int32',
-    value: 'int64', // a union: 8 bytes whose meaning `type` says
+    value: 'int64', // a union: 8 bytes whose meaning `type` defines
     value_size: 'int64',
   }),
   ExecuteOptions: struct('PJRT_ExecuteOptions', {

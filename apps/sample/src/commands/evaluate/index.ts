@@ -8,7 +8,9 @@ export const evaluateCommand = tableCommand('evaluate', evaluateOptions, async (
 })
   .argument('<samples>', 'folder of images, or .npz with arr_0')
   .argument('<reference>', 'folder of images, .npz of images or statistics, or a file of tb-metrics statistics')
-  .description('Measure images: FID, sFID, KID, Inception Score, precision and recall; or PSNR and SSIM')
+  .description(
+    'Measure a set of images by FID, sFID, KID, Inception Score, precision and recall, or pairs by PSNR and SSIM',
+  )
   .addHelpText(
     'after',
     `

@@ -17,7 +17,7 @@ export const evaluateOptions = {
   }),
   ...extractionOptions,
   ...distanceOptions,
-  json: text('where the report is saved', {
+  json: text('file for the report', {
     placeholder: 'file',
     defaultText: '<samples>.fid.json in this folder, none with --pairs',
   }),

@@ -31,7 +31,7 @@ export const generateOptions = {
     defaultText: 'what the weights of model or autoencoder state, else 0.2325',
   }),
   ema: toggle('use the averaged weights of a checkpoint or .pth (the default)'),
-  raw: toggle('use the weights of a checkpoint or .pth as training left them', { default: false }),
+  raw: toggle('use the weights of a checkpoint or .pth that are not averaged', { default: false }),
   classes: list('all, or names, numbers from 0 and ranges such as 0-9; =7 is the class named 7', {
     placeholder: 'all|a,b,…',
     default: ['all'],
@@ -48,12 +48,15 @@ export const generateOptions = {
     min: 1,
     defaultText: '256 for base, large and huge, else a quarter of the positions',
   }),
-  order: choice('in which the positions of an image are filled', ['random', 'raster', 'confidence'], {
+  order: choice('order in which the positions of an image are filled', ['random', 'raster', 'confidence'], {
     default: 'random',
   }),
-  seed: integer('equal seeds give equal images at any --count; at any --batch too, except as bf16 rounds', {
-    default: 0,
-  }),
+  seed: integer(
+    'equal seeds give equal images for any --count and --batch (in bf16, another --batch rounds differently)',
+    {
+      default: 0,
+    },
+  ),
   batch: integer('images computed together', { min: 1, max: 4096, default: 10 }),
   grid: text('overview of the images, with their classes', {
     placeholder: 'file.png',

@@ -10,7 +10,7 @@ export const inspectCommand = tableCommand('inspect', inspectOptions, async (fla
     '<path>',
     'weights (.safetensors, .pth, .ckpt), run or checkpoint of tb-train, latent cache, code file, .npy, .npz, image of tb-sample',
   )
-  .description('Show what a file or folder holds; of a latent cache, how well the quantizer fits it')
+  .description('Show what a file or folder holds, and how well the quantizer fits a latent cache')
   .addHelpText(
     'after',
     `

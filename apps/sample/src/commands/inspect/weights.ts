@@ -35,7 +35,7 @@ export async function inspectSafetensors(path: string): Promise<Inspection> {
   return { kind, facts, tensors, details };
 }
 
-/** @param prefix - stands before every name */
+/** @param prefix - the prefix of every name */
 export function linesOf({ tensors }: SafetensorsFile, prefix = ''): TensorLine[] {
   return Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name: `${prefix}${name}`, dtype, shape }));
 }

@@ -7,7 +7,7 @@ export const reconstructCommand = tableCommand('reconstruct', reconstructOptions
   await reconstruct(images, values);
 })
   .argument('<images...>', 'image files')
-  .description('Send images through autoencoder and quantizer, and compare')
+  .description('Encode, quantize and decode images, and compare them with the originals')
   .addHelpText(
     'after',
     `
@@ -19,6 +19,6 @@ Examples:
   tb-sample reconstruct photograph.jpg --vae runs/vae
   tb-sample reconstruct *.jpg --vae kl16.ckpt --levels 16,64 --ranges 2,3,5 \\
       --grid ranges.png
-      whether a range is too narrow, as the paper asks, on your own images
+      compare ranges on your own images
   tb-sample reconstruct wide.jpg --vae kl16.ckpt --image-size 512 --fit pad`,
   );

@@ -27,11 +27,11 @@ export const reconstructOptions = {
     max: 4096,
     defaultText: 'that of the images the autoencoder was trained on',
   }),
-  fit: choice('what is done with images that are not square: take the middle, or keep all on white', ['crop', 'pad'], {
+  fit: choice('how images become square, by cutting out the middle or by adding white margins', ['crop', 'pad'], {
     default: 'crop',
   }),
   maxPixels: maxPixelsOption,
-  grid: text('the images side by side', { placeholder: 'file.png', default: 'reconstructions.png' }),
+  grid: text('file for the images side by side', { placeholder: 'file.png', default: 'reconstructions.png' }),
 };
 
 export type ReconstructValues = Values<typeof reconstructOptions>;

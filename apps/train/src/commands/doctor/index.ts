@@ -5,5 +5,5 @@ export const doctorCommand = tableCommand('doctor', doctorOptions, async (flags)
   const { runDoctor } = await import('./run.js');
   await runDoctor(resolveDoctor(flags));
 })
-  .description('List the backends: which of them run on this machine, and what to do about the others')
+  .description('Check which backends run on this machine, and show how to get the others')
   .addHelpText('after', '\nExample:\n  tb-train doctor --device gpu');

@@ -39,7 +39,7 @@ export const evalOptions = {
   seed: integer('seed of the generated images, the crops and the bootstrap', { max: 2 ** 32 - 1, default: 0 }),
   numIter: integer('sampling steps per image', { min: 1, default: 64 }),
   cfg: number('guidance scale; 1 means no guidance', { min: 1, default: 1 }),
-  json: text('where the report is saved', { placeholder: 'file', default: 'eval.json' }),
+  json: text('file for the report', { placeholder: 'file', default: 'eval.json' }),
 };
 
 export type EvalValues = Values<typeof evalOptions>;

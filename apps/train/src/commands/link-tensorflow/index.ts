@@ -6,7 +6,7 @@ export const linkTensorflowCommand = tableCommand('link-tensorflow', linkOptions
   const { link } = await import('./run.js');
   await link(values);
 })
-  .description('Build the TensorFlow backend against the TensorFlow of a Python')
+  .description('Build the TensorFlow backend against the TensorFlow of a Python installation')
   .addHelpText(
     'after',
     `

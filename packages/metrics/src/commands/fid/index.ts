@@ -8,7 +8,7 @@ export const fidCommand = tableCommand('fid', fidOptions, async (flags, [samples
 })
   .argument('<samples>', 'folder of images, or ADM .npz with arr_0')
   .argument('<reference>', 'folder of images, ADM .npz (images, or mu and sigma), or a file made by `statistics`')
-  .description('Compare samples with a reference: FID and all other scores')
+  .description('Compare samples with a reference by FID and all other scores')
   .addHelpText(
     'after',
     `

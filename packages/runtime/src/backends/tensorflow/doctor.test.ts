@@ -195,7 +195,7 @@ describe.skipIf(!realPython)('the doctor names what was taken away', () => {
       return { addon, packageFolders: [packageFolder] };
     };
 
-    test('needs no Python, and the doctor says what is used', async () => {
+    test('needs no Python, and the doctor reports what is used', async () => {
       const { addon, packageFolders } = downloaded('no library at all');
       expect(locateAddon(cacheFolder, packageFolders)).toMatchObject({ addon, isLinked: false });
       const checks = await tensorflowDoctor({ cacheFolder, environment, packageFolders });

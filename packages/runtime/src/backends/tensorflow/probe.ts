@@ -29,7 +29,7 @@ export async function probeAddon(addon: string, device?: 'cpu' | 'gpu'): Promise
 /** Variables that TensorFlow reads when it starts; what the user has set stays. */
 export function tensorflowEnvironment(device?: 'cpu' | 'gpu', environment: NodeJS.ProcessEnv = process.env) {
   return {
-    TF_FORCE_GPU_ALLOW_GROWTH: environment.TF_FORCE_GPU_ALLOW_GROWTH ?? 'true', // else it takes the whole card
+    TF_FORCE_GPU_ALLOW_GROWTH: environment.TF_FORCE_GPU_ALLOW_GROWTH ?? 'true', // else it takes all memory of the card
     ...(device === 'cpu' && { CUDA_VISIBLE_DEVICES: '-1' }),
   };
 }

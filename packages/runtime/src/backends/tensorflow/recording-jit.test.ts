@@ -77,7 +77,7 @@ describe.skipIf(!isAsked)('jit by recordings', () => {
     expect(scale).toHaveBeenCalledTimes(5);
   });
 
-  test('tells arguments apart that were one tensor when it was recorded', () => {
+  test('distinguishes arguments that were one tensor when it was recorded', () => {
     const subtract = jit((a: tf.Tensor, { b, c }: { b: tf.Tensor; c: tf.Tensor }) => tf.sub(tf.sub(a, b), c));
     const x = tf.tensor1d([1, 2]);
     expect(valuesOf(subtract(x, { b: x, c: x.clone() }))).toEqual([-1, -2]);
