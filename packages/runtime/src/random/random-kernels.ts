@@ -11,7 +11,7 @@ import { threefry, threefryStream } from './threefry.js';
 //   DropoutMask      {key} {shape, keepProbability} → float32: 1 / keepProbability with that probability, else 0;
 //                                                     which elements is the backend's choice
 //
-// A key is int32 [2], or [N, 2] for one key per row of a `shape` that starts with N. `data` is int32, [] or [M].
+// A key is int32 [2], or [N, 2] for one key per row of a `shape` that starts with N. `data` is int32, [] or [count].
 
 type HostArray = Int32Array | Float32Array;
 type Inputs = { key: Int32Array; data: Int32Array };

@@ -31,7 +31,7 @@ export function splitKey(key: Key, count: number): Key[] {
 
 /**
  * Makes a key from a key and an integer, such as the step: a JavaScript number, or an int32 scalar inside `jit`. With integers
- * int32 [M] one for each: [M, 2], or [M, N, 2] of keys [N, 2].
+ * int32 [count] it makes one for each: [count, 2], or [count, N, 2] of keys [N, 2].
  *
  * @throws Error if `data` is a tensor of another type or rank
  */

@@ -2,7 +2,7 @@ import { tidyTree } from '@tb/runtime';
 import type { Vae, VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 
-// C = latent channels, Z = bottleneck channels
+// C = latent channels
 
 /** Mean and standard deviation of each latent channel over a set of images. */
 export type LatentStatistics = { mean: Float64Array; deviation: Float64Array };
@@ -23,7 +23,7 @@ export function calibrateVae(params: Vae, config: VaeConfig, statistics: LatentS
     const { weight, bias } = params.quant_conv;
     const [meanBias, logVarianceBias] = tf.split(bias, 2);
     const after = params.post_quant_conv;
-    const spread = tf.reshape(after.weight, [-1, channels]); // [Z, C]
+    const spread = tf.reshape(after.weight, [-1, channels]); // [bottleneck channels, C]
     return {
       ...params,
       quant_conv: {

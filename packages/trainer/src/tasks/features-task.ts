@@ -11,8 +11,6 @@ import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
 import type { Task } from '../train.js';
 
-// N = images, S = side in pixels
-
 /** What a feature network is trained on. */
 export type FeaturesTaskOptions = {
   config: SmallFeatureConfig;

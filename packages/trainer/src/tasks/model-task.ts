@@ -18,8 +18,6 @@ import type { ImageBatch } from '../data/image-batches.js';
 import type { LatentBatch } from '../data/latent-batches.js';
 import type { Task } from '../train.js';
 
-// N = images, h, w, C = height, width and channels of a latent
-
 /** Where the model's latents come from: images through the autoencoder, or a cache of what it gave for them. */
 export type LatentInput<Batch, Latents extends Sources = Sources, Constants extends TensorTree = TensorTree> = {
   /** Tensors that `posterior` reads and training does not change; see `Task`. */

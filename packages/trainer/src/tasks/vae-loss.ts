@@ -3,7 +3,7 @@ import { decode, encode, klDivergence, sampleLatent, type Vae, type VaeConfig } 
 import * as tf from '@tensorflow/tfjs-core';
 import type { LossResult } from '../train-step.js';
 
-// N = images, H, W = height and width in pixels
+// N = images
 
 /** The weight of each term of `vaeLoss`; pixels are in [-1, 1]. */
 export type VaeLossWeights = {
@@ -24,7 +24,7 @@ export const defaultVaeLossWeights: VaeLossWeights = { absolute: 1, squared: 1, 
  * Loss of the KL-regularized autoencoder. Pixels and their gradients take the place of the perceptual and adversarial
  * terms of the original, whose networks cannot be shipped.
  *
- * @param images - [N, H, W, 3] in [-1, 1]
+ * @param images - [N, height, width, 3] in [-1, 1]
  * @param key - of the latents' noise: one key, or one for each image [N, 2]
  */
 export function vaeLoss(
@@ -75,6 +75,6 @@ function gradientError(difference: tf.Tensor4D): tf.Scalar {
 function halve(images: tf.Tensor4D): tf.Tensor4D {
   const [count, height, width, channels] = images.shape;
   const blocks = tf.reshape(images, [count, height / 2, 2, width / 2, 2 * channels]);
-  const rows = tf.mean(blocks, 2); // [N, H/2, W/2, 2C]
+  const rows = tf.mean(blocks, 2); // [N, height / 2, width / 2, 2 · channels]
   return tf.mean(tf.reshape(rows, [count, height / 2, width / 2, 2, channels]), 3) as tf.Tensor4D;
 }

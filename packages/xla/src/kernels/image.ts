@@ -6,7 +6,7 @@ import { broadcastInDim, reshape, transpose } from '../hlo/shape.js';
 import type { KernelTable } from './registry.js';
 import { float } from './unary.js';
 
-// N = images, H and W = input, P and Q = output, C = channels
+// N = images, C = channels
 
 type Resize = { alignCorners: boolean; halfPixelCenters: boolean };
 
@@ -60,8 +60,8 @@ function resample(
     denseConstant(weights(from, size[i], options, isBilinear), { type: 'f32', shape: [size[i], from] }),
   );
   const contracted = isGradient ? 0 : 1;
-  const tall = alongAxis(float(x), rows, 1, contracted); // [N, W, C, P]
-  const full = alongAxis(tall, columns, 1, contracted); // [N, C, P, Q]
+  const tall = alongAxis(float(x), rows, 1, contracted); // [N, width of the input, C, height of the output]
+  const full = alongAxis(tall, columns, 1, contracted); // [N, C, height, width of the output]
   return transpose(full, [0, 2, 3, 1]);
 }
 

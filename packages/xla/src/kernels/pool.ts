@@ -15,7 +15,7 @@ type PoolAttributes = {
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 };
 
-/** The window over [N, H, W, C]. */
+/** The window over [N, height, width, C]. */
 function window2D(shape: readonly number[], attributes: PoolAttributes): Window {
   const info = tf.backend_util.computePool2DInfo(
     [...shape] as [number, number, number, number],
@@ -42,7 +42,7 @@ function window2D(shape: readonly number[], attributes: PoolAttributes): Window 
   };
 }
 
-/** The window over [N, D, H, W, C]. */
+/** The window over [N, depth, height, width, C]. */
 function window3D(shape: readonly number[], attributes: Record<string, never>): Window {
   const info = tf.backend_util.computePool3DInfo(
     [...shape] as [number, number, number, number, number],
