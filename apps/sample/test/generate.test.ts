@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeImage } from '@tb/images';
-import { readNpz } from '@tb/io';
+import { readNpz, readSafetensors, withContentHash, writeSafetensors } from '@tb/io';
 import { openSampleFolder } from '@tb/metrics';
 import { useBackend } from '@tb/runtime';
 import { testBackends } from '@tb/test-utils';
@@ -109,9 +109,12 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     const damaged = join(root, 'damaged.safetensors');
     await writeFile(damaged, (await readFile(weights.model)).subarray(0, 5000));
     const other = join(root, 'other-vae.safetensors');
+    const { tensors, metadata } = await readSafetensors(weights.vae);
+    await writeSafetensors(other, tensors, { metadata: withContentHash(tensors, { ...metadata, imageSize: '32' }) });
+    const changed = join(root, 'changed-vae.safetensors');
     const bytes = await readFile(weights.vae);
     bytes[bytes.length - 1] ^= 1;
-    await writeFile(other, bytes);
+    await writeFile(changed, bytes);
     const model = ['--model', weights.model];
     const cases: [string[], RegExp][] = [
       [[...model, '--class-names', root], /--class-names .* cannot be read: a folder has that name/],
@@ -123,6 +126,7 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
         /damaged\.safetensors cannot be read: it is damaged, incomplete or of another kind \(byte \d+: /,
       ],
       [['--model', weights.vae], /holds an autoencoder, not a TokenBridge model/],
+      [[...model, '--vae', changed], /changed-vae\.safetensors cannot be read: .*does not have the SHA-256/],
       [[...model, '--vae', other], /is not the autoencoder that .* was trained with.*--any-vae/],
       [[...model, '--classes', 'tabby cta'], /no class is named "tabby cta"; did you mean "tabby cat"\?/],
       [[...model, '--classes', '1,3'], /the model has the classes 0 to 2, got "3"/],

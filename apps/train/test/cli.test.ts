@@ -247,6 +247,11 @@ describe.each(testBackends)('tb-train on %s', (backend) => {
     ],
     ['nothing to resume', ['model', '--resume', '--out', join(folder, 'x7')], /--resume: .*x7 holds no checkpoint/],
     [
+      'a checkpoint instead of its run',
+      ['vae', '--resume', '--out', join(folder, 'vae', 'checkpoints', 'step-00000002')],
+      /step-00000002 is a checkpoint: --resume needs its run folder, --out .*vae\n/,
+    ],
+    [
       'a run that is already there',
       ['vae', '--data', images, '--out', join(folder, 'vae')],
       /holds a run already: continue it with --resume/,

@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import { FileFormatError } from './file-format-error.js';
 import { bytesOf, type HostTensor } from './host-tensor.js';
 
-type Content = { tensors: Record<string, HostTensor>; metadata: Record<string, string> };
+type Content = {
+  readonly tensors: Readonly<Record<string, HostTensor>>;
+  readonly metadata: Readonly<Record<string, string>>;
+};
 
 /** Under this name the metadata of a safetensors file holds the hash of all that it holds otherwise. */
-const key = 'sha256';
+const key = 'tokenbridge.sha256';
 
 /**
  * The metadata, with a SHA-256 of it and of names, types, shapes and data of the tensors: for a file that is read back by the
@@ -18,13 +21,23 @@ export function withContentHash(
   return { ...metadata, [key]: contentHash({ tensors, metadata }) };
 }
 
-/** @throws FileFormatError when a file is not what it was written as, or was written without a hash */
-export function assertContentHash(path: string, content: Content): void {
+/**
+ * Checks that a file is what it was written as.
+ *
+ * @param content - all tensors of the file, and its metadata
+ * @param isOptional - accept a file without a hash, as other programs write it, and any in a browser, which cannot hash
+ *   piece by piece
+ * @throws FileFormatError when it has another content than its hash states, or no hash
+ */
+export function assertContentHash(path: string, content: Content, isOptional = false): void {
   const expected = content.metadata[key];
+  if (isOptional && (expected === undefined || !isNode())) return;
   if (expected === undefined) throw new FileFormatError(path, undefined, 'it has no checksum of its content');
   if (contentHash(content) !== expected)
     throw new FileFormatError(path, undefined, 'its content does not have the SHA-256 it was written with');
 }
+
+const isNode = () => typeof process !== 'undefined' && process.versions?.node !== undefined;
 
 function contentHash({ tensors, metadata }: Content): string {
   const named = Object.entries(tensors).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -1,4 +1,5 @@
 import {
+  assertContentHash,
   type ByteInput,
   type HostTensor,
   InputError,
@@ -8,6 +9,7 @@ import {
   openWeights,
   parseJson,
   toFloat32,
+  withContentHash,
   writeSafetensors,
 } from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
@@ -71,9 +73,8 @@ export async function saveTokenBridge(
   { dtype = 'F32', metadata }: SaveOptions = {},
 ): Promise<void> {
   const tensors: Record<string, HostTensor> = { ...buffersOf(config), ...(await readParameters(params, dtype)) };
-  await writeSafetensors(path, tensors, {
-    metadata: { ...metadata, format: 'pt', [modelConfigKey]: JSON.stringify(config) },
-  });
+  const all = { ...metadata, format: 'pt', [modelConfigKey]: JSON.stringify(config) };
+  await writeSafetensors(path, tensors, { metadata: withContentHash(tensors, all) });
 }
 
 /** A weight that every model has. */
@@ -90,6 +91,7 @@ async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> 
     const tensors = await file.read();
     const model = ema ? file.inPart('model') : undefined;
     const buffers = await model?.read(Object.keys(separateBuffers(model.tensors).buffers));
+    assertContentHash(nameOf(input), { tensors, metadata: file.metadata }, true);
     const json = file.metadata[modelConfigKey];
     const config = json === undefined ? undefined : parseJson(json, configShape, `the metadata of ${nameOf(input)}`);
     return {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '@tb/io';
@@ -248,6 +248,20 @@ describe('files', () => {
     const loaded = await loadTokenBridge(path);
     expect(loaded.config).toEqual(config);
     expectClose(loaded.params.z_proj.weight.dataSync(), params.z_proj.weight.dataSync(), 1e-3);
+  });
+
+  it('are refused when a weight or their configuration has changed', async () => {
+    const path = join(folder, 'changed.safetensors');
+    await saveTokenBridge(path, { params, config });
+    const bytes = await readFile(path);
+    for (const place of [bytes.length - 1, bytes.indexOf('labelDropout') + 'labelDropout'.length + 5]) {
+      const changed = Uint8Array.from(bytes);
+      changed[place] ^= 1;
+      await writeFile(path, changed);
+      await expect(loadTokenBridge(path)).rejects.toThrow(
+        /changed\.safetensors: its content does not have the SHA-256/,
+      );
+    }
   });
 
   it('that do not fit are refused with every reason', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -132,6 +132,25 @@ describe('saveVae', () => {
     for (const [name, tensor] of Object.entries(before))
       expect(after[name].dataSync(), name).toEqual(tensor.dataSync());
     disposeTree([params, loaded]);
+  });
+
+  it('writes a checksum, by which loadVae refuses a file that has changed', async () => {
+    const path = join(folder, 'changed.safetensors');
+    const params = initVae(randomKey(1), config);
+    await saveVae(path, params, config, { metadata: { imageSize: '64' } });
+    disposeTree(params);
+    const bytes = await readFile(path);
+    const before = tf.memory().numTensors;
+    for (const place of [bytes.length - 1, bytes.indexOf('"64"') + 1]) {
+      const changed = Uint8Array.from(bytes);
+      changed[place] ^= 1;
+      await writeFile(path, changed);
+      await expect(loadVae(path, config)).rejects.toThrow(
+        /changed\.safetensors: its content does not have the SHA-256/,
+      );
+      await expect(loadVae(changed, config)).rejects.toThrow(/its content does not have the SHA-256/);
+    }
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('writes half precision where asked to', async () => {

@@ -1,4 +1,12 @@
-import { type ByteInput, type DType, nameOf, openWeights, writeSafetensors } from '@tb/io';
+import {
+  assertContentHash,
+  type ByteInput,
+  type DType,
+  nameOf,
+  openWeights,
+  withContentHash,
+  writeSafetensors,
+} from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
 import { type VaeConfig, vaeConfigOfShapes } from './config.js';
 import { type Vae, vaeShapes } from './vae.js';
@@ -28,6 +36,7 @@ export async function loadVae(input: ByteInput, config: VaeConfig): Promise<Vae>
   const file = await openWeights(input, { anchor });
   try {
     const tensors = await file.read(Object.keys(file.tensors).filter((name) => !forTraining.test(name)));
+    assertContentHash(nameOf(input), { tensors, metadata: file.metadata }, true);
     return loadParameters<Vae>(vaeShapes(config), tensors, nameOf(input));
   } finally {
     await file.close();
@@ -69,7 +78,8 @@ export async function describeVae(input: ByteInput): Promise<VaeDescription> {
 }
 
 /**
- * Writes an autoencoder as one safetensors file: weights by their official names, and the configuration in the header.
+ * Writes an autoencoder as one safetensors file: weights by their official names, and configuration and checksum in the
+ * header.
  * Replaces an existing file atomically.
  *
  * @param options - number type of the weights (default `F32`), and strings to keep in the header
@@ -80,7 +90,7 @@ export async function saveVae(
   config: VaeConfig,
   { dtype = 'F32', metadata }: { dtype?: DType; metadata?: Record<string, string> } = {},
 ): Promise<void> {
-  await writeSafetensors(path, await readParameters(params, dtype), {
-    metadata: { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) },
-  });
+  const tensors = await readParameters(params, dtype);
+  const all = { ...metadata, format: 'pt', [vaeConfigKey]: JSON.stringify(config) };
+  await writeSafetensors(path, tensors, { metadata: withContentHash(tensors, all) });
 }

@@ -109,7 +109,10 @@ async function readStoredOptions<Table extends Options>(
   out: string,
 ): Promise<Overrides<Table>> {
   const { openRun } = await import('@tb/trainer'); // not loaded for --help
-  const checkpoint = await openRun(out).newestCheckpoint();
+  const run = openRun(out);
+  if (run.isCheckpoint)
+    throw new UsageError(`--out ${out} is a checkpoint: --resume needs its run folder, --out ${run.folder}`);
+  const checkpoint = await run.newestCheckpoint();
   if (!checkpoint)
     throw new UsageError(
       `--resume: ${out} holds no checkpoint; name the run folder with --out, or leave --resume out to start a new run`,

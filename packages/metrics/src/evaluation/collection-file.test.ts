@@ -94,7 +94,7 @@ describe('loadCollection', () => {
     await expect(loadCollection(copy, extractor)).rejects.toThrow(/surprise must be absent, got F64 \[3\]/);
     await write({ ...tensors, 'pool.sum': { ...shift, dtype: 'I64', data: new BigInt64Array(3) } });
     await expect(loadCollection(copy, extractor)).rejects.toThrow(/pool\.sum must be F64 \[3\], got I64 \[3\]/);
-    const { sha256: _, ...unsealed } = metadata;
+    const { 'tokenbridge.sha256': _, ...unsealed } = metadata;
     await writeSafetensors(copy, tensors, { metadata: unsealed });
     await expect(loadCollection(copy, extractor)).rejects.toThrow(
       /copy\.safetensors: it has no checksum of its content/,

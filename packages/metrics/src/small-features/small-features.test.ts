@@ -1,7 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileSha256, readSafetensors, writeSafetensors } from '@tb/io';
+import { fileSha256, readSafetensors, withContentHash, writeSafetensors } from '@tb/io';
 import { countParameters } from '@tb/nn';
 import { disposeTree, flattenTree, hostRandom, randomKey, useBackend } from '@tb/runtime';
 import { expectClose } from '@tb/test-utils';
@@ -99,6 +100,20 @@ describe('small features', () => {
     );
   });
 
+  it('refuses a file in which a weight or a name has changed', async () => {
+    const path = join(folder, 'changed.safetensors');
+    await saveSmallFeatures(path, { params, config, classNames: ['a', 'b', 'c'] });
+    const bytes = readFileSync(path);
+    for (const place of [bytes.length - 1, bytes.indexOf('\\"b\\"') + 2]) {
+      const changed = Uint8Array.from(bytes);
+      changed[place] ^= 1;
+      writeFileSync(path, changed);
+      await expect(loadSmallFeatures(path)).rejects.toThrow(
+        /changed\.safetensors: its content does not have the SHA-256/,
+      );
+    }
+  });
+
   it.each([
     ['smallFeatures.config', 'null', /smallFeatures\.config: it must be an object, but is null/],
     ['smallFeatures.config', '{"classes": 3', /smallFeatures\.config: (ends|is not JSON)/],
@@ -115,7 +130,7 @@ describe('small features', () => {
     const path = join(folder, 'broken.safetensors');
     await saveSmallFeatures(path, { params, config, classNames: ['a', 'b', 'c'] });
     const { tensors, metadata } = await readSafetensors(path);
-    await writeSafetensors(path, tensors, { metadata: { ...metadata, [key]: value } });
+    await writeSafetensors(path, tensors, { metadata: withContentHash(tensors, { ...metadata, [key]: value }) });
     const before = tf.memory().numTensors;
     await expect(loadSmallFeatures(path)).rejects.toThrow(message);
     await expect(loadSmallFeatures(path)).rejects.toThrow(path);

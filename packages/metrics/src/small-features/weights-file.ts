@@ -1,10 +1,12 @@
 import {
+  assertContentHash,
   fileSha256,
   type HostTensor,
   InputError,
   jsonShape,
   parseJson,
   readSafetensors,
+  withContentHash,
   writeSafetensors,
 } from '@tb/io';
 import { loadParameters } from '@tb/nn';
@@ -45,7 +47,8 @@ export async function saveSmallFeatures(
     }),
   );
   const metadata = { [CONFIG_KEY]: JSON.stringify(config), classNames: JSON.stringify(classNames) };
-  await writeSafetensors(path, Object.fromEntries(tensors), { metadata });
+  const all = Object.fromEntries(tensors);
+  await writeSafetensors(path, all, { metadata: withContentHash(all, metadata) });
 }
 
 const { count, list, object, passing } = jsonShape;
@@ -64,10 +67,12 @@ const configShape = object({
  *   is damaged
  */
 export async function loadSmallFeatures(path: string): Promise<SmallFeatureFile> {
-  const { tensors, metadata } = await readSafetensors(path);
+  const content = await readSafetensors(path);
+  const { tensors, metadata } = content;
   if (metadata[CONFIG_KEY] === undefined) {
     throw new InputError('loadSmallFeatures', `${path} must hold a feature network, as tb-train features writes it`);
   }
+  assertContentHash(path, content, true);
   const config: SmallFeatureConfig = parseJson(
     metadata[CONFIG_KEY],
     configShape,

@@ -110,7 +110,7 @@ describe('the latent cache', () => {
     const rewrite = async (path: string, change: (content: Awaited<ReturnType<typeof readSafetensors>>) => void) => {
       const content = await readSafetensors(path);
       change(content);
-      const { sha256: _, ...metadata } = content.metadata;
+      const { 'tokenbridge.sha256': _, ...metadata } = content.metadata;
       await writeSafetensors(path, content.tensors, { metadata: withContentHash(content.tensors, metadata) });
     };
 
@@ -125,7 +125,7 @@ describe('the latent cache', () => {
         async (path) => {
           const {
             tensors,
-            metadata: { sha256: _, ...metadata },
+            metadata: { 'tokenbridge.sha256': _, ...metadata },
           } = await readSafetensors(path);
           await writeSafetensors(path, tensors, { metadata });
         },

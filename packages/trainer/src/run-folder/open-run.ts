@@ -72,7 +72,8 @@ export type RunFolder = {
  * @param path - a folder; one that is not a run is a run without checkpoints
  */
 export function openRun(path: string): RunFolder {
-  const isCheckpoint = existsSync(join(path, checkpointFiles.progress));
+  const isCheckpoint =
+    existsSync(join(path, checkpointFiles.progress)) || (checkpointPattern.test(basename(path)) && existsSync(path));
   const folder = isCheckpoint ? join(path, '..', '..') : path;
   const candidates = () => (isCheckpoint ? Promise.resolve([path]) : listCheckpoints(folder));
   const newestCheckpoint = async () => {

@@ -274,6 +274,17 @@ describe('a damaged checkpoint', () => {
     expect(await openRun(run).hasCheckpoints()).toBe(true);
   });
 
+  it('is noticed when one of its files is named directly', async () => {
+    const { folder } = await save(newRun(), 1);
+    const path = join(folder, 'ema.safetensors');
+    const bytes = await readFile(path);
+    bytes[bytes.length - 1] ^= 1;
+    await writeFile(path, bytes);
+    await expect(loadModel(path)).rejects.toThrow(/ema\.safetensors: it does not have the SHA-256 that its checkpoint/);
+    await rm(join(folder, 'manifest.json')); // a file that was copied elsewhere has no checkpoint
+    disposeTree((await loadModel(path)).params);
+  });
+
   it('is not looked for in a file', async () => {
     const run = newRun();
     await mkdir(run);

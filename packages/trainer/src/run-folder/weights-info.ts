@@ -1,6 +1,9 @@
-import { fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson, reasonOf } from '@tb/io';
+import { basename, dirname } from 'node:path';
+import { FileFormatError, fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson, reasonOf } from '@tb/io';
 import { assertTokenBridgeConfig, modelConfigKey, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { kl16, type VaeConfig, vaeConfigKey, vaePresets } from '@tb/vae';
+import { checkpointFormat } from './layout.js';
+import { type Manifest, readManifest } from './manifest.js';
 
 /** What weights state about themselves, in the metadata of their safetensors header; other makers' files state less. */
 export type WeightsInfo = {
@@ -32,14 +35,24 @@ export function describeWeights(info: WeightsInfo): Record<string, string> {
 }
 
 /**
- * Reads what a file of weights states about itself, and its hash.
+ * Reads what a file of weights states about itself, and its hash. That of a file in a checkpoint is checked.
  *
  * @throws Error when the file is missing, or its metadata is not what `describeWeights` writes; FileFormatError when a
  *   safetensors file is damaged
  */
 export async function readWeightsInfo(path: string): Promise<WeightsInfo & { sha256: string }> {
   const sha256 = await fileSha256(path);
+  const recorded = await sha256InManifest(path);
+  if (recorded !== undefined && recorded !== sha256)
+    throw new FileFormatError(path, undefined, 'it does not have the SHA-256 that its checkpoint states');
   return { ...(await readWeightsMetadata(path)), sha256 };
+}
+
+/** What the manifest next to a file states, if there is one that can be read. */
+async function sha256InManifest(path: string): Promise<string | undefined> {
+  const none: Manifest['files'] = {};
+  const { files } = await readManifest(dirname(path), checkpointFormat).catch(() => ({ files: none }));
+  return Object.hasOwn(files, basename(path)) ? files[basename(path)].sha256 : undefined;
 }
 
 /** Reads what a file of weights states about itself, from its header alone. Other formats than safetensors state nothing. */
