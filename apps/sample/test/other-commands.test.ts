@@ -1,7 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { decodeImage } from '@tb/images';
+import { writeSafetensors } from '@tb/io';
 import { packCodes } from '@tb/quantizer';
 import { hostRandom, useBackend } from '@tb/runtime';
 import { goldenPath } from '@tb/test-utils';
@@ -59,6 +61,43 @@ describe('tb-sample', () => {
       code: 1,
       stderr: expect.stringMatching(/^tb-sample: image .*broken\.png cannot be read/),
     });
+  });
+
+  it('inspects checkpoints of which parts cannot be read, repeat, or would steer a terminal', async () => {
+    const fixture = (name: string) => fileURLToPath(new URL(`../../../packages/io/fixtures/${name}`, import.meta.url));
+    const inspect = async (path: string) => {
+      const { code, stdout, stderr } = await runCommand('inspect', path, '--json');
+      expect([code, stderr]).toEqual([0, '']);
+      return JSON.parse(stdout);
+    };
+    const masked = await inspect(fixture('sound/masked.pth'));
+    expect(masked.tensors).toEqual([{ name: 'model.weight', dtype: 'F32', shape: [2] }]);
+    expect(masked.details).toMatchObject({ 'beside.(numpy.ma.core._mareconstruct).0': 'numpy.ma.MaskedArray' });
+    const integers = await inspect(fixture('sound/random-state.pth'));
+    expect(integers.tensors).toContainEqual({ name: 'beside.1', dtype: 'U32', shape: [624] });
+    const quantized = await inspect(fixture('sound/legacy-quantized.pth'));
+    expect(quantized.tensors).toContainEqual({ name: 'beside', dtype: 'qint8', shape: [2] });
+    expect(quantized.facts['not checked']).toMatch(/the file holds no checksums/);
+
+    const doubled = join(root, 'doubled.pth'); // a tuple of the tuple before it, twice, 2^40 paths
+    const list = Buffer.concat([
+      Buffer.from('\x80\x02N', 'latin1'),
+      Buffer.alloc(80, '2\x86', 'latin1'),
+      Buffer.from('.'),
+    ]);
+    const magic = Buffer.from('\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.', 'latin1');
+    const machine = Buffer.from('\x80\x02}X\r\0\0\0little_endian\x88s.', 'latin1');
+    await writeFile(doubled, Buffer.concat([magic, machine, list, Buffer.from('\x80\x02].', 'latin1')]));
+    expect(Object.keys((await inspect(doubled)).details)).toHaveLength(2);
+
+    const steering = join(root, 'steering.safetensors');
+    const tensor = { dtype: 'F32' as const, shape: [1], data: Float32Array.of(1) };
+    const metadata = { note: 'a\u009b31m\u202eb', nested: `${'['.repeat(50_000)}${']'.repeat(50_000)}` };
+    await writeSafetensors(steering, { 'w\u001b[2J': tensor }, { metadata });
+    expect((await inspect(steering)).details.note).toBe(metadata.note);
+    const { stdout } = await runCommand('inspect', steering);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be printed.
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
   });
 
   it('inspects weights, checkpoints, caches and code files', async () => {

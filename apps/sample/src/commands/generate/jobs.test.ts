@@ -41,6 +41,23 @@ describe('parseClasses', () => {
     expect(() => labelsOf(value, names)).toThrow(message);
   });
 
+  it('tells names apart that differ in their form alone, and does not choose between them', () => {
+    const forms = ['caf\u00e9', 'cafe\u0301', 'Ｃat', 'dog', 'DOG'];
+    expect(labelsOf('caf\u00e9,cafe\u0301', forms)).toEqual([0, 1]);
+    expect(labelsOf('cat', forms)).toEqual([2]); // in letters of another width
+    expect(() => labelsOf('Dog', forms)).toThrow('"Dog" is the name of 2 classes; their numbers are 3, 4');
+    expect(() => labelsOf('CAFE\u0301', forms)).toThrow('is the name of 2 classes; their numbers are 0, 1');
+  });
+
+  it('reads a thousand classes at once', () => {
+    const names = Array.from({ length: 1000 }, (_, label) => `class ${label}, of many`);
+    const labels = Array.from(names, (_, label) => label);
+    const start = performance.now();
+    expect(labelsOf(labels.join(','), names)).toEqual(labels);
+    expect(labelsOf(names.join(','), names)).toEqual(labels);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
   it('takes numbers alone where there are no names', () => {
     expect(labelsOf('1,3-4', [], 5)).toEqual([1, 3, 4]);
     expect(() => labelsOf('cat', [], 5)).toThrow(/these weights have no names; give numbers from 0 to 4/);

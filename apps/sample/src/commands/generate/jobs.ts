@@ -51,13 +51,16 @@ export function seedOf(seed: number, label: number, index: number): bigint {
  */
 export function parseClasses(words: readonly string[], count: number, names: readonly string[] = []): NamedClass[] {
   const labels: number[] = [];
+  const labelOf = labelsByName(names);
+  const mostWords = Math.max(1, ...names.map((name) => name.normalize('NFKC').split(',').length));
   for (let start = 0; start < words.length; ) {
-    const { label, length } = findName(words, start, names) ?? { label: undefined, length: 1 };
-    labels.push(...(label === undefined ? parseWord(words[start], count, names) : [label]));
+    const { label, length } = findName(words, start, labelOf, mostWords) ?? { label: undefined, length: 1 };
+    labels.push(...(label === undefined ? parseWord(words[start], count, names, labelOf) : [label]));
     start += length;
   }
   const nameOf = (label: number) => names[label] ?? String(label);
-  const twice = labels.find((label, place) => labels.indexOf(label) !== place);
+  const known = new Set<number>();
+  const twice = labels.find((label) => known.size === known.add(label).size);
   if (twice !== undefined) throw new UsageError(`--classes names ${nameOf(twice)} twice`);
   return labels.map((label) => ({ label, name: nameOf(label) }));
 }
@@ -65,23 +68,41 @@ export function parseClasses(words: readonly string[], count: number, names: rea
 const isNumeric = (word: string) => /^\d+(-\d+)?$/.test(word);
 
 /** The longest sequence of words from `start` on that is the name of a class. */
-function findName(words: readonly string[], start: number, names: readonly string[]) {
-  for (let length = words.length - start; length > 0; length--) {
+function findName(
+  words: readonly string[],
+  start: number,
+  labelOf: (text: string) => number | undefined,
+  most: number,
+) {
+  for (let length = Math.min(words.length - start, most); length > 0; length--) {
     const text = words.slice(start, start + length).join(',');
     if (text === 'all' || isNumeric(text)) continue;
-    const label = labelOf(text, names) ?? (text.startsWith('=') ? labelOf(text.slice(1), names) : undefined);
+    const label = labelOf(text) ?? (text.startsWith('=') ? labelOf(text.slice(1)) : undefined);
     if (label !== undefined) return { label, length };
   }
   return undefined;
 }
 
-/** Names are compared as they are, and then whatever their case, Unicode form, and spaces next to commas. */
-function labelOf(text: string, names: readonly string[]): number | undefined {
-  for (const form of [exact, (name: string) => exact(name).toLowerCase()]) {
-    const label = names.findIndex((name) => form(name) === form(text));
-    if (label >= 0) return label;
-  }
-  return undefined;
+/**
+ * Names are compared as they are, and then whatever their Unicode form and spaces next to commas, whatever their case, and
+ * whatever the width of their letters.
+ *
+ * @returns a function that returns the label of a class by its name
+ */
+function labelsByName(names: readonly string[]): (text: string) => number | undefined {
+  const tables = forms.map((form) => {
+    const labels = new Map<string, number[]>();
+    for (const [label, name] of names.entries()) labels.set(form(name), [...(labels.get(form(name)) ?? []), label]);
+    return { form, labels };
+  });
+  return (text) => {
+    const labels = tables.map((table) => table.labels.get(table.form(text))).find((found) => found !== undefined);
+    if (labels !== undefined && labels.length > 1)
+      throw new UsageError(
+        `--classes: ${JSON.stringify(text)} is the name of ${labels.length} classes; their numbers are ${labels.join(', ')}`,
+      );
+    return labels?.[0];
+  };
 }
 
 const exact = (name: string) =>
@@ -90,12 +111,24 @@ const exact = (name: string) =>
     .trim()
     .replace(/\s*,\s*/g, ',');
 
-function parseWord(word: string, count: number, names: readonly string[]): number[] {
+const forms: readonly ((name: string) => string)[] = [
+  (name) => name,
+  exact,
+  (name) => exact(name).toLowerCase(),
+  (name) => exact(name.normalize('NFKC')).toLowerCase(),
+];
+
+function parseWord(
+  word: string,
+  count: number,
+  names: readonly string[],
+  labelOf: (text: string) => number | undefined,
+): number[] {
   if (word === 'all') return range(0, count - 1);
   if (!isNumeric(word)) throw new UsageError(unknownClass(word, count, names));
   const [first, last = first] = word.split('-').map(Number);
   if (last < count && first <= last) return range(first, last);
-  const isName = labelOf(word, names) !== undefined;
+  const isName = labelOf(word) !== undefined;
   const advice = isName ? `; =${word} is the class of that name` : '';
   throw new UsageError(`--classes: the model has the classes 0 to ${count - 1}, got ${JSON.stringify(word)}${advice}`);
 }

@@ -13,7 +13,7 @@ export async function inspect(path: string, values: InspectValues): Promise<void
   assertExists('path', path);
   const { tensors, ...rest } = await inspectPath(path, values);
   const inspection = values.tensors && tensors ? { ...rest, tensors } : rest;
-  console.log(values.json ? JSON.stringify({ path, ...inspection }, null, 2) : inspectionText(path, inspection));
+  console.log(values.json ? jsonText({ path, ...inspection }) : inspectionText(path, inspection));
 }
 
 async function inspectPath(path: string, options: CacheOptions): Promise<Inspection> {
@@ -42,12 +42,15 @@ async function firstBytes(path: string): Promise<string> {
 function inspectionText(path: string, { kind, facts, tensors, tables = [], details }: Inspection): string {
   const width = Math.max(...Object.keys(facts).map((name) => name.length));
   const lines = Object.entries(facts).map(([name, value]) => printable(`${name.padEnd(width)}  ${value}`));
-  const pieces = [`${path}: ${kind}`, lines.join('\n')];
+  const pieces = [printable(`${path}: ${kind}`), lines.join('\n')];
   if (tensors) pieces.push(tensorTable(tensors));
   for (const { title, header, rows } of tables) pieces.push(`${title}\n${textTable(header, rows)}`);
-  if (details && Object.keys(details).length > 0) pieces.push(JSON.stringify(details, null, 2));
+  if (details && Object.keys(details).length > 0) pieces.push(jsonText(details));
   return pieces.join('\n\n');
 }
+
+/** JSON in which characters that steer a terminal are escaped, as JSON itself allows. */
+const jsonText = (value: object) => JSON.stringify(value, null, 2).split('\n').map(printable).join('\n');
 
 function tensorTable(tensors: readonly TensorLine[]): string {
   const row = ({ name, dtype, shape }: TensorLine) => [

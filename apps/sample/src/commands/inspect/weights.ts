@@ -4,19 +4,30 @@ import {
   fileSha256,
   openCheckpoint,
   openSafetensors,
+  PickledGlobal,
   PickledObject,
   type SafetensorsFile,
 } from '@tb/io';
 import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
 import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
 
-/** Metadata that holds JSON is shown as what it describes. */
+const longestMetadata = 2 ** 16;
+const deepestMetadata = 32;
+
+/** Metadata that holds JSON is shown as what it describes, unless it is larger or more deeply nested than descriptions are. */
 function parsed(text: string): unknown {
+  if (text.length > longestMetadata) return `${withSeparators(text.length)} characters: ${text.slice(0, 80)}…`;
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isDeeper(value, deepestMetadata) ? text : value;
   } catch {
     return text;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inside) => isDeeper(inside, levels - 1));
 }
 
 export async function inspectSafetensors(path: string): Promise<Inspection> {
@@ -57,12 +68,16 @@ const someOf = (names: readonly string[]) =>
 export async function inspectCheckpoint(path: string): Promise<Inspection> {
   const checkpoint = await openCheckpoint(path, { unknownCalls: 'keep' });
   try {
-    const tensors: TensorLine[] = [];
-    const details: Record<string, unknown> = {};
-    walk(checkpoint.value, '', tensors, details);
+    const { tensors, details, count } = listContents(checkpoint.value);
     return {
       kind: 'checkpoint of PyTorch',
-      facts: { ...(await fileFacts(path)), ...tensorFacts(tensors), ...countsByPart(tensors) },
+      facts: {
+        ...(await fileFacts(path)),
+        ...tensorFacts(tensors),
+        ...countsByPart(tensors),
+        ...(count > mostDetails && { 'other values': `${withSeparators(count)}, of which ${mostDetails} are listed` }),
+        ...(!checkpoint.hasChecksums && { 'not checked': 'the tensors: the file holds no checksums of them' }),
+      },
       tensors,
       details,
     };
@@ -88,18 +103,71 @@ function countsByPart(tensors: readonly TensorLine[]): Record<string, string> {
   return Object.fromEntries(parts.map((part) => [`numbers in ${part}`, withSeparators(countElements(ofPart(part)))]));
 }
 
-function walk(value: unknown, name: string, tensors: TensorLine[], details: Record<string, unknown>): void {
-  const join = (key: unknown) => (name === '' ? String(key) : `${name}.${key}`);
-  if (value instanceof CheckpointTensor) tensors.push({ name, dtype: value.dtype, shape: value.shape });
-  else if (value instanceof Map || Array.isArray(value)) {
-    for (const [key, child] of value.entries()) walk(child, join(key), tensors, details);
-  } else if (value instanceof PickledObject) walk(value.state, join(`(${value.className})`), tensors, details);
-  else if (isPlainRecord(value)) {
-    for (const [key, child] of Object.entries(value)) walk(child, join(key), tensors, details);
-  } else details[name] = typeof value === 'bigint' ? String(value) : value;
+type Contents = {
+  tensors: TensorLine[];
+  /** Other values by their path of keys: numbers, texts and what describes the rest. */
+  details: Record<string, unknown>;
+  /** Number of other values, of which the first are listed. */
+  count: number;
+  seen: Set<object>;
+};
+
+const mostDetails = 1000;
+const longestText = 1000;
+
+/** Lists what a checkpoint holds. What is in several places is listed at the first, so that shared values do not multiply. */
+function listContents(root: unknown): Contents {
+  const contents: Contents = { tensors: [], details: {}, count: 0, seen: new Set() };
+  walk(root, '', contents);
+  return contents;
 }
 
-/** Dicts become records without a prototype; instances of classes are values. */
-function isPlainRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null;
+function walk(value: unknown, name: string, contents: Contents): void {
+  if (typeof value !== 'object' || value === null) {
+    addDetail(value, name, contents);
+    return;
+  }
+  if (contents.seen.has(value)) return;
+  contents.seen.add(value);
+  const inside = (key: unknown) => (name === '' ? labelOf(key) : `${name}.${labelOf(key)}`);
+  if (isTensor(value)) contents.tensors.push({ name, dtype: value.dtype, shape: value.shape });
+  else if (value instanceof Uint8Array) addDetail(`${withSeparators(value.length)} bytes`, name, contents);
+  else if (value instanceof PickledGlobal) addDetail(value.name, name, contents);
+  else if (value instanceof PickledObject) walkObject(value, inside(`(${value.className})`), contents);
+  else {
+    const entries = value instanceof Map || Array.isArray(value) || value instanceof Set ? value.entries() : undefined;
+    for (const [key, child] of entries ?? Object.entries(value)) walk(child, inside(key), contents);
+  }
+}
+
+function walkObject(object: PickledObject, name: string, contents: Contents): void {
+  const { state, items, entries, constructorArguments } = object;
+  walk(state, name, contents);
+  if (constructorArguments.length > 0) walk(constructorArguments, name, contents);
+  if (items.length > 0) walk(items, name, contents);
+  if (entries.size > 0) walk(entries, name, contents);
+}
+
+function addDetail(value: unknown, name: string, contents: Contents): void {
+  contents.count++;
+  if (contents.count <= mostDetails) contents.details[name] = shown(value);
+}
+
+/** A value that JSON can hold. */
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return value.length > longestText ? `${value.slice(0, longestText)}…` : value;
+  if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) return String(value);
+  return value;
+}
+
+/** A key of a dict in a name. Tuples and objects are named by their kind. */
+function labelOf(key: unknown): string {
+  if (typeof key === 'string') return key.length > longestText ? `${key.slice(0, longestText)}…` : key;
+  if (typeof key !== 'object' || key === null) return String(key);
+  return key instanceof PickledObject ? `(${key.className})` : Array.isArray(key) ? '(tuple)' : '(object)';
+}
+
+/** A tensor of PyTorch or an array of NumPy. */
+function isTensor(value: object): value is TensorLine {
+  return value instanceof CheckpointTensor || ('dtype' in value && 'data' in value && ArrayBuffer.isView(value.data));
 }
