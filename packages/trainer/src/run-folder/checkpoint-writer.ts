@@ -1,9 +1,9 @@
 // Writes checkpoints by the protocol of layout.ts.
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSystemReason, type HostTensor, writeFileAtomic, writeSafetensors } from '@tb/io';
+import { fileSystemReason, type HostTensor, makeFolders, writeFileAtomic, writeSafetensors } from '@tb/io';
 import { readParameters } from '@tb/nn';
 import type { TrainState } from '../train-step.js';
 import {
@@ -72,7 +72,7 @@ export async function beginCheckpoint(
   const attempt = <T>(work: Promise<T>): Promise<T> =>
     work.catch(async (error) => {
       const left = await undo(temporary, folder);
-      throw new Error(`checkpoint ${folder} cannot be written: ${fileSystemReason(error)}; ${left}`);
+      throw new Error(`checkpoint ${folder} cannot be written: ${fileSystemReason(error, root)}; ${left}`);
     });
   const copy = await attempt(copyToHost(state, progress));
   const write = async () => {
@@ -98,7 +98,7 @@ async function writeFiles(
   { params, ema, optimizer, progress }: StateCopy,
   metadata: Record<string, string> | undefined,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   await writeSafetensors(join(folder, checkpointFiles.model), params, { metadata });
   await writeSafetensors(join(folder, checkpointFiles.ema), ema, { metadata });
   await writeSafetensors(join(folder, checkpointFiles.optimizer), optimizer);
