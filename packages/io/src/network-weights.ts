@@ -4,8 +4,8 @@ import { type CheckpointValue, isRecord } from './checkpoint-values.js';
 import { FileFormatError } from './file-format-error.js';
 import type { HostTensor } from './host-tensor.js';
 import { InputError } from './input-error.js';
-import { CheckpointTensor } from './pickle-values.js';
-import { quoted } from './printable.js';
+import { CheckpointTensor, PickledObject } from './pickle-values.js';
+import { listed, quoted } from './printable.js';
 import { isSafetensors, openSafetensors, type SafetensorsFile } from './safetensors-reader.js';
 
 /** The weights of one network in an open file: their names and shapes are in memory, tensors are read when asked for. */
@@ -57,14 +57,15 @@ export class MissingPartError extends InputError {
  * weights are left out. Where the anchor is nowhere, the weights are returned as they are, so that the caller can report what
  * is there instead.
  *
- * @throws MissingPartError when the part that is asked for is missing or `None`; FileFormatError when the file is damaged
+ * @throws MissingPartError when the part that is asked for is missing or `None`; InputError when there are no weights by
+ *   their names; FileFormatError when the file is damaged
  */
 export async function openWeights(input: ByteInput, { anchor, part }: OpenWeightsOptions): Promise<NetworkWeights> {
   const file = isSafetensors(input) ? await openSafetensors(input) : await openCheckpoint(input);
   try {
     if (!('value' in file)) return weightsOfFile(file, anchor);
     const { value } = file;
-    const found = part === undefined ? findPart(value, anchor) : requirePart(nameOf(input), value, part);
+    const found = part === undefined ? findPart(nameOf(input), value, anchor) : requirePart(nameOf(input), value, part);
     return weightsOfCheckpoint(nameOf(input), file, anchor, found);
   } catch (error) {
     await file.close();
@@ -124,7 +125,7 @@ async function readEach(
 /** Parts that hold the weights of a network in most checkpoints. */
 const likelyParts = ['model', 'state_dict'];
 
-function findPart(value: CheckpointValue<CheckpointTensor>, anchor: string): Part {
+function findPart(file: string, value: CheckpointValue<CheckpointTensor>, anchor: string): Part {
   const root = isRecord(value) ? value : {};
   const names = Object.keys(root).filter((name) => isRecord(root[name]));
   const likely = likelyParts.filter((name) => names.includes(name));
@@ -133,7 +134,16 @@ function findPart(value: CheckpointValue<CheckpointTensor>, anchor: string): Par
     stateDict: tensorsOf(part === '' ? root : root[part]!),
   }));
   const withAnchor = parts.find(({ stateDict }) => prefixOf(Object.keys(stateDict), anchor) !== undefined);
-  return withAnchor ?? parts[0]!;
+  const found = withAnchor ?? parts.find(({ stateDict }) => Object.keys(stateDict).length > 0);
+  if (found !== undefined) return found;
+  const objects = [value, ...likelyParts.map((name) => root[name])].filter((part) => part instanceof PickledObject);
+  throw new InputError('openWeights', `${file} holds no weights by their names${whatIs(objects[0])}`);
+}
+
+/** What to save in place of a module, as the end of a sentence. */
+function whatIs(value: unknown): string {
+  if (!(value instanceof PickledObject)) return '';
+  return `, but an object of the class ${listed([value.className])}: save its state_dict() instead`;
 }
 
 function requirePart(file: string, value: CheckpointValue<CheckpointTensor>, part: string): Part {
@@ -141,7 +151,9 @@ function requirePart(file: string, value: CheckpointValue<CheckpointTensor>, par
   const found = root[part];
   if (found === undefined) throw new MissingPartError(file, part, `has no part named ${quoted(part)}`);
   if (found === null) throw new MissingPartError(file, part, `has no weights in ${quoted(part)}: it is None`);
-  return { stateDict: tensorsOf(found), part };
+  const stateDict = tensorsOf(found);
+  if (Object.keys(stateDict).length > 0) return { stateDict, part };
+  throw new InputError('openWeights', `${file} holds no weights by their names in ${quoted(part)}${whatIs(found)}`);
 }
 
 /** The tensors of a dict; what else is in it does not matter. */
