@@ -72,11 +72,11 @@ describe('tb-sample', () => {
     };
     const masked = await inspect(fixture('sound/masked.pth'));
     expect(masked.tensors).toEqual([{ name: 'model.weight', dtype: 'F32', shape: [2] }]);
-    expect(masked.details).toMatchObject({ 'beside.(numpy.ma.core._mareconstruct).0': 'numpy.ma.MaskedArray' });
+    expect(masked.details).toMatchObject({ 'extra.(numpy.ma.core._mareconstruct).0': 'numpy.ma.MaskedArray' });
     const integers = await inspect(fixture('sound/random-state.pth'));
-    expect(integers.tensors).toContainEqual({ name: 'beside.1', dtype: 'U32', shape: [624] });
+    expect(integers.tensors).toContainEqual({ name: 'extra.1', dtype: 'U32', shape: [624] });
     const quantized = await inspect(fixture('sound/legacy-quantized.pth'));
-    expect(quantized.tensors).toContainEqual({ name: 'beside', dtype: 'qint8', shape: [2] });
+    expect(quantized.tensors).toContainEqual({ name: 'extra', dtype: 'qint8', shape: [2] });
     expect(quantized.facts['not checked']).toMatch(/the file holds no checksums/);
 
     const doubled = join(root, 'doubled.pth'); // a tuple of the tuple before it, twice, 2^40 paths

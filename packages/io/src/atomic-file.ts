@@ -12,7 +12,7 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
  *
  * The bytes go to a temporary file in the same folder, which is flushed to the disk and renamed to `path`; then the
  * folder is flushed, so that the rename survives a power cut. When anything fails, `content` included, the temporary
- * file is removed and the error is thrown on. What killed processes left in the folder is removed first. A string is
+ * file is removed and the error is passed on. What killed processes left in the folder is removed first. A string is
  * written as UTF-8.
  *
  * @throws Error that names the file and states why it cannot be written (disk full, no permission), with the `code` of the

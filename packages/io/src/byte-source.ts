@@ -62,7 +62,7 @@ export async function withSource<T>(input: ByteInput, use: (source: ByteSource) 
   }
 }
 
-/** Bytes in memory as a source; `name` stands for the path in error messages. */
+/** Bytes in memory as a source; `name` takes the place of the path in error messages. */
 export function memorySource(bytes: Uint8Array, name = MEMORY): ByteSource {
   const source: ByteSource = {
     name,

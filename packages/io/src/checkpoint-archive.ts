@@ -60,9 +60,9 @@ function findPickle({ source, entries }: ZipArchive): { entry: ZipEntry; root: s
   if (names.some((name) => /^[^/]+\/constants\.pkl$/.test(name))) {
     throw fail('is a TorchScript archive; save its state dict instead: torch.save(module.state_dict(), path)', true);
   }
-  const found = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
-  if (found.length !== 1) throw fail('is a zip archive, but not a PyTorch checkpoint: it needs one data.pkl');
-  return { entry: entries.get(found[0]!)!, root: found[0]!.slice(0, -'/data.pkl'.length) };
+  const pickles = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (pickles.length !== 1) throw fail('is a zip archive, but not a PyTorch checkpoint: it needs one data.pkl');
+  return { entry: entries.get(pickles[0]!)!, root: pickles[0]!.slice(0, -'/data.pkl'.length) };
 }
 
 async function checkByteOrder(archive: ZipArchive, root: string): Promise<void> {

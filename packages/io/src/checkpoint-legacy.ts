@@ -18,7 +18,7 @@ import { type PickleHost, unpickle } from './unpickle.js';
 
 /**
  * The format of `torch.save` before PyTorch 1.6, still written with `_use_new_zipfile_serialization=False`. Five pickles
- * stand one after another: a magic number, the version of the format, facts about the machine, the value itself, and the
+ * follow one another: a magic number, the version of the format, facts about the machine, the value itself, and the
  * keys of the storages in the order in which they follow. Each storage is its number of elements (int64) and its bytes.
  */
 
@@ -111,8 +111,8 @@ function checkHeader(bytes: Uint8Array, budget: PickleBudget): number {
 }
 
 function declareStorage(storages: Map<string, TorchStorage>, storage: TorchStorage): void {
-  const known = storages.get(storage.key);
-  if (known !== undefined && (known.count !== storage.count || known.className !== storage.className)) {
+  const other = storages.get(storage.key);
+  if (other !== undefined && (other.count !== storage.count || other.className !== storage.className)) {
     throw new Refusal(`storage ${quoted(storage.key)} is described in two ways`);
   }
   if (storage.byteLength === undefined) {

@@ -44,8 +44,8 @@ export function toCheckpointValue(root: PickleValue): CheckpointValue<Checkpoint
 function convert(made: Conversions, value: PickleValue, depth: number): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) throw new Refusal(`values are nested deeper than ${DEEPEST} levels`);
-  const known = made.get(value);
-  if (known !== undefined) return known;
+  const before = made.get(value);
+  if (before !== undefined) return before;
   if (Array.isArray(value)) return convertList(made, value, depth);
   if (value instanceof Map) return convertDict(made, value, depth);
   if (value instanceof Set) return convertSet(made, value, depth);
@@ -125,18 +125,18 @@ export async function readTensors(root: CheckpointValue<CheckpointTensor>): Prom
 
 /** Every tensor of a value that can be read, once. */
 function tensorsIn(root: Value): CheckpointTensor[] {
-  const found = new Set<CheckpointTensor>();
+  const tensors = new Set<CheckpointTensor>();
   const seen = new Set<Value>();
   const open: Value[] = [root];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     if (value instanceof CheckpointTensor) {
-      if (value.unreadable === undefined) found.add(value);
+      if (value.unreadable === undefined) tensors.add(value);
     } else if (typeof value === 'object' && !seen.has(value)) {
       seen.add(value);
       for (const part of [...partsOf(value)].reverse()) open.push(part);
     }
   }
-  return [...found];
+  return [...tensors];
 }
 
 function partsOf(value: Value): Iterable<Value> {
@@ -151,8 +151,8 @@ function withTensors(
   value: Value,
 ): CheckpointValue<HostTensor> {
   if (value instanceof CheckpointTensor) return tensors.get(value) ?? value;
-  const known = made.get(value);
-  if (known !== undefined) return known;
+  const before = made.get(value);
+  if (before !== undefined) return before;
   const inside = (part: Value) => withTensors(made, tensors, part);
   if (Array.isArray(value)) {
     const list: CheckpointValue<HostTensor>[] = [];

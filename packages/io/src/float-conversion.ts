@@ -134,7 +134,7 @@ function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   return result;
 }
 
-/** The float16 pattern of a float32 given as `bits` and as `value`. */
+/** The float16 pattern of a float32, of which `bits` is the pattern and `value` the number. */
 function encodeHalf(bits: number, value: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;

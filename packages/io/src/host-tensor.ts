@@ -47,7 +47,7 @@ export function bytesPerElement(dtype: DType): number {
   return dtypes[dtype].BYTES_PER_ELEMENT;
 }
 
-/** Number of elements of a shape; `undefined` when an axis is no length or a partial product leaves 2^53. */
+/** Number of elements of a shape; `undefined` when an axis is not a length or a partial product exceeds 2^53. */
 export function elementCount(shape: readonly number[]): number | undefined {
   let count = 1;
   for (const length of shape) {
@@ -74,7 +74,7 @@ export function bytesOf(data: TypedArray): Uint8Array<ArrayBuffer> {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Throws unless `tensor` agrees with itself: dtype known, `data` of its array type, and of the shape's length. */
+/** Throws unless the parts of `tensor` agree: a dtype, `data` of its array type, and as many elements as the shape has. */
 export function checkTensor(where: string, tensor: HostTensor): void {
   const { dtype, shape, data } = tensor;
   if (!isDType(dtype)) {

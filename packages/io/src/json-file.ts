@@ -134,8 +134,8 @@ export const jsonShape = {
     return {
       fault(value, where) {
         if (!isObject(value)) return `${subject(where)} must be an object, but is ${describe(value)}`;
-        const own = (name: string) => (Object.hasOwn(value, name) ? value[name] : undefined);
-        return firstFault(Object.keys(fields).map((name) => [own(name), fields[name]!, inside(where, name)]));
+        const field = (name: string) => (Object.hasOwn(value, name) ? value[name] : undefined);
+        return firstFault(Object.keys(fields).map((name) => [field(name), fields[name]!, inside(where, name)]));
       },
     };
   },

@@ -8,11 +8,11 @@ import { removeLeftovers } from './temporary-files.js';
  * Makes a folder with its parents, or finds it, and checks that files can be written there: before the work whose results it
  * is to hold. Temporary files that killed processes left in it are removed.
  *
- * @param named - what the message calls it (default: its path)
+ * @param label - what the message calls it (default: its path)
  * @returns a function that removes the folders that were made, as far as they are empty: for work that ends without a result
  * @throws Error with the reason, having left nothing behind
  */
-export async function makeFolder(folder: string, named = folder): Promise<() => Promise<void>> {
+export async function makeFolder(folder: string, label = folder): Promise<() => Promise<void>> {
   const path = resolve(folder);
   const existing = nearestExisting(path);
   const removeEmpty = async () => {
@@ -28,7 +28,7 @@ export async function makeFolder(folder: string, named = folder): Promise<() => 
   } catch (error) {
     await removeEmpty();
     const { code } = error as NodeJS.ErrnoException;
-    throw Object.assign(new Error(`${named} cannot be written: ${reasonOf(error)}`, { cause: error }), { code });
+    throw Object.assign(new Error(`${label} cannot be written: ${reasonOf(error)}`, { cause: error }), { code });
   }
   await removeLeftovers(path);
   return removeEmpty;

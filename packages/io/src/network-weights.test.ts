@@ -117,12 +117,12 @@ it('are found in safetensors alike', () =>
     await file.close();
   }));
 
-it('says what to save in place of a module', async () => {
+it('reports what to save in place of a module', async () => {
   const reason = 'holds no weights by their names, but an object of the class torch.nn.modules.linear.Linear: save its';
   await expect(openWeights(fixturePath('sound/whole-module.pth'), { anchor })).rejects.toThrow(reason);
-  const inPart = openWeights(fixturePath('sound/module.pth'), { anchor, part: 'beside' });
+  const inPart = openWeights(fixturePath('sound/module.pth'), { anchor, part: 'extra' });
   await expect(inPart).rejects.toThrow(
-    'holds no weights by their names in "beside", but an object of the class torch.nn',
+    'holds no weights by their names in "extra", but an object of the class torch.nn',
   );
 });
 

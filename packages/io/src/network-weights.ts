@@ -90,8 +90,13 @@ type StateDict = Record<string, CheckpointTensor>;
 
 type Part = { stateDict: StateDict; part: string };
 
-function weightsOfCheckpoint(file: string, checkpoint: Checkpoint, anchor: string, found: Part): NetworkWeights {
-  const { weights, prefix } = withoutPrefix(found.stateDict, anchor);
+function weightsOfCheckpoint(
+  file: string,
+  checkpoint: Checkpoint,
+  anchor: string,
+  { stateDict, part }: Part,
+): NetworkWeights {
+  const { weights, prefix } = withoutPrefix(stateDict, anchor);
   const read = async (name: string) => {
     const tensor = weights[name];
     if (tensor === undefined) throw new Error(`${file}: no weight is named ${quoted(name)}`);
@@ -101,13 +106,13 @@ function weightsOfCheckpoint(file: string, checkpoint: Checkpoint, anchor: strin
   return {
     tensors: weights,
     metadata: {},
-    part: found.part,
+    part,
     prefix,
     read: (chosen = Object.keys(weights)) => readEach(chosen, read),
-    inPart: (part) => {
-      const value = isRecord(checkpoint.value) ? checkpoint.value[part] : undefined;
+    inPart: (other) => {
+      const value = isRecord(checkpoint.value) ? checkpoint.value[other] : undefined;
       if (!isRecord(value)) return undefined;
-      return weightsOfCheckpoint(file, checkpoint, anchor, { stateDict: tensorsOf(value), part });
+      return weightsOfCheckpoint(file, checkpoint, anchor, { stateDict: tensorsOf(value), part: other });
     },
     close: () => checkpoint.close(),
   };
@@ -146,14 +151,14 @@ function whatIs(value: unknown): string {
   return `, but an object of the class ${listed([value.className])}: save its state_dict() instead`;
 }
 
-function requirePart(file: string, value: CheckpointValue<CheckpointTensor>, part: string): Part {
-  const root = isRecord(value) ? value : {};
-  const found = root[part];
-  if (found === undefined) throw new MissingPartError(file, part, `has no part named ${quoted(part)}`);
-  if (found === null) throw new MissingPartError(file, part, `has no weights in ${quoted(part)}: it is None`);
-  const stateDict = tensorsOf(found);
+function requirePart(file: string, checkpoint: CheckpointValue<CheckpointTensor>, part: string): Part {
+  const root = isRecord(checkpoint) ? checkpoint : {};
+  const value = root[part];
+  if (value === undefined) throw new MissingPartError(file, part, `has no part named ${quoted(part)}`);
+  if (value === null) throw new MissingPartError(file, part, `has no weights in ${quoted(part)}: it is None`);
+  const stateDict = tensorsOf(value);
   if (Object.keys(stateDict).length > 0) return { stateDict, part };
-  throw new InputError('openWeights', `${file} holds no weights by their names in ${quoted(part)}${whatIs(found)}`);
+  throw new InputError('openWeights', `${file} holds no weights by their names in ${quoted(part)}${whatIs(value)}`);
 }
 
 /** The tensors of a dict; what else is in it does not matter. */

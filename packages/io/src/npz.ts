@@ -94,8 +94,8 @@ export type NpzWriteOptions = {
 };
 
 /**
- * Writes an npz file atomically (see `writeFileAtomic`). Arrays whose data comes in runs are never held whole: 50,000
- * images can be written as they are made.
+ * Writes an npz file atomically (see `writeFileAtomic`). Arrays whose data comes in runs are never in memory as a whole:
+ * 50,000 images can be written as they are made.
  */
 export async function writeNpz(
   path: string,

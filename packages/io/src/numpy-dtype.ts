@@ -28,7 +28,7 @@ export function parseNumpyDType(description: string): NumpyElement | undefined {
 
 /** The NumPy description of a dtype; undefined for BF16, which NumPy lacks. */
 export function numpyDescription(dtype: DType): string | undefined {
-  const code = Object.keys(codes).find((each) => codes[each] === dtype);
+  const code = Object.keys(codes).find((name) => codes[name] === dtype);
   return code && `${code.endsWith('1') ? '|' : '<'}${code}`;
 }
 

@@ -32,12 +32,12 @@ export class PieceReader {
     this.rest = joined;
   }
 
-  /** Runs the sequence to its end, where it may still object (a checksum). */
+  /** Reads the sequence to its end, where it may still fail (a checksum). */
   async finish(): Promise<void> {
     while (!(await this.iterator.next()).done);
   }
 
-  /** Leaves the sequence where it stands and lets it free what it holds. */
+  /** Ends the sequence where it is, so that it frees what it holds. */
   async close(): Promise<void> {
     await this.iterator.return?.();
   }

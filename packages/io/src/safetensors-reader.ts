@@ -40,7 +40,7 @@ export function isSafetensors(input: ByteInput): boolean {
 }
 
 /**
- * Opens a safetensors file of any size and checks its whole header; the data stays on disk. Close it after use.
+ * Opens a safetensors file of any size and checks its complete header; the data stays on disk. Close it after use.
  *
  * @throws FileFormatError when the header is malformed or does not describe exactly the bytes of the file
  */

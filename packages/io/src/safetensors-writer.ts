@@ -26,12 +26,12 @@ export async function writeSafetensors(
 }
 
 function inFileOrder(tensors: Record<string, HostTensor>): [string, HostTensor][] {
-  const named = Object.entries(tensors);
-  for (const [name, tensor] of named) {
+  const entries = Object.entries(tensors);
+  for (const [name, tensor] of entries) {
     checkName(name);
     checkTensor(`writeSafetensors: tensor ${JSON.stringify(name)}`, tensor);
   }
-  return named.sort(
+  return entries.sort(
     ([nameA, a], [nameB, b]) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype) || (nameA < nameB ? -1 : 1),
   );
 }

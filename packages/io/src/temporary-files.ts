@@ -43,12 +43,12 @@ export async function removeLeftovers(folder: string): Promise<void> {
  */
 export async function removeLeftoversOf(path: string): Promise<void> {
   const folder = dirname(path);
-  let known = searches.get(folder);
-  if (known === undefined || Math.abs(performance.now() - known.time) > SEARCH_INTERVAL) {
-    known = { time: performance.now(), unsigned: search(folder) };
-    searches.set(folder, known);
+  let last = searches.get(folder);
+  if (last === undefined || Math.abs(performance.now() - last.time) > SEARCH_INTERVAL) {
+    last = { time: performance.now(), unsigned: search(folder) };
+    searches.set(folder, last);
   }
-  const unsigned = await known.unsigned;
+  const unsigned = await last.unsigned;
   const files = unsigned.get(basename(path)) ?? [];
   unsigned.delete(basename(path));
   for (const file of files) {

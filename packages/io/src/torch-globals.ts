@@ -72,7 +72,7 @@ export type TorchHostOptions = {
 
 type Call = (args: PickleValue[]) => PickleValue;
 
-/** The allow-list: what each global that may be called stands for here. Nothing of Python is run. */
+/** The allow-list: what a call of each global means here. Nothing of Python is run. */
 export function createTorchHost(options: TorchHostOptions): PickleHost {
   const calls: Record<string, Call> = {
     ...containerCalls(options.budget),

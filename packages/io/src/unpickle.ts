@@ -6,9 +6,9 @@ import { describe, PickledGlobal, PickledObject, PickleFault, type PickleValue, 
 export type PickleHost = {
   /** The object that is stored outside the pickle under `id`. */
   persistentLoad(id: PickleValue): PickleValue;
-  /** Stands for calling `target(...args)` in Python. */
+  /** Takes the place of calling `target(...args)` in Python. */
   call(target: PickleValue, args: PickleValue[]): PickleValue;
-  /** Stands for `target.__setstate__(state)` in Python; PickledObjects are dealt with before. */
+  /** Takes the place of `target.__setstate__(state)` in Python. PickledObjects never come here. */
   setState(target: PickleValue, state: PickleValue): void;
 };
 
@@ -23,7 +23,7 @@ type Machine = {
   cursor: PickleCursor;
   host: PickleHost;
   stack: PickleValue[];
-  /** Heights of the stack at which marks stand. */
+  /** Heights of the stack at the marks. */
   marks: number[];
   memo: Memo;
   budget: PickleBudget;
@@ -34,7 +34,7 @@ type Memo = { inOrder: PickleValue[]; others: Map<number, PickleValue> };
 
 /**
  * Reads a pickle of protocol 2 to 5 as data. It is a stack machine over the opcodes of Python's `pickletools`; names of
- * classes and functions stay names, and only `host` decides what a call stands for.
+ * classes and functions stay names, and only `host` decides what a call means.
  *
  * Time and memory have the bound that the budget sets.
  *

@@ -74,7 +74,7 @@ async function* deflated(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   yield* input.pipe(deflate);
 }
 
-/** Little-endian fields in the order given: [bytes, value]. */
+/** Little-endian fields in this order, each [bytes, value]. */
 function record(...fields: [2 | 4 | 8, number][]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(fields.reduce((sum, [width]) => sum + width, 0));
   const view = new DataView(bytes.buffer);

@@ -47,7 +47,7 @@ export type LatentSpread = {
   deviation: number;
   /** The factor that brings them to unit variance: what the quantizer's interval is made for. */
   scale: number;
-  /** Share of the values that, times the given factor, are outside [min, max], in 0..1. */
+  /** Share of the values that, times `factor`, are outside [min, max], in 0..1. */
   outOfRange: number;
 };
 
@@ -158,14 +158,14 @@ export function report(
   if (latents) assertArray('report', 'latents', latents);
   const values = quantizer.dequantize(indices, new Float64Array(indices.length)); // also validates the indices
   const reports = Array.from({ length: channels }, (_, channel): ChannelReport => {
-    const own = channel % quantizer.channels;
-    const interval = { min: quantizer.min[own], max: quantizer.max[own] };
+    const place = channel % quantizer.channels;
+    const interval = { min: quantizer.min[place], max: quantizer.max[place] };
     return {
       ...describeIndices(indices, channel, channels, quantizer.levels),
       ...describeLatents(latents, values, channel, channels, interval),
     };
   });
-  const mean = (figure: keyof ChannelReport) => reports.reduce((sum, each) => sum + each[figure], 0) / channels;
+  const mean = (figure: keyof ChannelReport) => reports.reduce((sum, { [figure]: value }) => sum + value, 0) / channels;
   return {
     channels: reports,
     mean: {

@@ -131,7 +131,7 @@ function checkShape(latents: ArrayLike<number>, shape: Shape4D): void {
   assertArray('lowFrequencyShares', 'latents', latents);
   if (shape.length !== 4 || !shape.every((size) => Number.isInteger(size) && size > 0))
     throw new RangeError(`lowFrequencyShares: shape must be four positive integers [N, H, W, C], got [${shape}]`);
-  const size = shape.reduce((product, each) => product * each, 1);
+  const size = shape.reduce((product, length) => product * length, 1);
   if (latents.length !== size)
     throw new RangeError(
       `lowFrequencyShares: latents must have ${size} values for shape [${shape}], got ${latents.length}`,

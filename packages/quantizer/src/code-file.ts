@@ -153,7 +153,7 @@ function bitsPerCode(levels: number): number {
   return Number.isInteger(levels) && levels >= 2 && levels <= 65536 ? 32 - Math.clz32(levels - 1) : Number.NaN;
 }
 
-const product = (shape: readonly number[]) => shape.reduce((size, each) => size * each, 1);
+const product = (shape: readonly number[]) => shape.reduce((count, size) => count * size, 1);
 
 const invalid = (offset: number, reason: string) => new RangeError(`unpackCodes: at byte ${offset}: ${reason}`);
 

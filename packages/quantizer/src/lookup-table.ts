@@ -30,7 +30,8 @@ export function createLookupTable(channels: readonly Float32Array[]): LookupTabl
   const patterns = channels.map((t) => new Uint32Array(t.buffer, t.byteOffset, t.length));
   for (let mantissaBits = 0; mantissaBits <= LARGEST_MANTISSA_BITS; mantissaBits++) {
     const shift = 32 - SIGN_AND_EXPONENT_BITS - mantissaBits;
-    const separates = (each: Uint32Array) => each.every((p, i) => i === 0 || p >>> shift !== each[i - 1] >>> shift);
+    const separates = (ascending: Uint32Array) =>
+      ascending.every((pattern, i) => i === 0 || pattern >>> shift !== ascending[i - 1] >>> shift);
     if (patterns.every(separates)) return fillTable(channels, shift);
   }
   return undefined;

@@ -11,7 +11,7 @@ export type QuantizerOptions = {
   tails?: Tails;
 };
 
-/** Every option given and valid; `min` and `max` hold one value for all channels, or one each. */
+/** All options, checked; `min` and `max` hold one value for all channels, or one each. */
 export type ResolvedOptions = CodebookOptions & { min: Float64Array; max: Float64Array };
 
 /** A quantizer as plain JSON data. */
@@ -56,12 +56,12 @@ function resolveIntervals(min: number | ArrayLike<number>, max: number | ArrayLi
     if (typeof end === 'number' || (typeof end === 'object' && end !== null)) continue;
     throw new TypeError(`createQuantizer: min and max must be a number, or one per channel, got ${kindOf(end)}`);
   }
-  const given = [...new Set([min, max].filter((end) => typeof end !== 'number').map((end) => end.length))];
-  if (given.length > 1 || given[0] === 0)
+  const lengths = [...new Set([min, max].filter((end) => typeof end !== 'number').map((end) => end.length))];
+  if (lengths.length > 1 || lengths[0] === 0)
     throw new RangeError(
-      `createQuantizer: min and max must have one value per channel, got ${given.join(' and ')} values`,
+      `createQuantizer: min and max must have one value per channel, got ${lengths.join(' and ')} values`,
     );
-  const channels = given[0] ?? 1;
+  const channels = lengths[0] ?? 1;
   const spread = (end: number | ArrayLike<number>) =>
     typeof end === 'number' ? new Float64Array(channels).fill(end) : Float64Array.from(end);
   const ends = { min: spread(min), max: spread(max) };

@@ -122,10 +122,10 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
     boundaries,
     values,
     float32Values: float32.values,
-    float32Thresholds: lazy(() => Float32Array.from(thresholds().flatMap((each) => [...each]))),
-    quantize(x, given) {
+    float32Thresholds: lazy(() => Float32Array.from(thresholds().flatMap((ofChannel) => [...ofChannel]))),
+    quantize(x, output) {
       checkInput('quantize', 'x', x, channels);
-      const out = given ?? (levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length));
+      const out = output ?? (levels <= 256 ? new Uint8Array(x.length) : new Uint16Array(x.length));
       assertHoldsIndices('quantize', out, levels);
       checkLength('quantize', 'x', x, out);
       const floats = float32View(x);
@@ -133,9 +133,9 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
       if (anyBad) throwAtFirstBad(x, channels);
       return out;
     },
-    dequantize(indices: IndexArray, given?: Float32Array | Float64Array) {
+    dequantize(indices: IndexArray, output?: Float32Array | Float64Array) {
       checkInput('dequantize', 'indices', indices, channels);
-      const out = given ?? new Float32Array(indices.length);
+      const out = output ?? new Float32Array(indices.length);
       assertHoldsValues('dequantize', out);
       checkLength('dequantize', 'indices', indices, out);
       readValues(typedArrayName(out) === 'Float64Array' ? values : float32.values, indices, levels, out);
@@ -198,8 +198,8 @@ function lazy<T extends object>(make: () => T): () => T {
 
 /** Midpoints between the neighbouring values of one channel. */
 function midpoints(values: Float64Array, levels: number, channel: number): Float64Array {
-  const own = values.subarray(channel * levels, (channel + 1) * levels);
-  return own.subarray(1).map((value, i) => (own[i] + value) / 2);
+  const ofChannel = values.subarray(channel * levels, (channel + 1) * levels);
+  return ofChannel.subarray(1).map((value, i) => (ofChannel[i] + value) / 2);
 }
 
 const isBad = (value: unknown) => typeof value !== 'number' || Number.isNaN(value);

@@ -13,7 +13,7 @@ import type { Quantizer } from './quantizer.js';
  * @param x - latents, float32, any shape whose last axis is the channels if the quantizer has several; NaN cannot be
  *   reported from here and gets index 0
  * @returns indices, int32, of the shape of x
- * @throws RangeError if the last axis does not fit; TypeError if there is no tensor
+ * @throws RangeError if the last axis does not fit; TypeError if it is not a tensor
  */
 export function quantize<T extends tf.Tensor>(quantizer: Quantizer, x: T): T {
   checkTensor('quantize', quantizer, x);
@@ -38,7 +38,7 @@ export function quantize<T extends tf.Tensor>(quantizer: Quantizer, x: T): T {
  * @param indices - int32 in [0, levels), any shape whose last axis is the channels if the quantizer has several;
  *   indices outside cannot be reported from here
  * @returns latents, float32, of the shape of indices
- * @throws RangeError if the last axis does not fit; TypeError if there is no tensor
+ * @throws RangeError if the last axis does not fit; TypeError if it is not a tensor
  */
 export function dequantize<T extends tf.Tensor>(quantizer: Quantizer, indices: T): T {
   checkTensor('dequantize', quantizer, indices);
@@ -53,8 +53,8 @@ function paddedThresholds(quantizer: Quantizer, size: number): Float32Array {
   const { levels, channels } = quantizer;
   const padded = new Float32Array(channels * size).fill(Number.POSITIVE_INFINITY);
   for (let channel = 0; channel < channels; channel++) {
-    const own = quantizer.float32Thresholds().subarray(channel * (levels - 1), (channel + 1) * (levels - 1));
-    padded.set(own, channel * size);
+    const ofChannel = quantizer.float32Thresholds().subarray(channel * (levels - 1), (channel + 1) * (levels - 1));
+    padded.set(ofChannel, channel * size);
   }
   return padded;
 }
@@ -66,9 +66,9 @@ function channelStart(channels: number, size: number): tf.Tensor {
   return tf.tensor1d(starts, 'int32');
 }
 
-function checkTensor(name: string, { channels }: Quantizer, given: tf.Tensor): void {
-  if (!(given instanceof tf.Tensor))
-    throw new TypeError(`${name}: a tensor is needed, got ${kindOf(given)}; the quantizer's own ${name} takes arrays`);
-  if (channels > 1 && given.shape.at(-1) !== channels)
-    throw new RangeError(`${name}: last axis must be the quantizer's ${channels} channels, got shape [${given.shape}]`);
+function checkTensor(name: string, { channels }: Quantizer, x: tf.Tensor): void {
+  if (!(x instanceof tf.Tensor))
+    throw new TypeError(`${name}: a tensor is needed, got ${kindOf(x)}; the quantizer's own ${name} takes arrays`);
+  if (channels > 1 && x.shape.at(-1) !== channels)
+    throw new RangeError(`${name}: last axis must be the quantizer's ${channels} channels, got shape [${x.shape}]`);
 }

@@ -41,7 +41,7 @@ describe('parseClasses', () => {
     expect(() => labelsOf(value, names)).toThrow(message);
   });
 
-  it('tells names apart that differ in their form alone, and does not choose between them', () => {
+  it('distinguishes names that differ in their form alone, and does not choose between them', () => {
     const forms = ['caf\u00e9', 'cafe\u0301', 'Ｃat', 'dog', 'DOG'];
     expect(labelsOf('caf\u00e9,cafe\u0301', forms)).toEqual([0, 1]);
     expect(labelsOf('cat', forms)).toEqual([2]); // in letters of another width
