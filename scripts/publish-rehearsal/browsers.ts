@@ -27,7 +27,10 @@ export async function useInBrowsers(installed: string): Promise<void> {
   for (const [name, bundle] of Object.entries(bundlers))
     await step(`${names.length} entries bundled by ${name}`, () => bundle(folder, 'entry.js'));
 
-  const forServers = libraries.filter((each) => !forBrowsers.includes(each)).flatMap(({ exports }) => exports);
+  // @tb/xla loads a native module while it is imported, and so stays outside of bundles.
+  const forServers = libraries
+    .filter((each) => !forBrowsers.includes(each) && each.name !== '@tb/xla')
+    .flatMap(({ exports }) => exports);
   writeFileSync(join(folder, 'server.js'), importing(forServers));
   await step(`${forServers.join(', ')} bundled for a server`, async () => {
     await bundleForServer(folder, 'server.js');

@@ -43,7 +43,7 @@ export const bundlers: Record<string, Bundler> = {
       });
       compiler?.run((error, stats) => {
         if (error || stats?.hasErrors())
-          reject(error ?? new Error(stats?.toString({ preset: 'errors-only', colors: false })));
+          reject(error ?? new Error(stats?.toString({ preset: 'errors-only', colors: false, errorStack: false })));
         else compiler.close(() => resolve());
       });
     }),
@@ -82,7 +82,7 @@ export async function bundleForServer(folder: string, entry: string): Promise<vo
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    external: ['sharp', 'koffi'],
+    external: ['sharp'],
     logLevel: 'silent',
   });
 }

@@ -36,12 +36,7 @@ export async function installLibraries(registry: Registry): Promise<void> {
   const program = `for (const name of ${JSON.stringify(entries)}) if (Object.keys(await import(name)).length === 0) throw new Error(name);`;
   for (const manager of ['pnpm', 'yarn'] as const) {
     await step(`${names.length} libraries by ${manager}`, async () => {
-      const folder = await install(
-        registry,
-        manager,
-        [...names, '@tensorflow/tfjs-core'],
-        manager === 'pnpm' ? ['--allow-build=koffi'] : [],
-      );
+      const folder = await install(registry, manager, [...names, '@tensorflow/tfjs-core']);
       await runProgram(folder, manager, program);
     });
   }
@@ -55,12 +50,12 @@ export async function installEverything(registry: Registry): Promise<string> {
   );
 }
 
-async function install(registry: Registry, manager: Manager, names: string[], options: string[] = []): Promise<string> {
+async function install(registry: Registry, manager: Manager, names: string[]): Promise<string> {
   const folder = emptyFolder(`${manager}-${names.length}`);
   registry.configure(folder);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'somebody', private: true, type: 'module' }));
   writeFileSync(join(folder, 'yarn.lock'), '');
-  await run(manager, [...managers[manager].add, ...options, ...names], { cwd: folder });
+  await run(manager, [...managers[manager].add, ...names], { cwd: folder });
   return folder;
 }
 

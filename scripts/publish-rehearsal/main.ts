@@ -42,7 +42,7 @@ try {
   for (const part of chosen.length > 0 ? chosen : Object.keys(parts)) {
     console.log(part);
     await parts[part](registry).catch((error) => {
-      console.error(error.message);
+      console.error(shortened(error.message));
       failed.push(part);
     });
   }
@@ -56,3 +56,9 @@ if (failed.length > 0) {
 }
 rmSync(scratch, { recursive: true });
 console.log(`all packages can be published and used (${time})`);
+
+/** Compilers and bundlers can say the same thing a hundred times. */
+function shortened(message: string): string {
+  const lines = message.split('\n');
+  return lines.length <= 80 ? message : [...lines.slice(0, 80), `… ${lines.length - 80} more lines`].join('\n');
+}

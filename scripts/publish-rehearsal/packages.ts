@@ -23,8 +23,8 @@ export const published: Package[] = all.filter(({ isPrivate }) => !isPrivate);
 export const privateNames: string[] = all.filter(({ isPrivate }) => isPrivate).map(({ name }) => name);
 /** Packages with something to import, each under all of its names: `@tb/quantizer`, `@tb/quantizer/tfjs`. */
 export const libraries: Package[] = published.filter(({ exports }) => exports.length > 0);
-/** Packages that browsers can use: none that they depend on, however far below, is a native module or a command line. */
-export const forBrowsers: Package[] = libraries.filter((each) => !needs(each, ['sharp', 'koffi', 'commander']));
+/** The models and everything below them: what docs/architecture.md promises for browsers. */
+export const forBrowsers: Package[] = libraries.filter(({ name }) => withDependencies('@tb/tokenbridge').has(name));
 
 function readPackage(folder: string): Package {
   const {
@@ -45,9 +45,8 @@ function readPackage(folder: string): Package {
   };
 }
 
-function needs(one: Package, names: string[]): boolean {
-  return one.dependencies.some((name) => {
-    const own = all.find((other) => other.name === name);
-    return names.includes(name) || (own !== undefined && needs(own, names));
-  });
+/** The names of a package and of all packages of the workspace that it depends on. */
+function withDependencies(name: string): Set<string> {
+  const own = all.find((each) => each.name === name)?.dependencies.filter((each) => each.startsWith('@tb/')) ?? [];
+  return new Set([name, ...own.flatMap((each) => [...withDependencies(each)])]);
 }
