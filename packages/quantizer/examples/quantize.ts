@@ -1,6 +1,6 @@
 import { calibrate, createQuantizer, packCodes, report, unpackCodes } from '@tb/quantizer';
 
-// Latents [N, H, W, C], flat, channels last: here 4 images of 16 × 16 positions with 16 channels.
+// Latents [N, height, width, C], flat, channels last: here 4 images of 16 × 16 positions with 16 channels.
 const channels = 16;
 const latents = Float32Array.from(
   { length: 4 * 16 * 16 * channels },
@@ -15,5 +15,5 @@ const { mean } = report(indices, { quantizer, latents });
 console.log(`${mean.entropy.toFixed(2)} bits per channel, mean squared error ${mean.meanSquaredError.toFixed(5)}`);
 
 const file = packCodes(indices, { levels: 64, shape: [4, 16, 16, channels] });
-console.log(`${file.length} bytes for ${indices.length} codes, ${unpackCodes(file).shape.join(' × ')}`);
-console.log(`first value ${latents[0].toFixed(3)} became ${indices[0]}, then ${restored[0].toFixed(3)}`);
+console.log(`${file.length} bytes for ${indices.length} indices, ${unpackCodes(file).shape.join(' × ')}`);
+console.log(`first value ${latents[0].toFixed(3)} became index ${indices[0]}, then ${restored[0].toFixed(3)}`);
