@@ -34,3 +34,4 @@ export { type SafetensorsWriteOptions, writeSafetensors } from './safetensors-wr
 export { fileSha256 } from './sha256.js';
 export { createStatusLine, formatDuration, formatRate, type StatusLine, type Terminal } from './status-line.js';
 export { removeLeftovers } from './temporary-files.js';
+export { workAhead } from './work-ahead.js';

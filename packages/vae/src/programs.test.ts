@@ -41,6 +41,16 @@ describe('createAutoencoder', () => {
     const means = await autoencoder.encode(params, bytes);
     expect([...means]).toEqual(expected.mean.flat(3));
     expect(await autoencoder.encodeMoments(params, bytes)).toEqual(expected.moments);
+    const mirrored = Uint8Array.from(bytes, (_, at) => {
+      const [pixel, row] = [Math.floor(at / 3) % size, Math.floor(at / 3 / size)];
+      return bytes[(row * size + size - 1 - pixel) * 3 + (at % 3)];
+    });
+    const [plain, ofMirrored] = [expected.moments, await autoencoder.encodeMoments(params, mirrored)];
+    const half = plain.length / 2;
+    const pairs = [0, half].flatMap((from) =>
+      [plain, ofMirrored].flatMap((all) => [...all.subarray(from, from + half)]),
+    );
+    expect([...(await autoencoder.encodeMirrored(params, bytes))]).toEqual(pairs);
     const images = await autoencoder.decode(params, means, [2, 4, 4, 2]);
     expect(tf.memory().numTensors).toBe(before);
     const decoded = tf.tidy(() => decode(params, config, tf.tensor4d(means, [2, 4, 4, 2])));

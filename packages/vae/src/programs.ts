@@ -27,6 +27,13 @@ export type Autoencoder = {
    */
   encodeMoments(params: Vae, images: Uint8Array): Promise<Float32Array>;
   /**
+   * Encodes images and their mirror images, which are made on the device.
+   *
+   * @param images - RGB bytes [N, size, size, 3]
+   * @returns [N, 2, height, width, 2C]: of the image and of its mirror image what `encodeMoments` returns
+   */
+  encodeMirrored(params: Vae, images: Uint8Array): Promise<Float32Array>;
+  /**
    * Decodes latents to images.
    *
    * @param latents - in the autoencoder's units
@@ -41,7 +48,7 @@ export type Autoencoder = {
  * @param size - height and width in pixels of the images to encode, a multiple of the downsampling factor
  */
 export function createAutoencoder(config: VaeConfig, size: number): Autoencoder {
-  const encodeBytes = async (program: typeof encodeMean, params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
+  const encodeBytes = async (program: typeof encodeMoments, params: Vae, bytes: Uint8Array): Promise<Float32Array> => {
     const images = imagesToTensor(bytes, bytes.length / (size * size * 3), size);
     let encoded: tf.Tensor4D | undefined;
     try {
@@ -54,6 +61,7 @@ export function createAutoencoder(config: VaeConfig, size: number): Autoencoder 
   return {
     encode: (params, images) => encodeBytes(encodeMean, params, images),
     encodeMoments: (params, images) => encodeBytes(encodeMoments, params, images),
+    encodeMirrored: (params, images) => encodeBytes(encodeMirrored, params, images),
     async decode(params, values, shape) {
       const latents = tf.tensor4d(values, shape);
       try {
@@ -69,13 +77,21 @@ const encodeMean = jit((params: Vae, config: VaeConfig, images: tf.Tensor4D) => 
   static: [1],
 });
 
-const encodeMoments = jit(
+const encodeMoments = jit(momentsOf, { static: [1] });
+
+const encodeMirrored = jit(
   (params: Vae, config: VaeConfig, images: tf.Tensor4D) => {
-    const { mean, logVariance } = encode(params, config, images);
-    return tf.concat([mean, logVariance], 3);
+    const [count, height, width, channels] = images.shape;
+    const pairs = tf.stack([images, tf.reverse(images, 2)], 1); // [N, 2, height, width, 3]
+    return momentsOf(params, config, tf.reshape(pairs, [2 * count, height, width, channels]));
   },
   { static: [1] },
 );
+
+function momentsOf(params: Vae, config: VaeConfig, images: tf.Tensor4D): tf.Tensor4D {
+  const { mean, logVariance } = encode(params, config, images);
+  return tf.concat([mean, logVariance], 3);
+}
 
 const compiledDecode = jit(decode, { static: [1] });
 
@@ -93,10 +109,12 @@ export async function decodeToImages(params: Vae, config: VaeConfig, latents: tf
   }
 }
 
+const valueOfByte = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1);
+
 /** Converts square images from RGB bytes [count, size, size, 3] to a tensor of that shape with values in [-1, 1]. */
 export function imagesToTensor(bytes: Uint8Array, count: number, size: number): tf.Tensor4D {
   const values = new Float32Array(bytes.length);
-  for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] / 127.5 - 1;
+  for (let i = 0; i < bytes.length; i++) values[i] = valueOfByte[bytes[i]];
   return tf.tensor4d(values, [count, size, size, 3]);
 }
 

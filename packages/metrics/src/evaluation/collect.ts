@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { InputError } from '@tb/io';
+import { InputError, workAhead } from '@tb/io';
 import { backendTraits } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { accumulate, createAccumulator, type StatisticsAccumulator } from '../gaussian-statistics.js';
@@ -77,43 +77,39 @@ export async function collect(
   { batchSize = 32, onProgress, save, saveEvery = 2_000, signal }: CollectOptions = {},
 ): Promise<Collection> {
   let unsaved = 0;
-  for await (const batch of readAhead(source.batches(batchSize, collection.count))) {
-    await addBatch(collection, extractor, batch, batchSize);
-    onProgress?.(collection.count, source.count);
-    unsaved += batch.count;
+  const saveRest = async () => {
+    if (save && unsaved > 0) await save(collection);
+    unsaved = 0;
+  };
+  // Images are decoded while the network computes, and where it computes elsewhere, both while this thread accumulates.
+  const batches = workAhead(source.batches(batchSize, collection.count), (batch) => batch, 2);
+  const extract = async (batch: SampleBatch) => {
     await nextTurn(); // so that a Ctrl-C is heard
-    if (save && (unsaved >= saveEvery || signal?.aborted)) {
-      await save(collection);
-      unsaved = 0;
-    }
     signal?.throwIfAborted();
+    return { batch, features: await extractFrom(batch, extractor, batchSize) };
+  };
+  try {
+    for await (const { batch, features } of workAhead(batches, extract, backendTraits().runsAhead ? 2 : 1)) {
+      addBatch(collection, extractor, batch, features);
+      onProgress?.(collection.count, source.count);
+      unsaved += batch.count;
+      if (unsaved >= saveEvery) await saveRest();
+      signal?.throwIfAborted();
+    }
+  } catch (error) {
+    if (signal?.aborted) await saveRest();
+    throw error;
   }
-  if (save && unsaved > 0) await save(collection);
+  await saveRest();
   return collection;
 }
 
-/** Asks for the next batch while the last one is in use, so that images are decoded while the network computes. */
-async function* readAhead<Batch>(batches: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
-  let next = batches.next();
-  try {
-    for (let read = await next; !read.done; read = await next) {
-      next = batches.next();
-      next.catch(() => {}); // it is thrown where it is awaited
-      yield read.value;
-    }
-  } finally {
-    await next.catch(() => {});
-    await batches.return(undefined);
-  }
-}
-
-async function addBatch(
+function addBatch(
   collection: Collection,
   extractor: FeatureExtractor,
   batch: SampleBatch,
-  batchSize: number,
-): Promise<void> {
-  const [pool, spatial, logits] = await extractFrom(batch, extractor, batchSize);
+  [pool, spatial, logits]: BatchFeatures,
+): void {
   accumulate(collection.pool, pool);
   if (collection.spatial && spatial) accumulate(collection.spatial, spatial);
   if (collection.score && logits) accumulateInceptionScore(collection.score, logits);

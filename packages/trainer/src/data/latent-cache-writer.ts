@@ -12,6 +12,7 @@ import {
   makeFolders,
   readSafetensors,
   withContentHash,
+  workAhead,
   writeFileAtomic,
   writeSafetensors,
 } from '@tb/io';
@@ -100,27 +101,42 @@ type PartOptions = CacheOptions & { folder: string; name: string; info: LatentCa
 async function writePart(options: PartOptions, { origin, samplesFrom }: CachePart): Promise<LatentShard[]> {
   const { folder, name, info, samplesPerShard } = options;
   const { shards, place } = await listIntactShards(options, origin);
-  let waiting: CacheSample[] = [];
-  const flush = async () => {
-    const samples = waiting;
-    waiting = [];
-    const last = samples.at(-1);
-    if (!last) return;
-    const file = shardName(name, shards.length);
+  const first = shards.length;
+  const write = async ({ samples, number }: { samples: StoredSample[]; number: number }): Promise<LatentShard> => {
+    const file = shardName(name, first + number);
     const tensors = packShard(samples, info.latentShape);
-    const metadata = withContentHash(tensors, { origin, next: String(last.place + 1) });
+    const metadata = withContentHash(tensors, { origin, next: String(samples.at(-1)!.place + 1) });
     await writeSafetensors(join(folder, file), tensors, { metadata });
-    shards.push({ file, samples: samples.length });
+    return { file, samples: samples.length };
   };
-  try {
-    for await (const sample of samplesFrom(place)) {
-      waiting.push(sample);
-      if (waiting.length === samplesPerShard) await flush();
-    }
-  } finally {
-    await flush();
-  }
+  const batches = groupSamples(samplesFrom(place), samplesPerShard);
+  for await (const shard of workAhead(batches, write, 1)) shards.push(shard); // the next one is gathered meanwhile
   return shards;
+}
+
+/** A sample as it is stored, in half the memory. */
+type StoredSample = Omit<CacheSample, 'moments'> & { moments: Uint16Array };
+
+/** Groups samples into shards. Those that came before an error are handed out before it is thrown. */
+async function* groupSamples(samples: AsyncIterable<CacheSample>, size: number) {
+  let waiting: StoredSample[] = [];
+  let number = 0;
+  const group = () => {
+    const full = { samples: waiting, number: number++ };
+    waiting = [];
+    return full;
+  };
+  let failure: { error: unknown } | undefined;
+  try {
+    for await (const { moments, ...sample } of samples) {
+      waiting.push({ ...sample, moments: fromFloat32(moments, 'F16') as Uint16Array });
+      if (waiting.length === size) yield group();
+    }
+  } catch (error) {
+    failure = { error };
+  }
+  if (waiting.length > 0) yield group();
+  if (failure) throw failure.error;
 }
 
 const shardName = (name: string, shard: number) => `${name}-${String(shard).padStart(5, '0')}.safetensors`;
@@ -162,16 +178,19 @@ async function readShard(path: string, { latentShape, classNames }: LatentCacheI
   return { samples, origin: metadata.origin, next: Number(metadata.next) };
 }
 
-function packShard(samples: readonly CacheSample[], shape: LatentCacheInfo['latentShape']): Record<string, HostTensor> {
+function packShard(
+  samples: readonly StoredSample[],
+  shape: LatentCacheInfo['latentShape'],
+): Record<string, HostTensor> {
   const [height, width, channels] = shape;
   const length = 2 * momentsLength(shape);
-  const moments = new Float32Array(samples.length * length);
+  const moments = new Uint16Array(samples.length * length);
   for (const [row, sample] of samples.entries()) moments.set(sample.moments, row * length);
   return {
     moments: {
       dtype: 'F16',
       shape: [samples.length, 2, height, width, 2 * channels],
-      data: fromFloat32(moments, 'F16'),
+      data: moments,
     },
     labels: { dtype: 'I32', shape: [samples.length], data: Int32Array.from(samples, ({ label }) => label) },
   };

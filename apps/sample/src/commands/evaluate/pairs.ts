@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fixed, textTable, UsageError } from '@tb/command-line';
 import { assertNotEmpty, decodeImage, describeListing, listImages } from '@tb/images';
-import { printable } from '@tb/io';
+import { printable, workAhead } from '@tb/io';
 import { imageSimilarity } from '../../images.js';
 
 type Pair = { name: string; psnr: number; ssim: number };
@@ -40,9 +40,13 @@ export async function comparePairs(
       `${folder} and ${reference} must hold images of the same names; only one has ${printable(alone)}`,
     );
   const pairs: Pair[] = [];
-  for (const [name, file] of [...ours].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const a = await decodeImage(join(folder, file), { maxPixels });
-    const b = await decodeImage(join(reference, theirs.get(name) ?? file), { maxPixels });
+  const named = [...ours].sort(([a], [b]) => (a < b ? -1 : 1));
+  const decode = async ([name, file]: (typeof named)[number]) => ({
+    name,
+    a: await decodeImage(join(folder, file), { maxPixels }),
+    b: await decodeImage(join(reference, theirs.get(name) ?? file), { maxPixels }),
+  });
+  for await (const { name, a, b } of workAhead(named, decode, pairsAtOnce)) {
     if (a.width !== b.width || a.height !== b.height)
       throw new UsageError(
         `${name} must have the same size in both folders, got ${a.width} × ${a.height} and ${b.width} × ${b.height}`,
@@ -55,6 +59,9 @@ export async function comparePairs(
     mean: { psnr: mean(({ psnr }) => Math.min(psnr, largestPsnr)), ssim: mean(({ ssim }) => ssim) },
   };
 }
+
+/** Pairs that are decoded at once. */
+const pairsAtOnce = 4;
 
 const mostLines = 50;
 

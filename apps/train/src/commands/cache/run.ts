@@ -20,17 +20,17 @@ import type { CacheValues } from './options.js';
 
 /** `tb-train cache`. A signal ends it between two batches, and keeps what is encoded. */
 export async function makeCache(values: CacheValues): Promise<void> {
-  const { out, batch, badLimit, validationImages } = values;
+  const { out, batch, badLimit, threads, validationImages } = values;
   await prepareCacheFolder(out);
   const { training, validation } = await openData({ ...values, flip: false });
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
   await startBackend(values);
   const vae = await scaleLatents(await loadVaeFile(vaeFile), training, values);
-  const pool = createDecodePool(values.threads);
+  const pool = createDecodePool(threads);
   const stop = listenForStop('stopping after this batch; once more ends at once');
   const partOf = (source: ImageSource): CachePart => ({
     origin: originOf(source, vae),
-    samplesFrom: (first) => encodeImages(source, vae, { pool, batch, badLimit, signal: stop.signal }, first),
+    samplesFrom: (first) => encodeImages(source, vae, { pool, batch, threads, badLimit, signal: stop.signal }, first),
   });
   const heldOut = validation && partOf(firstImages(validation, validationImages));
   try {
