@@ -29,7 +29,7 @@ export async function* encodeImages(
   first: number,
 ): AsyncGenerator<CacheSample> {
   const autoencoder = createAutoencoder(vae.config, source.size);
-  // Where each shape is a program of its own, a batch that is not full is filled up.
+  // Where each shape needs a separate program, a batch that is not full is filled up.
   const traits = backendTraits();
   const rows = traits.compilesPerShape ? batch : undefined;
   const line = createProgressLine();
