@@ -48,8 +48,10 @@ async function buildSpecs(): Promise<void> {
     format: 'cjs',
     mainFields: ['module', 'main'],
     conditions: ['@tb/source'],
-    external: ['jasmine-core', 'koffi', '@tensorflow/tfjs-backend-*'],
+    external: ['jasmine-core', '@tensorflow/tfjs-backend-*'],
     plugins: [tfjsGradients()],
+    define: { 'import.meta.url': 'bundleUrl' }, // CommonJS has no import.meta
+    banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     ignoreAnnotations: true,
     logLevel: 'error',
   });
