@@ -1,4 +1,4 @@
-// The weights that options name.
+// Finds and loads the weights that options name.
 import { existsSync, statSync } from 'node:fs';
 import { UsageError } from '@tb/command-line';
 import { FileFormatError, fileSha256, jsonShape, readJson, reasonOf } from '@tb/io';
@@ -22,7 +22,7 @@ import { downsamplingFactor } from '@tb/vae';
 import { demoWeights } from './options.js';
 
 /**
- * The path that --model names, or that of the demo's weights.
+ * Finds the path of the model: the one that --model names, or the demo's weights.
  *
  * @throws UsageError when it does not exist, or nothing is named and there are no weights of the demo
  */
@@ -92,13 +92,13 @@ export async function openVaeFor(
   return vae;
 }
 
-/** The autoencoder near a model that it was trained with, or else the first one. */
+/** Finds the autoencoder near a model that it was trained with, or else the first one there. */
 async function likeliestVae({ vaeCandidates, vaeSha256 }: LoadedModel): Promise<string | undefined> {
   for (const path of vaeCandidates) if ((await fileSha256(path)) === vaeSha256) return path;
   return vaeCandidates[0];
 }
 
-/** Height and width in pixels of a model's images. */
+/** Computes height and width in pixels of a model's images. */
 export function imageSizeOf({ config }: LoadedModel, vae: LoadedVae): { height: number; width: number } {
   const factor = downsamplingFactor(vae.config);
   return { height: config.latent.height * factor, width: config.latent.width * factor };

@@ -1,4 +1,4 @@
-// The images that options choose, as sources of batches.
+// Opens the images that options choose, as sources of batches.
 import { UsageError } from '@tb/command-line';
 import { printable } from '@tb/io';
 import type { TokenBridgeConfig } from '@tb/tokenbridge';
@@ -29,7 +29,7 @@ export type Data = {
   validation?: ImageSource;
 };
 
-/** Which images there are. */
+/** The options that decide which images there are. */
 export type DataValues = Omit<ImageValues, 'threads' | 'badLimit'> & { seed: number };
 
 /**
@@ -69,7 +69,7 @@ function assertSameClasses(training: ImageSource, validation: ImageSource): void
     );
 }
 
-/** How images are read. */
+/** The options that decide how images are read. */
 type ReadValues = Pick<ImageValues, 'threads' | 'badLimit'>;
 
 /** Opens the batches of a run from any step on: a resumed run continues in the middle of its data. */
@@ -126,7 +126,7 @@ export async function scaleLatents(
   return scaled.vae;
 }
 
-/** The images that `readSome` reads, in its order, as a source. */
+/** Limits a source to the images that `readSome` reads, in the same order. */
 export function firstImages(source: ImageSource, count: number): ImageSource {
   const order = createDataOrder(source.length, validationSeed);
   return {
@@ -138,7 +138,7 @@ export function firstImages(source: ImageSource, count: number): ImageSource {
 }
 
 /**
- * The latents of square images.
+ * Computes the size of the latents of square images.
  *
  * @param size - side of an image in pixels
  * @throws UsageError when the autoencoder cannot shrink it without a remainder

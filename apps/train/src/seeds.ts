@@ -1,10 +1,10 @@
 // Image i of a command has the seed `--seed` × stride + i. Strides keep the images of neighbouring values of --seed apart.
 
-/** Of `tb-train eval`, which may make many thousand images. */
+/** Stride between the seeds of `tb-train eval`, which may generate many thousand images. */
 export const evalSeedStride = 1_000_003;
 
-/** Of `tb-train demo`. */
+/** Stride between the seeds of `tb-train demo`. */
 export const demoSeedStride = 1000;
 
-/** Of the order in which images to validate on are read, so that every run reads the same ones. */
+/** Seed of the order in which validation images are read. It is fixed, so every run reads the same ones. */
 export const validationSeed = 0;

@@ -1,14 +1,14 @@
-// The weights that a run starts from, of --initial or --resume. They must mean the same by their labels and latents as the run.
+// Checks the weights that a run starts from (--initial or --resume): labels and latents must mean the same as in the run.
 import { flagName, type Overrides, UsageError } from '@tb/command-line';
 import { printable } from '@tb/io';
 import { type Change, type Checkpoint, compareData, findWeights, readWeightsInfo, type TrainedOn } from '@tb/trainer';
 import type { acceptOptions } from './options/files.js';
 
 /**
- * The file that --initial names, or that the run of that folder ended with; undefined for a run that starts from random weights
- * or is resumed.
+ * Finds the file of the weights that a run starts from: the one that --initial names, or the final one of the run that it names.
  *
  * @param kind - what is trained
+ * @returns undefined for a run that starts from random weights or is resumed
  * @throws UsageError when it is missing or holds weights of the other kind
  */
 export async function findInitialWeights(

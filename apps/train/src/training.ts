@@ -1,4 +1,4 @@
-// What the runs of tb-train vae, model and features have in common, from resolved values to the end of the run.
+// Runs training for tb-train vae, model and features, from resolved values to the end of the run.
 import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
 import { type BackendTraits, backendTraits, disposeTree, type TensorTree } from '@tb/runtime';
@@ -21,12 +21,12 @@ import type { Length, TrainingValues } from './options/training.js';
 /** The values that every run has, whatever it trains. */
 export type RunValues = Omit<TrainingValues, 'drawEvery' | 'half'>;
 
-/** What a run adds to its values. */
+/** What a run passes to the training loop besides its values. */
 export type TrainingRun = {
   /** Images in one epoch. */
   samples: number;
   drawEvery: number;
-  /** Everything that was resolved, stored with the checkpoints. */
+  /** The resolved options, which checkpoints store. */
   config: Record<string, unknown>;
 } & Pick<TrainOptions, 'data' | 'metadata' | 'onResume' | 'shapes'>;
 
@@ -71,10 +71,10 @@ export async function runTraining<Params extends TensorTree, Batch>(
   }
 }
 
-/** Passes on an accelerator whose losses may not have arrived yet. */
+/** How many passes an accelerator may run ahead of the losses that are read. */
 const acceleratorDelay = 8;
 
-/** The options of the training loop. */
+/** Makes the options of the training loop. */
 export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ...run }: TrainingRun): TrainOptions {
   const { batch, peak, beta1, beta2, weightDecay } = values;
   const steps = stepsOf(values.length, batch, samples);
@@ -109,7 +109,7 @@ export function trainOptionsOf(values: RunValues, plan: BatchPlan, { samples, ..
 const stepsOf = (length: Length, batch: number, samples: number) =>
   'steps' in length ? length.steps : Math.round((length.epochs * samples) / batch);
 
-/** Epochs that round to no update at all. */
+/** Makes the error for a number of epochs that rounds to no update. */
 function tooShort(length: Length, batch: number, samples: number): UsageError {
   if (!('epochs' in length) || length.epochs === 0) return new UsageError('--epochs must be more than 0');
   const images = `${count(length.epochs, 'epoch')} of ${count(samples, 'image')}`;
@@ -126,14 +126,15 @@ export type BatchPlan = Parallelism &
     batch: number;
   };
 
-/** A backend's name, for messages, and what it is like. */
+/** A backend's name, for messages, and its traits. */
 export type Machine = { backend: string; traits: BackendTraits };
 
-/** Images at once on backends that keep the result of every operation: the 4 GB of WebAssembly hold hardly more. */
+/** Images per pass on backends that keep the result of every operation: the 4 GB of WebAssembly hold hardly more. */
 const defaultMicroBatch = 8;
 
 /**
- * As few passes as `--micro-batch` allows, all of the same size. Without it, one pass where programs are compiled.
+ * Plans how a batch is shared: as few passes as `--micro-batch` allows, all of the same size. Without it, one pass where
+ * programs are compiled.
  *
  * @throws UsageError when there are too few devices, or the batch cannot be shared equally
  */
@@ -166,7 +167,7 @@ export function planBatch(
   return { backend, traits, batch, devices, microBatches };
 }
 
-/** The plan in words, and what it leaves idle. */
+/** Describes the plan in words, and the devices that it leaves idle. */
 export function describePlan({ batch, devices, microBatches, traits }: BatchPlan): string[] {
   const { deviceCount: available } = traits;
   const share = batch / devices;

@@ -114,7 +114,7 @@ function convertNumpyArray(made: Conversions, array: NumpyArray, depth: number):
 }
 
 /**
- * The value with every tensor replaced by what it reads; the rest is copied. Tensors that cannot be read stay
+ * Copies a value and replaces every tensor by what it reads. Tensors that cannot be read stay
  * `CheckpointTensor`s, and so do those inside objects of unknown classes.
  */
 export async function readTensors(root: CheckpointValue<CheckpointTensor>): Promise<CheckpointValue<HostTensor>> {

@@ -1,6 +1,6 @@
 /**
- * Lets the process outlive those who read its output: what is written to a closed pipe, as behind `| head`, is dropped
- * instead of ending hours of work with a stack trace. To be called once at the start, or as often as one likes.
+ * Keeps the process running when a reader of its output ends: what is written to a closed pipe, as with `| head`, is dropped
+ * instead of ending hours of work with a stack trace. Call it at the start; further calls do nothing.
  */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {

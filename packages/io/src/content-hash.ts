@@ -7,11 +7,11 @@ type Content = {
   readonly metadata: Readonly<Record<string, string>>;
 };
 
-/** Under this name the metadata of a safetensors file holds the hash of all that it holds otherwise. */
+/** Name of the hash in the metadata of a safetensors file. The hash covers everything else in the file. */
 const key = 'tokenbridge.sha256';
 
 /**
- * The metadata, with a SHA-256 of it and of names, types, shapes and data of the tensors: for a file that is read back by the
+ * Adds to the metadata a SHA-256 of it and of names, types, shapes and data of the tensors: for a file that is read back by the
  * program that wrote it. `assertContentHash` checks it.
  */
 export function withContentHash(
@@ -22,7 +22,7 @@ export function withContentHash(
 }
 
 /**
- * Checks that a file is what it was written as.
+ * Checks that a file has the content that it was written with.
  *
  * @param content - all tensors of the file, and its metadata
  * @param isOptional - accept a file without a hash, as other programs write it, and any in a browser, which cannot hash

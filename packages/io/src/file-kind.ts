@@ -16,7 +16,7 @@ const beginnings: readonly (readonly [start: string, kind: string])[] = [
 ];
 
 /**
- * The reason why a file is refused, with what the file is instead where its first bytes show it: a saved web page or a
+ * Completes the reason why a file is refused with what the file is instead where its first bytes show it: a saved web page or a
  * pointer of Git LFS in place of a download, a format that another function reads.
  */
 export async function reasonWithKind(source: ByteSource, reason: string): Promise<string> {

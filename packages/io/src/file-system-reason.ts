@@ -30,7 +30,7 @@ const reasons: Record<string, string> = {
 const noRoomForFiles = 'the file system has no room for more files (its inodes are used up)';
 
 /**
- * Why the file system refused, in words for the middle of a sentence; the error's own message where there are none.
+ * Explains why the file system refused, in words for the middle of a sentence. For unknown errors it is the error's message.
  *
  * @param path - the file or folder that was to be used (default: the one that the error names)
  */
@@ -42,7 +42,7 @@ export function fileSystemReason(error: unknown, path = (error as NodeJS.ErrnoEx
 }
 
 /**
- * The error to throw when a file or folder cannot be used: one sentence with its path and the system's reason, and the
+ * Makes the error to throw when a file or folder cannot be used: one sentence with its path and the system's reason, and the
  * system's `code`.
  *
  * @param cannot - what was tried: `read`, `written`, `removed`
@@ -54,7 +54,7 @@ export function fileSystemError(path: string, cannot: string, cause: unknown): N
 }
 
 /**
- * Why nothing can be made below a path: Node reports ENOENT for every folder that it could not make together with its
+ * Explains why nothing can be made below a path. Node reports ENOENT for every folder that it could not make together with its
  * parents, and ENOSPC does not distinguish a full disk from one without inodes.
  */
 function reasonOfFolder(path: string): string | undefined {

@@ -2,7 +2,7 @@ import { checkTensor, type DType, type HostTensor, type TypedArray } from './hos
 import { typedArrayName } from './typed-array.js';
 
 /**
- * The elements of `tensor` as float32, in new memory.
+ * Converts the elements of `tensor` to float32, in new memory.
  *
  * F16 and BF16 convert exactly; F64 and wide integers round to nearest, ties to even; BOOL becomes 0 and 1.
  */
@@ -16,7 +16,7 @@ export function toFloat32(tensor: HostTensor): Float32Array<ArrayBuffer> {
 }
 
 /**
- * `values` as elements of `dtype`, rounded to nearest with ties to even, in new memory.
+ * Converts `values` to elements of `dtype`, rounded to nearest with ties to even, in new memory.
  *
  * F16 and BF16 overflow to infinity as IEEE 754 defines and keep NaN. BOOL is 0 for 0 and 1 for everything else.
  *

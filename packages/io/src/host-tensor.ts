@@ -47,7 +47,7 @@ export function bytesPerElement(dtype: DType): number {
   return dtypes[dtype].BYTES_PER_ELEMENT;
 }
 
-/** Number of elements of a shape; `undefined` when an axis is not a length or a partial product exceeds 2^53. */
+/** Counts the elements of a shape; `undefined` when an axis is not a length or a partial product exceeds 2^53. */
 export function elementCount(shape: readonly number[]): number | undefined {
   let count = 1;
   for (const length of shape) {

@@ -4,16 +4,16 @@ const nameOfTypedArray = Object.getOwnPropertyDescriptor(
 )!.get!;
 
 /**
- * Which kind of typed array a value is, `Float32Array` for instance; undefined for everything else.
+ * Names the kind of a typed array, such as `Float32Array`; undefined for other values.
  *
- * The getter reads what the array is made as. So an array of another realm (a worker's message under Jest, an iframe, a
- * native module) and a subclass such as Buffer are recognized, which `instanceof` would miss.
+ * The getter reads the kind with which the array was made. So an array of another realm (a worker's message under Jest, an
+ * iframe, a native module) and a subclass such as Buffer are recognized, which `instanceof` would miss.
  */
 export function typedArrayName(value: unknown): string | undefined {
   return nameOfTypedArray.call(value) as string | undefined;
 }
 
-/** The bytes of a Uint8Array of any realm, as one of this realm on the same memory; undefined for everything else. */
+/** Returns a Uint8Array of any realm as one of this realm, on the same memory; undefined for other values. */
 export function bytesIn(value: unknown): Uint8Array | undefined {
   if (typedArrayName(value) !== 'Uint8Array') return undefined;
   const { buffer, byteOffset, length } = value as Uint8Array;

@@ -23,10 +23,10 @@ export type StatisticsAccumulator = {
 };
 
 /**
- * An accumulator of no samples yet.
+ * Makes an accumulator without samples.
  *
  * @param dimensions - D; the products take 8·D² bytes, 32 MiB for the 2048 of Inception
- * @throws RangeError if `dimensions` is no positive integer
+ * @throws RangeError if `dimensions` is not a positive integer
  */
 export function createAccumulator(dimensions: number): StatisticsAccumulator {
   if (!Number.isInteger(dimensions) || dimensions < 1) {
@@ -44,7 +44,7 @@ export function createAccumulator(dimensions: number): StatisticsAccumulator {
 /**
  * Adds a batch of feature vectors.
  * @param features - [N, D], row-major
- * @throws RangeError if the length is no multiple of D, or a value is not finite (it names row and dimension)
+ * @throws RangeError if the length is not a multiple of D, or a value is not finite (it names row and dimension)
  */
 export function accumulate(accumulator: StatisticsAccumulator, features: ArrayLike<number>): void {
   const { dimensions: d, shift } = accumulator;
@@ -66,7 +66,7 @@ export function accumulate(accumulator: StatisticsAccumulator, features: ArrayLi
   accumulator.count += rows;
 }
 
-/** Samples at a time: 2048 features of so many take 4 MB. */
+/** Number of samples that are added together: 2048 features of each take 4 MB. */
 const CHUNK = 256;
 
 /** Adds `count` samples from number `first` on to sums and products. */
@@ -111,7 +111,7 @@ export function finishStatistics(accumulator: StatisticsAccumulator): GaussianSt
   return { count, mean, covariance };
 }
 
-/** Mean and covariance of features [N, D] held in memory. */
+/** Computes mean and covariance of features [N, D] that are in memory. */
 export function gaussianStatistics(features: ArrayLike<number>, dimensions: number): GaussianStatistics {
   const accumulator = createAccumulator(dimensions);
   accumulate(accumulator, features);

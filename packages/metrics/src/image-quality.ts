@@ -7,7 +7,7 @@ export type ComparableImage = Omit<Pixels, 'data'> & { data: ArrayLike<number> }
 const channelsOf = ({ width, height, data }: ComparableImage) => data.length / (width * height);
 
 /**
- * Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error).
+ * Computes the peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean squared error).
  *
  * @param range - largest possible value: 255 for bytes (the default), often 1 for other numbers
  * @returns from 0 for images that differ by the whole range to Infinity for equal ones; NaN if a pixel is
@@ -24,7 +24,7 @@ const RADIUS = 5;
 const WINDOW = gaussianWindow(RADIUS, 1.5);
 
 /**
- * Structural similarity (Wang et al. 2004): Gaussian window 11×11 with σ = 1.5, K₁ = 0.01, K₂ = 0.03, biased
+ * Computes the structural similarity (Wang et al. 2004): Gaussian window 11×11 with σ = 1.5, K₁ = 0.01, K₂ = 0.03, biased
  * variances, averaged over the positions that the window covers wholly and over the channels. (torchmetrics averages
  * a reflect-padded map instead, which differs by about 0.006.)
  *
@@ -67,7 +67,7 @@ function planeSsim(x: Float64Array, y: Float64Array, height: number, width: numb
   return sum / meanX.length;
 }
 
-/** Separable Gaussian filter at the positions that the window covers wholly: [H − 10, W − 10]. */
+/** Applies a separable Gaussian filter where the complete window is inside the image: [H − 10, W − 10]. */
 function smoothValid(values: Float64Array, height: number, width: number): Float64Array {
   const outWidth = width - 2 * RADIUS;
   const outHeight = height - 2 * RADIUS;

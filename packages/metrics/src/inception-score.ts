@@ -13,14 +13,14 @@ export type InceptionScore = {
 export type InceptionScoreOptions = {
   /** Number of parts, each scored alone; 10 is the field's convention. */
   readonly splits?: number;
-  /** Which sample stands where before the parts are cut; default: as they come. See `numpyPermutation`. */
+  /** The order of the samples before they are cut into parts (default: as they come). See `numpyPermutation`. */
   readonly order?: ArrayLike<number>;
 };
 
 /** Sums of each part, from which its score follows without the samples. */
 export type InceptionScoreAccumulator = {
   readonly classes: number;
-  /** Which part sample i belongs to. */
+  /** The part to which each sample belongs. */
   readonly partOf: Uint32Array;
   /** Per part: samples seen so far. */
   readonly counts: Float64Array;
@@ -131,7 +131,7 @@ export function finishInceptionScore(accumulator: InceptionScoreAccumulator): In
   return { mean, standardDeviation: Math.sqrt(variance), scores };
 }
 
-/** The score of logits [N, K] held in memory. */
+/** Computes the score of logits [N, K] that are in memory. */
 export function inceptionScore(
   logits: ArrayLike<number>,
   classes: number,

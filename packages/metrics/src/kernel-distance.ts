@@ -10,7 +10,7 @@ export type KernelDistanceOptions = {
   readonly random: () => number;
 };
 
-/** Mean and (population) standard deviation of the distance over the subsets; the deviation is no error of the mean. */
+/** Mean and (population) standard deviation of the distance over the subsets; the deviation is not the error of the mean. */
 export type KernelDistance = { readonly mean: number; readonly standardDeviation: number };
 
 /**

@@ -2,7 +2,7 @@
  * `numpy.random.RandomState(seed).permutation(count)`, which torch-fidelity deals samples to splits with: the Mersenne
  * Twister MT19937 (Matsumoto and Nishimura 1998) and a Fisher-Yates shuffle with bit-masked rejection.
  *
- * @throws RangeError if `seed` is no integer from 0 to 2^32 − 1
+ * @throws RangeError if `seed` is not an integer from 0 to 2^32 − 1
  */
 export function numpyPermutation(seed: number, count: number): Uint32Array {
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {

@@ -29,7 +29,7 @@ export function lowFrequencyOrder(
 }
 
 /**
- * Each channel's share of low-frequency energy [C], in 0..1: the mean over the images of (power at radius ≤ cutoff) /
+ * Computes each channel's share of low-frequency energy [C], in 0..1: the mean over the images of (power at radius ≤ cutoff) /
  * (total power) of the two-dimensional Fourier transform, the mean value included; 0 for an image that is all zero.
  *
  * @param latents - [N, H, W, C], flat
@@ -75,7 +75,7 @@ export function lowFrequencyShares(
 }
 
 /**
- * The inverse permutation: `inverse[order[i]] = i`. Reordering channels by `order` and then by `invertOrder(order)`
+ * Computes the inverse permutation: `inverse[order[i]] = i`. Reordering channels by `order` and then by `invertOrder(order)`
  * changes nothing.
  *
  * @throws RangeError if `order` is not a permutation of 0 … length − 1

@@ -36,7 +36,7 @@ export function reconstructionValues(boundaries: Float64Array, spacing: Spacing)
 }
 
 /**
- * E[ξ | low ≤ ξ < high] of a standard normal ξ. Narrow bins are integrated, for the quotient of Eq. 3 subtracts
+ * Computes E[ξ | low ≤ ξ < high] of a standard normal ξ. Narrow bins are integrated, because the quotient of Eq. 3 subtracts
  * nearly equal numbers there and loses as many digits as `levels` has.
  */
 export function truncatedNormalMean(low: number, high: number): number {
@@ -60,8 +60,8 @@ export function truncatedNormalMean(low: number, high: number): number {
 const erfDifference = (low: number, high: number) => erf(high / Math.SQRT2) - erf(low / Math.SQRT2);
 
 /**
- * γ as the released code holds it: every operation rounded to float32, with its library's exp and erf. Beyond a few
- * hundred levels that arithmetic gives empty or disordered bins; then γ is the float64 codebook rounded to float32.
+ * Computes the codewords γ as the released code does: every operation rounded to float32, with its library's exp and erf.
+ * Beyond a few hundred levels that arithmetic gives empty or disordered bins; then γ is the float64 codebook rounded to float32.
  */
 export function referenceCodebook(levels: number, range: number, exact: Float64Array): Float32Array {
   const f32 = Math.fround;

@@ -11,7 +11,7 @@ export type Float32Path = (x: Float32Array, indices: Uint8Array | Uint16Array) =
 /** The ways to quantize, fastest first; those that do not apply are undefined. */
 export type Float32Paths = { simd?: Float32Path; table?: Float32Path; search: Float32Path };
 
-/** @param thresholds - per channel, ascending [levels − 1] */
+/** Makes the ways to quantize. @param thresholds - per channel, ascending [levels − 1] */
 export function float32Paths(thresholds: readonly Float32Array[]): Float32Paths {
   const table = createLookupTable(thresholds);
   const levels = thresholds[0].length + 1;

@@ -22,7 +22,7 @@ const SIGN_AND_EXPONENT_BITS = 9;
 const LARGEST_MANTISSA_BITS = 9;
 
 /**
- * The smallest table for the thresholds of each channel; undefined if a channel would need more than 2^18 buckets
+ * Makes the smallest table for the thresholds of each channel; undefined if a channel would need more than 2^18 buckets
  * (some thousand levels), or if indices are skipped (codewords that coincide).
  */
 export function createLookupTable(channels: readonly Float32Array[]): LookupTable | undefined {

@@ -50,7 +50,7 @@ export function resolveOptions(options: QuantizerOptions): ResolvedOptions {
   return { levels, range, spacing, tails, ...resolveIntervals(min, max) };
 }
 
-/** One interval if all channels agree, so that they share the fast path. */
+/** Makes one interval per channel, or a single one if all channels agree, so that they share the fast path. */
 function resolveIntervals(min: number | ArrayLike<number>, max: number | ArrayLike<number>) {
   for (const end of [min, max]) {
     if (typeof end === 'number' || (typeof end === 'object' && end !== null)) continue;

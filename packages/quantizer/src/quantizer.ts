@@ -30,7 +30,7 @@ import { exactThresholds } from './thresholds.js';
 /** Indices: one byte each up to 256 levels, two bytes beyond. */
 export type Indices = Uint8Array | Uint16Array;
 
-/** What `dequantize` reads. */
+/** The arrays that `dequantize` accepts. */
 export type IndexArray = Indices | Int32Array | Uint32Array | readonly number[];
 
 /**
@@ -58,10 +58,10 @@ export type Quantizer = {
   float32Thresholds(): Float32Array;
 
   /**
-   * Index of the nearest reconstruction value (Eq. 4), the lower on ties; with linear spacing, of the bin. ±Infinity get
-   * the end codewords. A Float32Array (and a Float16Array) gets exactly the released code's float32 arithmetic (gaussian
-   * spacing, clamped tails), any other input float64 arithmetic; the two differ only within rounding of the midpoint between
-   * codewords. Arrays of other realms and subclasses count as what they are.
+   * Quantizes latents to the index of the nearest codeword (Eq. 4), the lower index on ties. With linear spacing it is the
+   * index of the bin. ±Infinity get the first and the last index. A Float32Array (and a Float16Array) gets exactly the
+   * released code's float32 arithmetic (gaussian spacing, clamped tails), any other input float64 arithmetic; the two differ
+   * only within rounding of the midpoint between codewords. Arrays of other realms and subclasses count as what they are.
    *
    * @param x - latents, channels last
    * @param out - receives the indices; by default a new Uint8Array, or Uint16Array above 256 levels
@@ -72,7 +72,7 @@ export type Quantizer = {
   quantize(x: ArrayLike<number>, out?: Indices): Indices;
 
   /**
-   * Reconstruction values of indices (Eq. 5).
+   * De-quantizes indices to the values of their codewords (Eq. 5), in units of the latents.
    *
    * @param out - by default a new Float32Array, with the values the released code computes; a Float64Array receives
    *   `values`
@@ -82,7 +82,7 @@ export type Quantizer = {
   dequantize(indices: IndexArray, out?: Float32Array): Float32Array;
   dequantize(indices: IndexArray, out: Float64Array): Float64Array;
 
-  /** Plain data for `fromJSON`. */
+  /** Returns plain data for `fromJSON`. */
   toJSON(): QuantizerJSON;
 };
 
@@ -147,7 +147,7 @@ export function createQuantizer(options: QuantizerOptions = {}): Quantizer {
 }
 
 /**
- * The quantizer that `toJSON` described.
+ * Makes the quantizer that `toJSON` described.
  *
  * @throws TypeError or RangeError naming the field that is missing, unexpected or malformed
  */
@@ -196,7 +196,7 @@ function lazy<T extends object>(make: () => T): () => T {
   };
 }
 
-/** Midpoints between the neighbouring values of one channel. */
+/** Computes the midpoints between neighbouring values of one channel. */
 function midpoints(values: Float64Array, levels: number, channel: number): Float64Array {
   const ofChannel = values.subarray(channel * levels, (channel + 1) * levels);
   return ofChannel.subarray(1).map((value, i) => (ofChannel[i] + value) / 2);
@@ -204,7 +204,7 @@ function midpoints(values: Float64Array, levels: number, channel: number): Float
 
 const isBad = (value: unknown) => typeof value !== 'number' || Number.isNaN(value);
 
-/** Writes the index of every value; returns whether one was NaN or no number, which ends it. */
+/** Writes the index of every value, and stops at one that is NaN or not a number. @returns whether there was one */
 function assignEach(assignments: readonly Assignment[], x: ArrayLike<number>, out: Indices): boolean {
   const channels = assignments.length;
   for (let i = 0; i < x.length; i++) {

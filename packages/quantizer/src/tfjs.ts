@@ -1,14 +1,14 @@
 // The quantizer on TensorFlow.js tensors. Both functions are made of plain operations with shapes that do not depend on
 // data and never read data back, so they can be part of a traced and compiled program, on any backend.
-// C = channels of the quantizer, L = levels
+// C = channels of the quantizer
 
 import * as tf from '@tensorflow/tfjs-core';
 import { kindOf } from './array-argument.js';
 import type { Quantizer } from './quantizer.js';
 
 /**
- * Index of the nearest reconstruction value, exactly as `quantizer.quantize` of a Float32Array gives it: comparisons
- * with float32 thresholds round nothing, so that holds on every backend that compares float32 exactly.
+ * Quantizes latents to the index of the nearest codeword (Eq. 4), exactly as `quantizer.quantize` of a Float32Array does.
+ * Comparisons with float32 thresholds round nothing, so this holds on every backend that compares float32 exactly.
  *
  * @param x - latents, float32, any shape whose last axis is the channels if the quantizer has several; NaN cannot be
  *   reported from here and gets index 0
@@ -33,7 +33,7 @@ export function quantize<T extends tf.Tensor>(quantizer: Quantizer, x: T): T {
 }
 
 /**
- * Reconstruction values of indices, exactly as `quantizer.dequantize` gives them in float32.
+ * De-quantizes indices to the values of their codewords (Eq. 5), exactly as `quantizer.dequantize` does in float32.
  *
  * @param indices - int32 in [0, levels), any shape whose last axis is the channels if the quantizer has several;
  *   indices outside cannot be reported from here

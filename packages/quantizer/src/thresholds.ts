@@ -6,7 +6,7 @@ import type { Assignment } from './assignment.js';
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
 
-/** Rank of a float32 among all float32 numbers: consecutive integers for neighbours, 0 for ±0. */
+/** Computes the rank of a float32 among all float32 numbers: consecutive integers for neighbours, 0 for ±0. */
 function rankOf(x: number): number {
   float[0] = x;
   return bits[0] < 0 ? -(bits[0] & 0x7fffffff) : bits[0];
@@ -31,7 +31,7 @@ export function exactThresholds(assign: Assignment, estimates: ArrayLike<number>
   });
 }
 
-/** The smallest rank for which a monotone predicate holds, bracketed outwards from a guess and then bisected. */
+/** Finds the smallest rank for which a monotone predicate holds, bracketed outwards from a guess and then bisected. */
 function smallestRank(holds: (rank: number) => boolean, guess: number): number {
   const direction = holds(guess) ? -1 : 1;
   let reach = 1;
@@ -51,7 +51,7 @@ function smallestRank(holds: (rank: number) => boolean, guess: number): number {
   return withIt;
 }
 
-/** Number of thresholds that are at most `x`. */
+/** Counts the thresholds that are at most `x`. */
 export function countAtMost(thresholds: Float32Array | Float64Array, x: number): number {
   let [low, high] = [0, thresholds.length];
   while (low < high) {

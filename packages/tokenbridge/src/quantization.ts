@@ -48,7 +48,7 @@ export function quantizerOf(config: QuantizerConfig): { quantizer: Quantizer; is
 
 const ends = (end: number | readonly number[]) => (typeof end === 'number' ? end : [...end]);
 
-/** Quantizes latents to the index of the nearest reconstruction value (Eq. 1 and 4), the lower on ties. float32 [..., C] to int32. */
+/** Quantizes latents to the index of the nearest codeword (Eq. 1 and 4), the lower index on ties. float32 [..., C] to int32. */
 export function quantize<T extends tf.Tensor>(config: QuantizerConfig, latents: T): T {
   const { quantizer, isComplete } = quantizerOf(config);
   if (isComplete) return quantizeTensor(quantizer, latents);
@@ -62,7 +62,7 @@ export function quantize<T extends tf.Tensor>(config: QuantizerConfig, latents: 
   });
 }
 
-/** De-quantizes indices to reconstruction values in units of the latents (Eq. 5). int32 [..., C] to float32. */
+/** De-quantizes indices to the values of their codewords, in units of the latents (Eq. 5). int32 [..., C] to float32. */
 export function dequantize<T extends tf.Tensor>(config: QuantizerConfig, indices: T): T {
   const { quantizer, isComplete } = quantizerOf(config);
   if (isComplete) return dequantizeTensor(quantizer, indices);

@@ -158,7 +158,7 @@ const programsOf = (precision: JitOptions['precision']) => ({
 /** The compiled functions by precision; the two are the same where the backend has no choice of it. */
 export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp32') };
 
-/** `commit` by itself, for predictions of which the host keeps some. Consumes the state. */
+/** Compiled `commit`, for predictions of which the host keeps only some. Consumes the state. */
 export const commitTokens = jit(commit, { donate: [0] });
 
 /** The state before the first step: nothing is known, the plan is at its first row. */

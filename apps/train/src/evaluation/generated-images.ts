@@ -1,10 +1,10 @@
 import { createImageGenerator, type GenerateProgress } from '@tb/tokenbridge';
 import type { LoadedModel, LoadedVae } from '@tb/trainer';
 
-// N = images, S = side in pixels
+// N = images
 
 export type LabelledImages = {
-  /** RGB bytes [N, S, S, 3]. */
+  /** RGB bytes [N, side, side, 3]. */
   images: Uint8Array;
   /** The class asked for [N]: each in turn. */
   labels: Int32Array;

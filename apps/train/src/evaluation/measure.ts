@@ -15,7 +15,7 @@ export type NamedImages = LabelledImages & { name: string; settings?: Record<str
 export type MeasureOptions = {
   /** Seed of the bootstrap and of the subsets of the kernel distance. */
   seed: number;
-  /** Draws of the bootstrap (default 10). */
+  /** Number of bootstrap draws (default 10). */
   resamples?: number;
 };
 

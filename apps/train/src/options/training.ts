@@ -19,7 +19,7 @@ import {
 import { configOption, readConfig } from './files.js';
 import { imageOptions } from './images.js';
 
-/** Optimizer of the paper's Table 4. */
+/** Options of training itself. The optimizer's defaults are those of the paper's Table 4. */
 const ownOptions = grouped('Training', {
   config: configOption,
   out: text('run folder', { placeholder: 'folder', default: 'runs/model' }),
@@ -56,13 +56,13 @@ const ownOptions = grouped('Training', {
   half: toggle('write the final weights in half precision', { default: false }),
 });
 
-/** What every training run can be asked for. Commands add options, and change defaults. */
+/** Options of every command that trains. Commands add options and change defaults. */
 export const trainingOptions = { ...imageOptions, ...ownOptions, ...backendOptions };
 
 /** How long a run or its warm-up lasts. */
 export type Length = { steps: number } | { epochs: number };
 
-/** The peak of the learning rate: itself, or for 256 images per update. */
+/** The peak learning rate: given directly, or for 256 images per update. */
 export type PeakRate = { learningRate: number } | { baseLearningRate: number };
 
 /** Options that set the same thing in two ways, resolved to one. */
@@ -146,8 +146,8 @@ function unite<Table extends Options>(source: Overrides<Table>): Source<Table> {
 }
 
 /**
- * The values as options again: what checkpoints and reports keep of a run, and `--resume` reads. What was accepted on purpose
- * is not accepted again.
+ * Turns resolved values back into options. Checkpoints and reports store them, and `--resume` reads them. `anyClasses` and
+ * `anyVae` are left out, because they hold for one start of a run.
  */
 export function storedOptions<Resolved extends Alternatives & { anyClasses?: boolean; anyVae?: boolean }>(
   command: string,

@@ -1,7 +1,7 @@
 import { frechetDistance, type Gaussian } from '../frechet-distance.js';
 import { gaussianStatistics } from '../gaussian-statistics.js';
 
-/** In the units of the distance, which is in its middle; `low` is never below 0. */
+/** A confidence interval around a distance, in the units of the distance; `low` is never below 0. */
 export type ConfidenceInterval = {
   readonly low: number;
   readonly high: number;
@@ -10,9 +10,9 @@ export type ConfidenceInterval = {
 };
 
 export type BootstrapOptions = {
-  /** Draws (default 10); each costs one covariance and one distance. */
+  /** Number of draws (default 10); each costs one covariance and one distance. */
   readonly resamples?: number;
-  /** Samples behind the distance (default N). */
+  /** Number of samples from which the distance was computed (default N). */
   readonly count?: number;
 };
 

@@ -15,16 +15,16 @@ const SPLITS = 10;
 /** As many images as ADM's reference batches have. */
 export const KEPT_IMAGES = 10_000;
 
-/** Everything that one pass over a set of images leaves behind. */
+/** Everything that one pass over a set of images gathers. */
 export type Collection = {
-  /** Images seen. */
+  /** Number of images seen. */
   count: number;
   /** SHA-256 over sizes and pixels of the images seen, in their order, whatever files they came from. */
   pixelHash: string;
   readonly pool: StatisticsAccumulator;
-  /** Of the features of sFID, where the network has them. */
+  /** Statistics of the features of sFID, where the network has them. */
   readonly spatial?: StatisticsAccumulator;
-  /** Where the network has logits, and there are as many images as the score has parts. */
+  /** Sums of the Inception Score, where the network has logits and there are at least as many images as parts. */
   readonly score?: InceptionScoreAccumulator;
   /** Pool features of the first `kept` images [kept, D]: what precision, recall and KID are computed from. */
   readonly features: Float32Array;
@@ -44,7 +44,7 @@ export type CollectOptions = {
 };
 
 /**
- * An empty collection.
+ * Makes an empty collection.
  *
  * @param total - how many images will come
  * @param keep - how many images' features are kept
@@ -155,7 +155,7 @@ async function extractFrom(batch: SampleBatch, extractor: FeatureExtractor, batc
   }
 }
 
-/** The features of the first `count` images. */
+/** Returns the features of the first `count` images. */
 async function readAndDispose({ pool, spatial, logits }: ExtractedFeatures, count: number): Promise<BatchFeatures> {
   const read = async (tensor: tf.Tensor) => {
     const data = (await tensor.data()) as Float32Array;

@@ -24,7 +24,7 @@ export type EvaluateOptions = {
   readonly onStage?: (what: string) => void;
 };
 
-/** The result of an evaluation, with all that one needs to compare it with another. Written as JSON. */
+/** The result of an evaluation, with everything that a comparison with another result needs. Written as JSON. */
 export type EvaluationReport = {
   /** "FID", or the name of the distance on another network's features. */
   readonly distanceName: string;
@@ -34,7 +34,7 @@ export type EvaluationReport = {
   readonly spatialFrechetDistance?: number;
   readonly inceptionScore?: Omit<InceptionScore, 'scores'>;
   readonly kernelDistance?: KernelDistance;
-  /** With how many of the samples and of the reference's images they were computed. */
+  /** Precision, recall, density and coverage, and the numbers of samples and reference images that they were computed from. */
   readonly manifold?: ManifoldScores & {
     readonly neighbours: number;
     readonly samples: number;
@@ -85,7 +85,7 @@ export function evaluate(
   };
 }
 
-/** What compares Gaussians. */
+/** Computes the measures that compare Gaussians. */
 function distances(
   samples: Collection,
   reference: Reference,
@@ -104,7 +104,7 @@ function distances(
   return { frechetDistance: distance, confidence, spatialFrechetDistance };
 }
 
-/** What compares samples one by one, as far as both sides have them. */
+/** Computes the measures that compare samples one by one, as far as both sides have samples. */
 function comparisons(
   samples: Collection,
   reference: Reference,
@@ -125,7 +125,7 @@ function comparisons(
   return { kernelDistance: distance, manifold: { ...scores, neighbours, samples: ours, references: theirs } };
 }
 
-/** The kept features of the samples seen. */
+/** Returns the features that were kept of the samples. */
 function keptOf({ features, count, pool: { dimensions } }: Collection) {
   return { values: features.subarray(0, count * dimensions), dimensions };
 }

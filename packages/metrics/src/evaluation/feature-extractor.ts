@@ -5,7 +5,7 @@ import { type InceptionPreprocessing, prepareForInception } from '../inception/p
 import type { InceptionWeights } from '../inception/weights.js';
 import { INCEPTION_SHA256 } from '../inception/weights-file.js';
 
-/** A network whose features distances are measured in. N = images, D = dimensions, K = classes. */
+/** A network whose features serve to measure distances. N = images, D = dimensions, K = classes. */
 export type FeatureExtractor = {
   /** Which network, which preprocessing: two numbers compare only if this text is the same. */
   readonly name: string;
@@ -30,7 +30,7 @@ export type ExtractedFeatures = {
 };
 
 /**
- * Inception-v3 as a feature extractor.
+ * Makes a feature extractor of Inception-v3.
  *
  * @param weightsHash - SHA-256 of the weights' file; the distance is called FID only if they are the published ones
  */

@@ -20,7 +20,7 @@ export type Reference = {
   readonly features?: Float32Array;
 };
 
-/** Statistics gathered from images as a reference. */
+/** Makes a reference of statistics that were gathered from images. */
 export function referenceFromCollection(
   collection: Collection,
   name: string,
@@ -36,10 +36,10 @@ export function referenceFromCollection(
   };
 }
 
-/** What a path holds that can serve as a reference: statistics, images, or (ADM's reference batches) both. */
+/** What a path holds as a reference: statistics, images, or both (ADM's reference batches). */
 export type ReferenceContent = { readonly statistics: boolean; readonly images: boolean };
 
-/** @throws Error if the path holds neither; FileFormatError if it is a damaged file */
+/** Finds out what a path holds as a reference. @throws Error if it holds nothing of use; FileFormatError if it is damaged */
 export async function referenceContent(path: string): Promise<ReferenceContent> {
   if (!existsSync(path)) throw new InputError('evaluatePaths', `the reference ${path} does not exist`);
   if (extname(path) === '.safetensors') return { statistics: true, images: false };
@@ -111,7 +111,7 @@ function float64({ dtype, data }: HostTensor, name: string): Float64Array {
   throw new InputError('loadReference', `${name} must be float32 or float64, got ${dtype}`);
 }
 
-/** Said at the start, not after all samples have been seen. */
+/** Refuses negative variances and numbers that are not finite: at the start, not after all samples have been seen. */
 function assertCovariance({ mean, covariance }: Gaussian, name: string): void {
   const negative = mean.findIndex((_, i) => covariance[i * mean.length + i] < 0);
   const found =

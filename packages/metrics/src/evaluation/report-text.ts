@@ -7,7 +7,7 @@ export function reportFileName(samples: string): string {
   return `${basename(resolve(samples)).replace(/\.npz$/, '')}.fid.json`;
 }
 
-/** The report as lines for a person: the numbers first, then what they rest on. */
+/** Writes the report as lines of text: the numbers first, then their provenance. */
 export function reportText(report: EvaluationReport): string {
   const { confidence, inceptionScore, kernelDistance, manifold } = report;
   const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
@@ -50,7 +50,7 @@ export function reportText(report: EvaluationReport): string {
   return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join('\n');
 }
 
-/** What is a number or a word; the saved report has all of it. */
+/** Settings that are a number or a word. The saved report has all settings. */
 function settingsText(settings: Readonly<Record<string, unknown>>): string {
   return Object.entries(settings)
     .filter(([, value]) => typeof value !== 'object')

@@ -80,7 +80,7 @@ async function loadWork(file: string, expected: CollectionOrigin, extractor: Fea
   return difference === undefined ? collection : refuse(difference);
 }
 
-/** In words. The same images by another path, such as `samples/` for `samples`, are the same images. */
+/** Describes the first difference in words, if there is one. Equal images under another path count as the same. */
 function differenceOf(saved: CollectionOrigin, expected: CollectionOrigin): string | undefined {
   const images = ({ source, total }: CollectionOrigin) => `${total} images of ${source}`;
   if (saved.total !== expected.total || saved.fingerprint !== expected.fingerprint)

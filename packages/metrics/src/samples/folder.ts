@@ -79,7 +79,7 @@ async function lossyFiles(folder: string, files: readonly string[]): Promise<str
 const counted = (files: readonly string[]) =>
   files.length === 1 ? `an image (${printable(files[0])})` : `${files.length} images (${printable(files[0])}, …)`;
 
-/** SHA-256 over names, sizes and times of change. */
+/** Computes a SHA-256 over names, sizes and times of change. */
 async function fingerprintOf(folder: string, files: readonly string[]): Promise<string> {
   const states = await Promise.all(files.map((file) => stat(join(folder, file))));
   const hash = createHash('sha256');
@@ -90,7 +90,7 @@ async function fingerprintOf(folder: string, files: readonly string[]): Promise<
 /** Number of files whose settings are read. */
 const settingsRead = 50;
 
-/** The settings in which images from all over the folder agree: how they were guided, not their seeds. */
+/** Reads the settings that images from the complete folder share, such as guidance; seeds differ. */
 async function commonSettings(folder: string, files: readonly string[]): Promise<Record<string, unknown> | undefined> {
   const step = Math.max(1, Math.floor(files.length / settingsRead));
   const sampled = files.filter((_, i) => i % step === 0);
@@ -101,7 +101,7 @@ async function commonSettings(folder: string, files: readonly string[]): Promise
   return Object.fromEntries(Object.entries(first).filter(agreed));
 }
 
-/** The settings that `tb-sample` writes into its images. */
+/** Reads the settings that `tb-sample` writes into its images. */
 async function readSettings(file: string): Promise<Record<string, unknown> | undefined> {
   const isPng = (await readImageFormat(file)) === 'png';
   return isPng ? readPngSettings(await readFile(file)) : undefined;

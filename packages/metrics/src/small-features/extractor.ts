@@ -22,7 +22,7 @@ export function smallFeatureExtractor({ params, config, hash }: SmallFeatureFile
 }
 
 export type LabelledImages = {
-  /** RGB bytes [N, S, S, 3]. */
+  /** RGB bytes [N, side, side, 3]. */
   readonly images: Uint8Array;
   /** The class that each is meant to be [N]. */
   readonly labels: ArrayLike<number>;
@@ -37,7 +37,7 @@ export type ClassAgreement = {
 };
 
 /**
- * How often the network, as a classifier, sees the class that images are meant to show: of generated images it judges
+ * Measures how often the network, as a classifier, assigns the intended class: of generated images it judges
  * whether the model follows its labels, of held-out real ones it shows how far to trust the judge.
  *
  * @param batches - images of side S

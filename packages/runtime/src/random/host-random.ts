@@ -20,7 +20,7 @@ export type HostRandom = {
  * the same numbers everywhere, and different ones are independent, so no state needs saving: a resumed run makes the
  * generator again. `hostRandom(seed, step)` draws what `uniform(foldIn(randomKey(seed), step), …)` holds.
  *
- * @throws RangeError if `seed` is a number that is no integer up to 2^53
+ * @throws RangeError if `seed` is a number that is not an integer up to 2^53
  */
 export function hostRandom(seed: number | bigint, ...path: number[]): HostRandom {
   const [key0, key1] = path.reduce(

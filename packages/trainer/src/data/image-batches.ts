@@ -3,10 +3,10 @@ import { type BatchSource, createDataOrder, prefetch } from './batches.js';
 import { createDecodePool, type DecodePool, DecodePoolError } from './decode-pool.js';
 import type { BadImage, ImageSource } from './image-source.js';
 
-// N = images in the batch, S = side in pixels
+// N = images in the batch
 
 export type ImageBatch = {
-  /** RGB bytes [N, S, S, 3]. */
+  /** RGB bytes [N, size, size, 3]. */
   images: Uint8Array;
   /** Classes [N]. */
   labels: Int32Array;

@@ -38,7 +38,7 @@ export type ImageFolderOptions = {
   /** Side of the square images. */
   size: number;
   seed: number;
-  /** Mirror every other image, at random. */
+  /** Mirror half of the images, chosen at random. */
   flip: boolean;
   /** Most pixels that a file may have; see `decodeImage`. */
   maxPixels?: number;
@@ -73,7 +73,7 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
   };
 }
 
-/** A class without one readable image is a mistake that training would only show much later. */
+/** Refuses a class without a readable image: training would show this mistake much later. */
 async function assertReadable({ name, files }: ImageClass, folder: string, maxPixels?: number): Promise<void> {
   let reason = '';
   for (const file of files) {

@@ -16,7 +16,7 @@ export type LatentBatch = {
 
 export type LatentBatchOptions = { batchSize: number; seed: number; firstStep: number; flip: boolean };
 
-/** Batches of cached latents in random order, half of them mirrored. */
+/** Opens batches of cached latents in random order, half of them mirrored. */
 export function openLatentBatches(cache: LatentCache, options: LatentBatchOptions): BatchSource<LatentBatch> {
   const { batchSize, seed, firstStep, flip } = options;
   const order = createDataOrder(cache.length, seed);
@@ -36,7 +36,7 @@ export function openLatentBatches(cache: LatentCache, options: LatentBatchOption
   };
 }
 
-/** The first `count` held-out samples of a cache as they are stored, in batches; what does not fill a batch is left out. */
+/** Reads the first `count` held-out samples of a cache, in batches. Samples that do not fill a batch are left out. */
 export async function readHeldOutLatents(
   { heldOut, latentShape }: LatentCache,
   count: number,

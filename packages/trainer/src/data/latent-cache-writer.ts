@@ -32,7 +32,7 @@ import {
 
 /** One sample to store. */
 export type CacheSample = {
-  /** Of the image and its mirror image: mean and log-variance [2, h, w, 2C]. */
+  /** Mean and log-variance of the image and of its mirror image [2, h, w, 2C]. */
   moments: Float32Array;
   label: number;
   /** Place of the image in its source, from 0. */
@@ -141,7 +141,7 @@ async function* groupSamples(samples: AsyncIterable<CacheSample>, size: number) 
 
 const shardName = (name: string, shard: number) => `${name}-${String(shard).padStart(5, '0')}.safetensors`;
 
-/** The shards that an interrupted run left, and the place of the first sample that is missing. */
+/** Finds the shards that an interrupted run left, and the place of the first missing sample. */
 async function listIntactShards({ folder, name, info, onReplaced }: PartOptions, origin: string) {
   const shards: LatentShard[] = [];
   let place = 0;

@@ -46,7 +46,7 @@ export async function openPhotographCrops(folder: string, options: PhotographCro
   };
 }
 
-/** Two photographs of one name would be two classes of one name. */
+/** Refuses photographs of equal names: they would be classes of equal names. */
 function assertUnique(folder: string, files: readonly string[], names: readonly string[]): void {
   const second = names.findIndex((name, index) => names.indexOf(name) < index);
   if (second < 0) return;
@@ -62,7 +62,7 @@ async function measure(path: string, maxPixels?: number): Promise<Photograph> {
   return { path, width, height };
 }
 
-/** The rectangle that a part's crops come from. The longer side is split, so that crops stay as large as they can. */
+/** Computes the rectangle from which the crops of a part come. The longer side is split, so that crops stay large. */
 function regionOf({ width, height }: Photograph, { heldOut, part }: PhotographCropsOptions) {
   const wide = width >= height;
   const long = wide ? width : height;

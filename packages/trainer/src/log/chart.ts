@@ -4,7 +4,7 @@ const [width, height] = [900, 280];
 const margin = { left: 70, right: 15, top: 10, bottom: 30 };
 const mostPoints = 1500;
 
-/** Lines over steps as an inline SVG; the vertical axis ignores the highest 2% of a spiky start. */
+/** Draws lines over steps as an inline SVG. The vertical axis ignores the highest 2%, because a run may start with spikes. */
 export function lossChart(series: readonly Series[]): string {
   const all = series.flatMap(({ points }) => points);
   if (all.length === 0) return '<p>Nothing logged yet.</p>';
@@ -37,7 +37,7 @@ function axes(left: number, right: number, low: number, high: number): string {
   return `${ticks.join('')}${text(margin.left, height - 8, 'start', String(left))}${text(width - margin.right, height - 8, 'end', String(right))}`;
 }
 
-/** As many decimals as neighbouring ticks need to look different. */
+/** Formats a tick with as many decimals as neighbouring ticks need to look different. */
 function formatTick(value: number, step: number): string {
   if (value !== 0 && Math.abs(value) < 1e-2) {
     const digits = step > 0 ? Math.ceil(Math.log10(Math.abs(value) / step)) : 1;
@@ -47,7 +47,7 @@ function formatTick(value: number, step: number): string {
   return Number(value.toFixed(decimals)).toString();
 }
 
-/** Every nth point, the last always. */
+/** Keeps every nth point, and the last one. */
 function thin<Point>(points: readonly Point[]): readonly Point[] {
   const every = Math.ceil(points.length / mostPoints);
   return points.filter((_, index) => index % every === 0 || index === points.length - 1);

@@ -9,7 +9,7 @@ export type Clock = {
   skip(): void;
 };
 
-/** Speed is measured over so many steps. */
+/** Number of steps over which the speed is measured. */
 const window = 20;
 
 /** @param start - where the run begins or resumes, and the seconds that were spent before */

@@ -10,7 +10,7 @@ export type ReportTable = {
   title: string;
   heads: readonly string[];
   rows: readonly (readonly string[])[];
-  /** What the numbers are worth, below the table. */
+  /** A note below the table on how far to trust the numbers. */
   note?: string;
 };
 
@@ -21,13 +21,13 @@ export type ReportInput = {
   images: readonly ReportImage[];
   /** Results, below the images. */
   tables?: readonly ReportTable[];
-  /** Which come first (default: the curves of the losses). */
+  /** Whether the curves or the images come first (default: the curves). */
   order?: 'curves first' | 'images first';
   /** Sentences above everything else: how the run ended, what to look at. */
   notes?: readonly string[];
 };
 
-/** The report as an HTML document. */
+/** Renders the report as an HTML document. */
 export function renderReport(input: ReportInput): string {
   const { title, config, records, images, tables = [], order = 'curves first', notes = [] } = input;
   const steps = records.filter(({ event }) => event === 'step');

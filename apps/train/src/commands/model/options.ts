@@ -57,10 +57,10 @@ export const modelPresets = {
 
 export type ModelValues = TrainingValues<typeof modelOptions>;
 
-/** @throws UsageError when options exclude each other */
+/** Resolves the values of the command. @throws UsageError when options exclude each other */
 export async function resolveModel(flags: ModelOverrides): Promise<{
   values: ModelValues;
-  /** What a file or a flag asks for, rather than a default. */
+  /** The image size that a file or a flag sets; undefined where it is a default. */
   requestedSize?: number;
 }> {
   const { values, given } = await resolveTraining('model', modelOptions, flags, modelPresets);
@@ -69,7 +69,7 @@ export async function resolveModel(flags: ModelOverrides): Promise<{
   return { values, requestedSize: merge(...given).imageSize };
 }
 
-/** @throws UsageError when a run from a cache asks for another image size than that of the cache */
+/** Checks that a run from a cache has the image size of the cache. @throws UsageError when another one is requested */
 export function assertSizeOfCache(imageSize: number, requestedSize = imageSize): void {
   if (requestedSize === imageSize) return;
   throw new UsageError(

@@ -29,9 +29,9 @@ import { prepareRunFolder, runTraining } from '../../training.js';
 import { assertSizeOfCache, type ModelValues } from './options.js';
 
 /**
- * `tb-train model`.
+ * Runs `tb-train model`.
  *
- * @param requestedSize - side of the images that was asked for, which that of a cache must be
+ * @param requestedSize - side of the images that the user set; that of a cache must be equal
  */
 export async function trainModel(values: ModelValues, requestedSize?: number): Promise<void> {
   await prepareRunFolder(values);
@@ -55,7 +55,7 @@ export async function trainModel(values: ModelValues, requestedSize?: number): P
 type ModelData<Batch extends { labels: Int32Array }> = {
   task: Omit<ModelTaskOptions<Batch>, 'config' | 'initial' | 'rematerialize'>;
   samples: number;
-  /** Of the images, for the checkpoints. */
+  /** Number and names of the images, for the checkpoints. */
   data: TrainOptions['data'];
   latent: TokenBridgeConfig['latent'];
   imageSize: number;
@@ -86,7 +86,7 @@ async function openImages(values: ModelValues, log: RunLog): Promise<ModelData<I
   };
 }
 
-/** Opens what a cache needs. Only sample images need the autoencoder. */
+/** Opens the batches of a cache. The autoencoder is needed only for sample images. */
 async function openCached(cache: LatentCache, values: ModelValues): Promise<ModelData<LatentBatch>> {
   const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
   await startBackend(values);
@@ -118,7 +118,7 @@ async function openCached(cache: LatentCache, values: ModelValues): Promise<Mode
 
 type ModelRun = {
   values: ModelValues;
-  /** What checkpoints keep of the options. */
+  /** The options that checkpoints store. */
   stored: Record<string, unknown>;
   log: RunLog;
   /** File of the weights to start from. */
@@ -155,7 +155,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   });
 }
 
-/** The preset, fitted to the latents and classes of the data. Latents with other channels than the preset's keep their order. */
+/** Fits the preset to the latents and classes of the data. Latents with another number of channels keep their channel order. */
 function configOf(
   { preset, dropout, labelDropout, levels }: ModelValues,
   latent: TokenBridgeConfig['latent'],
