@@ -42,8 +42,8 @@ nameModules(project);
 addPages(project);
 app.validate(project);
 await app.generateDocs(project, out);
-const found = findBrokenLinks(out);
-for (const problem of [...withoutDocstring(project), ...found]) console.error(problem);
+const found = [...withoutDocstring(project), ...findBrokenLinks(out)];
+for (const problem of found) console.error(problem);
 const problems = app.logger.warningCount + app.logger.errorCount + found.length;
 if (problems > 0) {
   console.error(`documentation: ${problems} problems`);

@@ -8,11 +8,13 @@ import type { Pixels } from './pixels.js';
 /** Images with more pixels are not decoded unless a caller allows more. The largest cameras have about as many. */
 export const defaultMaxPixels = 2 ** 26;
 
+/** Options of `decodeImage`. */
 export type DecodeOptions = {
   /** Most pixels that an image may have; a larger one is refused before it is decoded (default 2²⁶, about 67 million). */
   maxPixels?: number;
 };
 
+/** What an image file states about itself before it is decoded. */
 export type ImageHeader = {
   /** Shown by the content, which may differ from what the name promises. */
   format: ImageFormat;

@@ -1,5 +1,6 @@
 // Which files are images: the formats that are read, the endings of their names, and the bytes that they begin with.
 
+/** A format of image files that can be read. */
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'tiff' | 'gif' | 'avif';
 
 const endings: Record<ImageFormat, readonly string[]> = {

@@ -1,6 +1,7 @@
 import { drawText, textHeight, textWidth } from './bitmap-font.js';
 import type { Pixels } from './pixels.js';
 
+/** Options of `imageGrid`. */
 export type ImageGridOptions = {
   columns: number;
   /** One line of text above each image. */

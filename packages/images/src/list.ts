@@ -28,6 +28,7 @@ export type LeftOut = {
   outsideClasses: number;
 };
 
+/** A class of images: its name and the paths of its files. */
 export type ImageClass = { name: string; files: string[] };
 
 /** Images sorted into classes. Paths are relative to the folder. */

@@ -9,6 +9,7 @@ import { CheckpointTensor, PickledObject } from './pickle-values.js';
 import { listed, quoted } from './printable.js';
 import type { UnknownCalls } from './torch-globals.js';
 
+/** Options of `readCheckpoint`, `readStateDict` and `openCheckpoint`. */
 export type CheckpointOptions = {
   /**
    * Most bytes of tensor data to take into memory, as a guard against files that describe more than they hold. Default:

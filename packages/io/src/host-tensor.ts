@@ -3,6 +3,7 @@ import { typedArrayName } from './typed-array.js';
 /** Element types, by their safetensors names. */
 export type DType = keyof typeof dtypes;
 
+/** An array that holds the elements of a tensor. */
 export type TypedArray =
   | Float64Array<ArrayBuffer>
   | Float32Array<ArrayBuffer>

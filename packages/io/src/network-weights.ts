@@ -31,6 +31,7 @@ export type NetworkWeights = {
   close(): Promise<void>;
 };
 
+/** Options of `openWeights`. */
 export type OpenWeightsOptions = {
   /** The name of a weight that the network has: weights are looked for where it is, with or without prefixes. */
   anchor: string;

@@ -13,6 +13,7 @@ import {
 import { encodeNpyHeader, LARGEST_NPY_HEADER, NpyFault, parseNpyHeader } from './npy-header.js';
 import { tensorFromNumpy } from './numpy-dtype.js';
 
+/** Options of `readNpy`, `readNpz` and `openNpz`. */
 export type NpyReadOptions = {
   /** Most bytes of array data to take into memory. Default: 4 GiB. */
   maxBytes?: number;

@@ -88,6 +88,7 @@ async function readAll(source: ByteSource, maxBytes: number): Promise<Record<str
   return arrays;
 }
 
+/** Options of `writeNpz`. */
 export type NpzWriteOptions = {
   /** Deflate the arrays. Default: false, as `numpy.savez` does. */
   compress?: boolean;

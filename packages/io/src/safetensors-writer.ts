@@ -2,6 +2,7 @@ import { writeFileAtomic } from './atomic-file.js';
 import { bytesOf, bytesPerElement, checkTensor, type HostTensor } from './host-tensor.js';
 import { LARGEST_HEADER, LENGTH_BYTES } from './safetensors-header.js';
 
+/** Options of `writeSafetensors`. */
 export type SafetensorsWriteOptions = {
   /** Strings for the header's `__metadata__`; frameworks expect `format: 'pt'` when PyTorch is to read the file. */
   metadata?: Record<string, string>;

@@ -13,6 +13,7 @@ export type StatusLine = {
 
 const secondsBetweenLines = 10;
 
+/** Creates a line of a terminal that is rewritten in place. Where there is no terminal, it is printed every ten seconds at most. */
 export function createStatusLine(stream: Terminal, now: () => number = Date.now): StatusLine {
   let last = '';
   let printedAt = Number.NEGATIVE_INFINITY;

@@ -3,6 +3,7 @@ import { congruence } from './linear-algebra/congruence.js';
 import { semidefiniteFactor } from './linear-algebra/semidefinite-factor.js';
 import { symmetricEigenvalues } from './linear-algebra/symmetric-eigenvalues.js';
 
+/** A Gaussian distribution: mean and covariance. */
 export type Gaussian = Pick<GaussianStatistics, 'mean' | 'covariance'>;
 
 /**

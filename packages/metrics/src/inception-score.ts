@@ -10,6 +10,7 @@ export type InceptionScore = {
   readonly scores: readonly number[];
 };
 
+/** Options of `inceptionScore`. */
 export type InceptionScoreOptions = {
   /** Number of parts, each scored alone; 10 is the field's convention. */
   readonly splits?: number;

@@ -1,6 +1,7 @@
 import { forEachProductTile } from './linear-algebra/row-products.js';
 import type { Features } from './nearest-neighbours.js';
 
+/** Options of `kernelDistance`. */
 export type KernelDistanceOptions = {
   /** Number of random subsets; 100 is the convention. */
   readonly subsets?: number;

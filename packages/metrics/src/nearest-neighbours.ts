@@ -14,6 +14,7 @@ export type Features = {
   readonly dimensions: number;
 };
 
+/** Precision, recall, density and coverage of samples with respect to real images. */
 export type ManifoldScores = {
   /** Share of generated samples inside the union of the real samples' k-nearest-neighbour balls. */
   readonly precision: number;

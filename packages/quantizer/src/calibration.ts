@@ -4,6 +4,7 @@
 import { assertArray } from './array-argument.js';
 import type { IndexArray, Quantizer } from './quantizer.js';
 
+/** Options of `calibrate`. */
 export type CalibrationOptions = {
   /** Number of channels, which vary fastest in `latents`. */
   channels: number;
@@ -51,6 +52,7 @@ export type LatentSpread = {
   outOfRange: number;
 };
 
+/** Options of `latentSpread`. */
 export type SpreadOptions = {
   /** Factor of the latents before they are quantized (default 1). */
   factor?: number;
@@ -109,6 +111,7 @@ function quantile(sorted: Float64Array, share: number): number {
   return sorted[below] + (rank - below) * (sorted[above] - sorted[below]);
 }
 
+/** Options of `report`. */
 export type ReportOptions = {
   quantizer: Quantizer;
   /** The latents that gave the indices; without them, errors and range are not reported. */
@@ -117,6 +120,7 @@ export type ReportOptions = {
   channels?: number;
 };
 
+/** How well a quantizer fits the latents of one channel. */
 export type ChannelReport = {
   /** Share of the levels that occur, in 0..1. */
   utilisation: number;
@@ -128,6 +132,7 @@ export type ChannelReport = {
   meanSquaredError: number;
 };
 
+/** How well a quantizer fits latents, per channel and on average. */
 export type Report = {
   channels: ChannelReport[];
   /** Mean over the channels of each figure. */

@@ -4,8 +4,10 @@
 import { assertArray } from './array-argument.js';
 import { type FourierTransform, fourierTransform } from './fast-fourier-transform.js';
 
+/** The shape of latents. */
 export type Shape4D = readonly [images: number, height: number, width: number, channels: number];
 
+/** Options of `lowFrequencyOrder` and `lowFrequencyShares`. */
 export type LowFrequencyOptions = {
   /** Largest radius that counts as low, in cycles per position, itself included (default 0.25). */
   cutoff?: number;

@@ -22,6 +22,7 @@ const CHECKSUM_OFFSET = 12;
 const LARGEST_RANK = 8;
 const LARGEST_SIZE = 2 ** 32 - 1;
 
+/** Options of `packCodes`. */
 export type PackOptions = {
   /** Number of codewords, 2 to 65536. */
   levels: number;
@@ -29,6 +30,7 @@ export type PackOptions = {
   shape?: readonly number[];
 };
 
+/** The content of a code file. */
 export type UnpackedCodes = {
   /** Flat, row-major; Uint8Array up to 256 levels, else Uint16Array. */
   codes: Uint8Array | Uint16Array;
@@ -62,6 +64,7 @@ export function packCodes(codes: ArrayLike<number>, options: PackOptions): Uint8
   return bytes;
 }
 
+/** Options of `unpackCodes`. */
 export type UnpackOptions = {
   /**
    * Read files of version 1 too, whose levels and shape no checksum covers (default: false). What such a file states is

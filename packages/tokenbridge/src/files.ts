@@ -28,6 +28,7 @@ export type LoadOptions = {
   config?: TokenBridgeConfig;
 };
 
+/** A model that `loadTokenBridge` has read. */
 export type LoadedTokenBridge = {
   params: TokenBridge;
   config: TokenBridgeConfig;

@@ -9,6 +9,7 @@ export type ConfidenceInterval = {
   readonly resamples: number;
 };
 
+/** Options of `bootstrapInterval`. */
 export type BootstrapOptions = {
   /** Number of draws (default 10); each costs one covariance and one distance. */
   readonly resamples?: number;

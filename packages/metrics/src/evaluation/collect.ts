@@ -30,6 +30,7 @@ export type Collection = {
   readonly features: Float32Array;
 };
 
+/** Options of `collect`. */
 export type CollectOptions = {
   /** Images per forward pass (default 32). */
   readonly batchSize?: number;

@@ -13,6 +13,7 @@ import type { Reference } from './reference.js';
 /** Below this many samples the covariance of 2048 features is singular and the distance strongly biased. */
 const RECOMMENDED_SAMPLES = 2_048;
 
+/** Options of `evaluate`. */
 export type EvaluateOptions = {
   /** Uniform numbers in [0, 1), for the subsets of KID and the bootstrap. */
   readonly random: () => number;

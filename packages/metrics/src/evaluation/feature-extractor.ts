@@ -20,6 +20,7 @@ export type FeatureExtractor = {
   extract(images: tf.Tensor4D): ExtractedFeatures;
 };
 
+/** The features of a batch of images. */
 export type ExtractedFeatures = {
   /** [N, D] */
   pool: tf.Tensor2D;

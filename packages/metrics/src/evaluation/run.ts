@@ -17,6 +17,7 @@ export type SampleOptions = SampleFolderOptions & {
   readonly onFound?: (line: string) => void;
 };
 
+/** Options of `evaluatePaths`. */
 export type RunOptions = EvaluateOptions & CollectRunOptions & SampleOptions;
 
 /**

@@ -11,6 +11,7 @@ import type { InceptionWeights } from './weights.js';
 /** Side of the square images that the network reads, in pixels. */
 export const INCEPTION_SIZE = 299;
 
+/** Outputs of Inception-v3 at the layers that metrics use. */
 export type InceptionFeatures = {
   /** Spatial means after the first pool [N, 64], the second pool [N, 192] and Mixed_6e [N, 768]. */
   readonly '64': tf.Tensor2D;

@@ -12,12 +12,14 @@ const SIZE = '95,628,359 bytes';
 /** SHA-256 of the published file. */
 export const INCEPTION_SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2';
 
+/** Weights of Inception-v3 that were loaded, their file, and its SHA-256. */
 export type InceptionWeightsFile = {
   readonly weights: InceptionWeights;
   readonly path: string;
   readonly hash: string;
 };
 
+/** Options of `loadInceptionWeights`. */
 export type InceptionWeightsOptions = {
   /** The file; default: where PyTorch or this package's cache folder would have it. */
   readonly path?: string;

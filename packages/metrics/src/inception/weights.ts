@@ -8,6 +8,7 @@ const EPSILON = 1e-3;
 
 export type InceptionConvolution = { kernel: tf.Tensor4D; bias: tf.Tensor1D };
 
+/** The weights of Inception-v3 as tensors. */
 export type InceptionWeights = {
   /** By name: kernel [height, width, in, out] and bias [out], batch normalization folded in. */
   convolutions: Record<string, InceptionConvolution>;

@@ -15,6 +15,7 @@ import {
 import { InputError, printable } from '@tb/io';
 import type { SampleBatch, SampleSource } from './sample-source.js';
 
+/** Options of `openSampleFolder`. */
 export type SampleFolderOptions = {
   /** Accept JPEG and other lossy files. Their artefacts change the FID; right for a reference, wrong for samples. */
   readonly allowLossy?: boolean;

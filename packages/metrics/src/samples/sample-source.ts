@@ -8,6 +8,7 @@ export type SampleBatch = {
   readonly width: number;
 };
 
+/** Where the images of an evaluation come from. */
 export type SampleSource = {
   /** What a report calls it: usually the path. */
   readonly name: string;

@@ -21,6 +21,7 @@ export function smallFeatureExtractor({ params, config, hash }: SmallFeatureFile
   };
 }
 
+/** Images of one size with the classes that they are meant to be. */
 export type LabelledImages = {
   /** RGB bytes [N, side, side, 3]. */
   readonly images: Uint8Array;
@@ -28,6 +29,7 @@ export type LabelledImages = {
   readonly labels: ArrayLike<number>;
 };
 
+/** How often a network recognizes images as the class that they are meant to be. */
 export type ClassAgreement = {
   readonly images: number;
   /** Share of images that the network gives the class they are meant to be. */

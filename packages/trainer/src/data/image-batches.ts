@@ -5,6 +5,7 @@ import type { BadImage, ImageSource } from './image-source.js';
 
 // N = images in the batch
 
+/** A batch of decoded images. */
 export type ImageBatch = {
   /** RGB bytes [N, size, size, 3]. */
   images: Uint8Array;
@@ -14,6 +15,7 @@ export type ImageBatch = {
   paths: string[];
 };
 
+/** Options of `openImageBatches`. */
 export type ImageBatchOptions = {
   batchSize: number;
   seed: number;

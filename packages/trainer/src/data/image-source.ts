@@ -34,6 +34,7 @@ export type ImageSource = {
 /** An image that could not be read, and why. */
 export type BadImage = { path: string; reason: string };
 
+/** Options of `openImageFolder`. */
 export type ImageFolderOptions = {
   /** Side of the square images. */
   size: number;

@@ -5,6 +5,7 @@ import { type LatentCache, type LatentCacheInfo, type LatentSamples, momentsLeng
 
 // N = images, h, w, C = height, width and channels of a latent
 
+/** A batch of samples from a latent cache. */
 export type LatentBatch = {
   /** Mean and log-variance [N, h, w, 2C]. */
   moments: Float32Array;

@@ -6,6 +6,7 @@ import { findDamage, readManifest } from '../run-folder/manifest.js';
 
 // n = samples of a shard, h, w, C = height, width and channels of a latent
 
+/** What the latents of a cache were made from. */
 export type LatentCacheInfo = {
   classNames: string[];
   /** Side of the images in pixels. */

@@ -4,6 +4,7 @@ import { InputError, printable } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import type { ImageFolderOptions, ImageSource, Square } from './image-source.js';
 
+/** Options of `openPhotographCrops`. */
 export type PhotographCropsOptions = ImageFolderOptions & {
   /** Crops of each photograph in one epoch. */
   cropsPerPhotograph: number;

@@ -3,6 +3,7 @@ import { formatDuration } from '@tb/io';
 import { lossChart } from './chart.js';
 import type { LogRecord } from './json-lines.js';
 
+/** An image of a report. */
 export type ReportImage = { title: string; png: Uint8Array };
 
 /** The first column of each row names it. */
@@ -14,6 +15,7 @@ export type ReportTable = {
   note?: string;
 };
 
+/** What a report shows. */
 export type ReportInput = {
   title: string;
   config: Record<string, unknown>;

@@ -18,6 +18,7 @@ import {
 import { writeManifest } from './manifest.js';
 import type { Progress } from './progress.js';
 
+/** Options of `saveCheckpoint`. */
 export type SaveOptions = {
   /** Checkpoints to keep: all but the newest are removed. */
   keep?: number;
@@ -25,6 +26,7 @@ export type SaveOptions = {
   metadata?: Record<string, string>;
 };
 
+/** A checkpoint that was saved. */
 export type SavedCheckpoint = {
   /** The checkpoint's folder. */
   folder: string;

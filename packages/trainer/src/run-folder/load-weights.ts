@@ -7,6 +7,7 @@ import { describeVae, loadVae, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
 import { readWeightsInfo } from './weights-info.js';
 
+/** A model that was loaded, and what its file states about it. */
 export type LoadedModel = {
   params: TokenBridge;
   config: TokenBridgeConfig;
@@ -33,6 +34,7 @@ export type LoadedModel = {
   prefix: string;
 };
 
+/** Options of `loadModel`. */
 export type LoadModelOptions = {
   /** Which of two sets of weights (default: the average). A file of one set takes no choice. */
   set?: WeightSet;
@@ -100,6 +102,7 @@ function fileWeights(path: string, set: WeightSet | undefined): Omit<RunWeights,
   throw refuse(`--${set} chooses between the two sets of weights of a checkpoint, and ${path} holds one`);
 }
 
+/** An autoencoder that was loaded, and what its file states about it. */
 export type LoadedVae = {
   params: Vae;
   config: VaeConfig;

@@ -16,6 +16,7 @@ export type TrainedOn = Pick<WeightsInfo, 'imageSize' | 'vaeSha256' | 'latentSca
 /** A pair of values that differ, in words. */
 export type Change = { before: string; now: string };
 
+/** How the data of a run differ from those that it was trained on before. */
 export type DataChanges = {
   /** Labels mean something else. */
   classes?: Change;

@@ -10,8 +10,10 @@ import { type Checkpoint, DamagedCheckpointError, firstIntact, listCheckpoints, 
 /** Shapes of parameters by their dotted names. */
 export type ParameterShapes = Readonly<Record<string, readonly number[]>>;
 
+/** A checkpoint with the training state that was loaded from it. */
 export type LoadedState = Checkpoint & { state: TrainState };
 
+/** Options of `loadNewestState`. */
 export type LoadStateOptions = {
   /** Of the parameters, by dotted name; without them any will do. */
   shapes?: ParameterShapes;

@@ -6,6 +6,7 @@ import type { LoadedVae } from '../run-folder/load-weights.js';
 /** What `--latent-scale` asks for: a factor of the latents, or that it is measured. */
 export type LatentScale = number | 'auto';
 
+/** Options of `withLatentScale`. */
 export type LatentScaleOptions = {
   /** What is asked for; by default the autoencoder's own scale, or that of kl16 where its file does not state one. */
   scale?: LatentScale;

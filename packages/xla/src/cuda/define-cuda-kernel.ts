@@ -14,6 +14,7 @@ export type CudaLaunch = Omit<KernelCall, 'entry' | 'ptx'> & {
   returns?: readonly number[];
 };
 
+/** A kernel in CUDA C++, and how it is launched. */
 export type CudaKernel = {
   /** CUDA C++. */
   source: string;
