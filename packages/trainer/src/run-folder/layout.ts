@@ -5,6 +5,7 @@
 //   │  └─ step-00001000/            model, ema and optimizer (.safetensors), progress.json, manifest.json
 //   ├─ samples/step-00001000.png
 //   ├─ log.jsonl, events.out.tfevents.…, report.html
+//   ├─ .tb-lock                     while a process works there (`lockFolder` of @tb/io)
 //   └─ model.safetensors            the averaged weights, once the run has finished (or vae.safetensors)
 //
 // How a checkpoint is written, and what a crash leaves:
@@ -35,6 +36,9 @@ export const finishedWeights = {
   vae: 'vae.safetensors',
   features: 'features.safetensors',
 } as const;
+
+/** The file of the weights with which a run finishes. */
+export const finishedWeightsOf = (run: string, kind: keyof typeof finishedWeights) => join(run, finishedWeights[kind]);
 
 export const checkpointsOf = (run: string) => join(run, 'checkpoints');
 

@@ -8,7 +8,7 @@ import {
   checkpointFormat,
   checkpointPattern,
   checkpointsOf,
-  finishedWeights,
+  finishedWeightsOf,
   setAsidePattern,
 } from './layout.js';
 import { findDamage, type Manifest, readManifest } from './manifest.js';
@@ -94,7 +94,7 @@ export function openRun(path: string): RunFolder {
     options,
     hasCheckpoints: async () => (await candidates()).length > 0,
     async weights(set) {
-      const finished = join(path, finishedWeights.model);
+      const finished = finishedWeightsOf(path, 'model');
       if (set === 'ema' && !isCheckpoint && existsSync(finished)) {
         const newerCheckpoint = (await candidates()).find((folder) => isNewer(folder, finished));
         return { path: finished, set, ...(newerCheckpoint && { newerCheckpoint }) };
@@ -171,7 +171,7 @@ export async function listCheckpoints(run: string): Promise<string[]> {
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 async function listVaeCandidates(run: string, named: unknown): Promise<string[]> {
-  const inRun = (folder: string) => join(folder, finishedWeights.vae);
+  const inRun = (folder: string) => finishedWeightsOf(folder, 'vae');
   const ofOptions = typeof named === 'string' ? [named, inRun(named)] : [];
   return [...ofOptions, inRun(run), inRun(join(run, '..', 'vae'))].filter(isFile);
 }
@@ -182,10 +182,10 @@ async function listVaeCandidates(run: string, named: unknown): Promise<string[]>
  * @param option - for messages, such as `--vae`
  * @throws InputError when there is none
  */
-export function findWeights(option: string, path: string, kind: keyof typeof finishedWeights): string {
+export function findWeights(option: string, path: string, kind: Parameters<typeof finishedWeightsOf>[1]): string {
   if (!existsSync(path)) throw new InputError('findWeights', `${option} ${path} does not exist`);
   if (!statSync(path).isDirectory()) return path;
-  const file = join(path, finishedWeights[kind]);
+  const file = finishedWeightsOf(path, kind);
   if (isFile(file)) return file;
   throw new InputError(
     'findWeights',

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { openSafetensors } from '@tb/io';
-import { type Checkpoint, openRun } from '@tb/trainer';
+import { type Checkpoint, finishedWeightsOf, openRun } from '@tb/trainer';
 import { type CacheOptions, inspectLatentCache } from './latent-cache.js';
 import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
 import { inspectSafetensors, linesOf, originFacts } from './weights.js';
@@ -12,8 +12,8 @@ export async function inspectFolder(folder: string, options: CacheOptions): Prom
   if (existsSync(join(folder, 'cache.json'))) return inspectLatentCache(folder, options);
   const checkpoint = await openRun(folder).newestCheckpoint();
   if (checkpoint) return inspectTrainCheckpoint(checkpoint);
-  const weights = ['model.safetensors', 'vae.safetensors'].find((file) => existsSync(join(folder, file)));
-  if (weights !== undefined) return inspectSafetensors(join(folder, weights));
+  const weights = (['model', 'vae'] as const).map((kind) => finishedWeightsOf(folder, kind)).find(existsSync);
+  if (weights !== undefined) return inspectSafetensors(weights);
   throw new UsageError(`${folder} is neither a run or checkpoint of tb-train nor a latent cache`);
 }
 
@@ -26,8 +26,9 @@ async function inspectTrainCheckpoint({ folder, progress, info, files, damaged }
     ...(damaged.length > 0 && { 'newer, but damaged': damaged.join('; ') }),
     ...originFacts(info),
   };
-  for (const part of ['model', 'ema', 'optimizer']) {
-    const file = await openSafetensors(join(folder, `${part}.safetensors`));
+  for (const name of Object.keys(files).filter((name) => name.endsWith('.safetensors'))) {
+    const part = parse(name).name;
+    const file = await openSafetensors(join(folder, name));
     await file.close();
     const ofPart = linesOf(file, `${part}: `);
     facts[`numbers in ${part}`] = withSeparators(countElements(ofPart));

@@ -8,7 +8,9 @@ import {
   PickledObject,
   type SafetensorsFile,
 } from '@tb/io';
+import { modelConfigKey } from '@tb/tokenbridge';
 import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
+import { vaeConfigKey } from '@tb/vae';
 import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
 
 const longestMetadata = 2 ** 16;
@@ -36,9 +38,9 @@ export async function inspectSafetensors(path: string): Promise<Inspection> {
   const tensors = linesOf(file);
   const details = Object.fromEntries(Object.entries(file.metadata).map(([name, text]) => [name, parsed(text)]));
   const kind =
-    'tokenbridge.config' in details
+    modelConfigKey in details
       ? 'weights of a TokenBridge model (safetensors)'
-      : 'vae.config' in details
+      : vaeConfigKey in details
         ? 'weights of an autoencoder (safetensors)'
         : 'safetensors';
   const { sha256, ...info } = await readWeightsInfo(path);

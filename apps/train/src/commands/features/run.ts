@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { startBackend } from '@tb/command-line/compute';
 import { saveSmallFeatures, smallFeatureShapes, smallFeatureWidths } from '@tb/metrics';
 import { flattenShapes } from '@tb/nn';
-import { createFeaturesTask, createRunLog, describeImages, describeWeights } from '@tb/trainer';
+import { createFeaturesTask, createRunLog, describeImages, describeWeights, finishedWeightsOf } from '@tb/trainer';
 import { batchesOf, openData, readSome } from '../../data.js';
 import { storedOptions } from '../../options/training.js';
 import { sameDataCheck } from '../../starting-weights.js';
@@ -36,7 +35,7 @@ export async function trainFeatures(values: FeaturesValues): Promise<void> {
     shapes: flattenShapes(smallFeatureShapes(config)),
   };
   await runTraining(task, values, run, log, async ({ ema }) => {
-    const path = join(out, 'features.safetensors');
+    const path = finishedWeightsOf(out, 'features');
     await saveSmallFeatures(path, { params: ema, config, classNames });
     return [`feature network: ${path}`];
   });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
@@ -11,6 +10,7 @@ import {
   describeWeights,
   encodedImages,
   findVae,
+  finishedWeightsOf,
   type ImageBatch,
   type LatentBatch,
   type LatentCache,
@@ -149,7 +149,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   const { drawEvery } = values;
   const run = { samples: source.samples, data, drawEvery, config: stored, metadata, shapes, onResume };
   await runTraining(task, values, run, log, async ({ ema }) => {
-    const path = join(values.out, 'model.safetensors');
+    const path = finishedWeightsOf(values.out, 'model');
     await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
     return [`model: ${path}`];
   });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { startBackend } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import { disposeTree } from '@tb/runtime';
@@ -8,6 +7,7 @@ import {
   createVaeTask,
   describeImages,
   describeWeights,
+  finishedWeightsOf,
   type ImageSource,
   measureLatents,
 } from '@tb/trainer';
@@ -60,7 +60,7 @@ export async function trainVae(values: VaeValues): Promise<void> {
   const run = { samples: training.length, data, drawEvery, config: stored, metadata, shapes, onResume };
   await runTraining(task, values, run, log, async ({ ema }) => {
     const calibrated = await calibrate(ema, config, training, threads);
-    const path = join(out, 'vae.safetensors');
+    const path = finishedWeightsOf(out, 'vae');
     await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
     disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
     return [`autoencoder: ${path}`];
