@@ -1,4 +1,4 @@
-import { createStatusLine, formatDuration } from '@tb/io';
+import { createStatusLine, excludeFromSpeed, formatDuration, printMessage } from '@tb/io';
 import { describe, expect, it } from 'vitest';
 import { createProgressLine } from './progress-line.js';
 
@@ -40,6 +40,25 @@ describe('createProgressLine', () => {
       '100/100 images  3.0 images/s  0s left',
       '',
     ]);
+  });
+
+  it('leaves time out of the speed that was excluded from it, and shows messages above the line', () => {
+    const terminal = terminalOf(true);
+    let time = 0;
+    const line = createProgressLine(terminal, () => time);
+    line.show(0, 100);
+    printMessage('compiling trainStep');
+    time = 62_000;
+    excludeFromSpeed(60);
+    line.show(10, 100);
+    expect(terminal.text.split('\r\x1b[2K').slice(1)).toEqual([
+      '0/100 images',
+      'compiling trainStep\n0/100 images',
+      '10/100 images  5.0 images/s  18s left',
+    ]);
+    line.end();
+    printMessage('no line is shown', terminal);
+    expect(terminal.text.endsWith('left\nno line is shown\n')).toBe(true);
   });
 
   it('starts another line for other work', () => {

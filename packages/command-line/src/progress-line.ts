@@ -1,4 +1,4 @@
-import { createStatusLine, formatDuration, formatRate, type Terminal } from '@tb/io';
+import { createStatusLine, formatDuration, formatRate, type Terminal, workingTime } from '@tb/io';
 
 /** The progress of work on a known number of images. */
 export type ProgressLine = {
@@ -28,9 +28,9 @@ export function createProgressLine(stream: Terminal = process.stderr, now: () =>
       if (isFirst) {
         line.end();
         current = what;
-        start = { done, at: now() };
+        start = { done, at: workingTime(now) };
       }
-      const rate = (1000 * (done - start.done)) / Math.max(now() - start.at, 1);
+      const rate = (1000 * (done - start.done)) / Math.max(workingTime(now) - start.at, 1);
       const timing = rate > 0 ? `  ${formatRate(rate)} images/s  ${formatDuration((total - done) / rate)} left` : '';
       line.show(`${what && `${what}  `}${Math.floor(done)}/${total} images${timing}`, isFirst || done === total);
     },

@@ -32,6 +32,15 @@ export type { SafetensorsHeader, TensorEntry } from './safetensors-header.js';
 export { isSafetensors, openSafetensors, readSafetensors, type SafetensorsFile } from './safetensors-reader.js';
 export { type SafetensorsWriteOptions, writeSafetensors } from './safetensors-writer.js';
 export { fileSha256 } from './sha256.js';
-export { createStatusLine, formatDuration, formatRate, type StatusLine, type Terminal } from './status-line.js';
+export {
+  createStatusLine,
+  excludeFromSpeed,
+  formatDuration,
+  formatRate,
+  printMessage,
+  type StatusLine,
+  type Terminal,
+  workingTime,
+} from './status-line.js';
 export { removeLeftovers } from './temporary-files.js';
 export { workAhead } from './work-ahead.js';

@@ -13,12 +13,34 @@ export type StatusLine = {
 
 const secondsBetweenLines = 10;
 
+/** The line on the terminal that was shown last, and has not ended. */
+let shown: StatusLine | undefined;
+
+/** Prints a message, above the status line if there is one: for what happens while somebody else shows the progress. */
+export function printMessage(message: string, stream: Terminal = process.stderr): void {
+  if (shown) shown.print(message);
+  else stream.write(`${message}\n`);
+}
+
+let excludedSeconds = 0;
+
+/** Leaves time out of what `workingTime` counts: it was spent on something that does not happen again, such as compiling. */
+export function excludeFromSpeed(seconds: number): void {
+  excludedSeconds += seconds;
+}
+
+/** A clock in milliseconds for speed and time left: that of `now`, without what was excluded. */
+export function workingTime(now: () => number): number {
+  return now() - 1000 * excludedSeconds;
+}
+
 /** Creates a line of a terminal that is rewritten in place. Where there is no terminal, it is printed every ten seconds at most. */
 export function createStatusLine(stream: Terminal, now: () => number = Date.now): StatusLine {
   let last = '';
   let printedAt = Number.NEGATIVE_INFINITY;
-  return {
+  const self: StatusLine = {
     show(status, isDue = false) {
+      shown = self;
       last = status.slice(0, (stream.columns ?? Number.POSITIVE_INFINITY) - 1); // a line that wraps cannot be rewritten
       if (stream.isTTY) stream.write(`\r\x1b[2K${last}`);
       else if (isDue || now() - printedAt >= secondsBetweenLines * 1000) {
@@ -32,8 +54,10 @@ export function createStatusLine(stream: Terminal, now: () => number = Date.now)
     end() {
       if (stream.isTTY && last !== '') stream.write('\n');
       last = '';
+      if (shown === self) shown = undefined;
     },
   };
+  return self;
 }
 
 /** Things per second, with as many digits as are of use. */

@@ -1,3 +1,4 @@
+import { formatDuration } from '@tb/io';
 import type { RunLog } from './log/run-log.js';
 import type { LossQueue } from './loss-queue.js';
 import { beginCheckpoint } from './run-folder/checkpoint-writer.js';
@@ -35,9 +36,13 @@ export function createCheckpointSaver(
   let writing: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | undefined;
   const begin = async () => {
+    const { step } = progress;
+    const start = performance.now();
     const { written } = await beginCheckpoint(out, run.states[0], progress, { keep, metadata });
     writing = written.then(({ leftovers }) => {
       for (const leftover of leftovers) log.print(leftover);
+      const seconds = (performance.now() - start) / 1000;
+      if (seconds >= 2) log.print(`step ${step}: checkpoint written in ${formatDuration(seconds)}`);
     });
     writing.catch((error) => {
       failure = { error };

@@ -188,7 +188,10 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
   options: TrainStepOptions,
 ) {
   const { devices: replicas, microBatches } = parallelismOf(options);
-  const start = jit((params: Params) => mapTree((value) => tf.zerosLike(value), params), { replicas });
+  const start = jit((params: Params) => mapTree((value) => tf.zerosLike(value), params), {
+    replicas,
+    name: 'zeroGradients',
+  });
   const accumulateGradients = (
     sum: Params,
     params: Params,

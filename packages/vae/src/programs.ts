@@ -75,9 +75,10 @@ export function createAutoencoder(config: VaeConfig, size: number): Autoencoder 
 
 const encodeMean = jit((params: Vae, config: VaeConfig, images: tf.Tensor4D) => encode(params, config, images).mean, {
   static: [1],
+  name: 'encode',
 });
 
-const encodeMoments = jit(momentsOf, { static: [1] });
+const encodeMoments = jit(momentsOf, { static: [1], name: 'encode' });
 
 const encodeMirrored = jit(
   (params: Vae, config: VaeConfig, images: tf.Tensor4D) => {
@@ -85,7 +86,7 @@ const encodeMirrored = jit(
     const pairs = tf.stack([images, tf.reverse(images, 2)], 1); // [N, 2, height, width, 3]
     return momentsOf(params, config, tf.reshape(pairs, [2 * count, height, width, channels]));
   },
-  { static: [1] },
+  { static: [1], name: 'encodeMirrored' },
 );
 
 function momentsOf(params: Vae, config: VaeConfig, images: tf.Tensor4D): tf.Tensor4D {

@@ -49,6 +49,14 @@ export type CompileOptions = {
   replicas?: number;
   /** XLA debug options of this program, such as `{ xla_gpu_autotune_level: 0 }`. */
   flags?: Record<string, FlagValue>;
+  /** Under which the seconds of compilations are kept in the cache folder. */
+  name?: string;
+  /**
+   * Called before the program is compiled or loaded, by executors that can foresee which.
+   *
+   * @param expectedSeconds - what compiling a program of this name took last time, where that is known
+   */
+  onBegin?: (isCached: boolean, expectedSeconds?: number) => void;
 };
 
 /** What one program needs on each device, in bytes. */

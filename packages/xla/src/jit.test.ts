@@ -1,4 +1,4 @@
-import { disposeTree, replicate, jit as runtimeJit, useBackend } from '@tb/runtime';
+import { disposeTree, onCompile, replicate, jit as runtimeJit, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeExecutor, type FakeExecutor } from '../test/fake-executor.js';
@@ -38,6 +38,25 @@ describe('jit', () => {
     expect(executor.modules).toHaveLength(2);
     program(tf.zeros([2], 'int32'));
     expect(executor.modules).toHaveLength(3);
+  });
+
+  it('reports the programs that it compiles, by their names', () => {
+    const events: unknown[] = [];
+    const end = onCompile(({ name, state }) => events.push([name, state]));
+    executor.compile = ((compile) => (module, options) => {
+      options.onBegin?.(false, 3);
+      return compile(module, options);
+    })(executor.compile);
+    const program = jit(double);
+    for (const shape of [[2], [2], [3]]) program(tf.zeros(shape));
+    jit(double, { name: 'twice' })(tf.zeros([2]));
+    end();
+    jit(double)(tf.zeros([2]));
+    const both = (name: string) => [
+      [name, 'begun'],
+      [name, 'ready'],
+    ];
+    expect(events).toEqual([...both('double'), ...both('double'), ...both('twice')]);
   });
 
   it('compiles once for each value of a static argument, and of a plain value in a tree', () => {

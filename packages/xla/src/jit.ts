@@ -7,6 +7,7 @@ import {
   donatedTensors,
   type JitOptions,
   mapTree,
+  reportCompile,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
@@ -67,7 +68,7 @@ export function describeGraph(tensor: tf.Tensor): string {
  *   another argument holds too
  */
 export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): F {
-  const { donate = [], static: fixed = [], precision = 'fp32', replicas } = options;
+  const { donate = [], static: fixed = [], precision = 'fp32', replicas, name = fn.name } = options;
   const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
   const call = (...args: unknown[]): unknown => {
     if (activeTrace()) return inlined(fn, args, donate);
@@ -79,7 +80,7 @@ export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): 
     programs.set(backend, known);
     let program = known.get(calls[0].key);
     if (!program) {
-      const own = { donate, precision, replicas: perReplica.length };
+      const own = { donate, name, precision, replicas: perReplica.length };
       program = compile(backend, fn, perReplica[0], calls[0].leaves, own);
       known.set(calls[0].key, program);
     }
@@ -94,7 +95,7 @@ function compile(
   fn: TracedFunction,
   args: readonly unknown[],
   leaves: readonly ArgumentTensor[],
-  { donate, ...options }: { donate: readonly number[]; precision: Precision; replicas: number },
+  { donate, name, ...options }: { donate: readonly number[]; name: string; precision: Precision; replicas: number },
 ): CompiledProgram {
   const tensors = leaves.map(({ tensor, path }) => ({
     path,
@@ -102,8 +103,13 @@ function compile(
     spec: backend.nodeOf(tensor).type,
     isDonated: donate.includes(Number.parseInt(path, 10)),
   }));
-  const program = compileFunction(backend, fn, args, tensors, options);
-  reports.push({ name: fn.name, program });
+  const start = performance.now();
+  const onBegin = (isCached: boolean, expectedSeconds?: number) =>
+    reportCompile({ name, state: 'begun', isCached, expectedSeconds });
+  const program = compileFunction(backend, fn, args, tensors, { ...options, name, onBegin });
+  const seconds = (performance.now() - start) / 1000;
+  reportCompile({ name, state: 'ready', isCached: program.executable.cached, seconds });
+  reports.push({ name, program });
   return program;
 }
 

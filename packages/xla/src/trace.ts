@@ -3,7 +3,7 @@ import { mapTreeWithNames, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
 import { matchDonations, type Place } from './donation.js';
-import type { ArraySpec, Executable } from './executor.js';
+import type { ArraySpec, CompileOptions, Executable } from './executor.js';
 import { inTrace, makeParameter, type Node, newTrace, type Precision, type Trace, withTrace } from './graph/node.js';
 import { inOrder, printProgram } from './graph/print.js';
 
@@ -33,7 +33,7 @@ export type CompiledProgram = {
 // biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.
 export type TracedFunction = (...args: any[]) => unknown;
 
-export type TraceOptions = { precision: Precision; replicas: number };
+export type TraceOptions = { precision: Precision; replicas: number } & Pick<CompileOptions, 'name' | 'onBegin'>;
 
 /** Runs `fn` once on symbolic tensors, and compiles what it did. */
 export function compileFunction(
@@ -71,6 +71,8 @@ export function compileFunction(
     outputs: program.outputs,
     replicas: options.replicas,
     flags: compilerFlags(backend, options),
+    name: options.name,
+    onBegin: options.onBegin,
   });
   const captures = captured.map(([node]) => node);
   return {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defaultCacheFolder } from '../src/pjrt/cache.js';
+import { defaultCacheFolder, openProgramCache } from '../src/pjrt/cache.js';
 import { type ClientOptions, createClient } from '../src/pjrt/client.js';
 import { PjrtError } from '../src/pjrt/errors.js';
 import { createPjrtExecutor, executorOfClient, type PjrtExecutor } from '../src/pjrt/pjrt-executor.js';
@@ -163,6 +163,17 @@ describe('the PJRT binding, on a plugin of JavaScript callbacks', () => {
   describe('with a cache folder', () => {
     const compile = (flags = {}) => executor.compile('results=2', { ...twoResults, flags });
 
+    it('foresees what is compiled, and how long it took last time', () => {
+      open({ cache: true });
+      const foreseen: unknown[] = [];
+      const onBegin = (...plan: unknown[]) => void foreseen.push(plan);
+      const named = { ...twoResults, name: 'pair', onBegin };
+      executor.compile('results=2', named);
+      executor.compile('results=2', named);
+      executor.compile('results=2 ', named);
+      expect(foreseen).toEqual([[false, undefined], [true], [false, expect.any(Number)]]);
+    });
+
     it('compiles once', () => {
       open({ cache: true });
       expect([compile().cached, compile().cached]).toEqual([false, true]);
@@ -198,6 +209,20 @@ describe('the PJRT binding, on a plugin of JavaScript callbacks', () => {
       expect(compile().cached).toBe(false);
       expect(warn).toHaveBeenCalledWith(expect.stringContaining('cannot be written'));
     });
+  });
+});
+
+describe('openProgramCache', () => {
+  it('keeps how long compilations took, and does without a file that is damaged', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'program-cache-'));
+    const cache = openProgramCache(folder);
+    expect(cache.secondsOf('trainStep')).toBeUndefined();
+    cache.keepSeconds('trainStep', 51.23);
+    cache.keepSeconds('decode', 4);
+    expect([cache.secondsOf('trainStep'), openProgramCache(folder).secondsOf('decode')]).toEqual([51.2, 4]);
+    writeFileSync(join(folder, 'seconds.json'), '[');
+    expect(cache.secondsOf('decode')).toBeUndefined();
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -40,10 +40,11 @@ export function inceptionExtractor(
   weightsHash: string,
   preprocessing: InceptionPreprocessing = 'tensorflow',
 ): FeatureExtractor {
-  const forward = jit((parameters: InceptionWeights, images: tf.Tensor4D): ExtractedFeatures => {
+  const inceptionV3 = (parameters: InceptionWeights, images: tf.Tensor4D): ExtractedFeatures => {
     const features = inceptionFeatures(parameters, prepareForInception(images, preprocessing));
     return { pool: features['2048'], spatial: features.spatial, logits: features.logitsUnbiased };
-  });
+  };
+  const forward = jit(inceptionV3);
   return {
     name: `Inception-v3 (TensorFlow 2015-12-05), ${preprocessing} resize and normalization`,
     weightsHash,

@@ -14,6 +14,8 @@ export type JitOptions = {
    * tree for each device, and so is the result: see `replicate` and `allReduceMean`.
    */
   replicas?: number;
+  /** What the program is called in messages; default the function's name. */
+  name?: string;
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.

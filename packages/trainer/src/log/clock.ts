@@ -1,3 +1,5 @@
+import { workingTime } from '@tb/io';
+
 /** Measures the speed of training. */
 export type Clock = {
   /** The last step. */
@@ -17,14 +19,15 @@ export function createClock(start: { step: number; steps: number; seconds: numbe
   const { steps } = start;
   const started = now();
   let step = start.step;
-  const recent: { step: number; at: number }[] = [{ step, at: started }];
+  // Without the time of compiling.
+  const recent: { step: number; at: number }[] = [{ step, at: workingTime(now) }];
   return {
     get step() {
       return step;
     },
     steps,
     tick(current, batchSize) {
-      const at = now();
+      const at = workingTime(now);
       step = current;
       recent.push({ step, at });
       if (recent.length > window + 1) recent.shift();
@@ -33,11 +36,11 @@ export function createClock(start: { step: number; steps: number; seconds: numbe
       return {
         imagesPerSecond: stepsPerSecond * batchSize,
         secondsLeft: (steps - step) / stepsPerSecond,
-        seconds: start.seconds + (at - started) / 1000,
+        seconds: start.seconds + (now() - started) / 1000,
       };
     },
     skip() {
-      recent.splice(0, recent.length, { step, at: now() });
+      recent.splice(0, recent.length, { step, at: workingTime(now) });
     },
   };
 }

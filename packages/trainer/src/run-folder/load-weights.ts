@@ -1,7 +1,7 @@
 // Models and autoencoders as options of the command lines name them: a run, a checkpoint, or a file of weights.
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { InputError, MissingPartError, printable } from '@tb/io';
+import { InputError, MissingPartError, printable, printMessage } from '@tb/io';
 import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
 import { describeVae, loadVae, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
@@ -53,6 +53,7 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   if (!existsSync(path)) throw refuse(`--model ${path} does not exist`);
   const isFolder = statSync(path).isDirectory();
   const weights = isFolder ? await openRun(path).weights(set ?? 'ema') : fileWeights(path, set);
+  reportReading(weights.path);
   const { vaeConfig, modelConfig, ...info } = await readWeightsInfo(weights.path);
   if (vaeConfig) throw refuse(`--model ${weights.path} holds an autoencoder, not a TokenBridge model`);
   if (isFolder && !modelConfig) throw refuse(`--model ${path} is not a run of tb-train model`);
@@ -63,6 +64,14 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
     refuseWithout(error, weights.path),
   );
   return { ...loaded, ...weights, ...info, vaeCandidates };
+}
+
+/** Files from this size take seconds to read and to hash. */
+const large = 2 ** 28;
+
+function reportReading(path: string): void {
+  const { size } = statSync(path);
+  if (size >= large) printMessage(printable(`reading ${path} (${(size / 1e9).toFixed(1)} GB)`));
 }
 
 const refuse = (what: string) => new InputError('loadModel', what);
@@ -136,6 +145,7 @@ export function findVae(named: string | undefined): string {
  */
 export async function loadVaeFile(named: string | undefined): Promise<LoadedVae> {
   const path = findVae(named);
+  reportReading(path);
   const { vaeConfig, modelConfig, imageSize, sha256 } = await readWeightsInfo(path);
   if (modelConfig) throw new InputError('loadVaeFile', `--vae ${path} holds a TokenBridge model, not an autoencoder`);
   const described = vaeConfig ? { config: vaeConfig, prefix: '' } : await describeVae(path);

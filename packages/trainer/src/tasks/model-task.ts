@@ -94,10 +94,11 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
     labels: tensors.labels,
     masks: tensors.masks,
   });
-  const evaluateBatch = jit((params: TokenBridge, constants: TensorTree, tensors: Latents & StepTensors) => {
+  const validationLoss = (params: TokenBridge, constants: TensorTree, tensors: Latents & StepTensors) => {
     const { loss: value, accuracy } = evaluate(params, config, lossInputs(constants, tensors));
     return { loss: value, accuracy };
-  });
+  };
+  const evaluateBatch = jit(validationLoss);
   const task: Task<TokenBridge, Batch, Latents & StepTensors> = {
     init: (key) => (initial ? initial() : initTokenBridge(key, config)),
     constants: latents.constants,

@@ -3,7 +3,7 @@
  * the folder belongs to one user.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { writeWholeFile } from '../write-whole-file.js';
@@ -15,6 +15,11 @@ export type ProgramCache = {
   /** A folder that cannot be written costs the next compilation, not this one: it is a note, not an error. */
   write(key: string, program: Uint8Array): void;
   remove(key: string): void;
+  /** Whether a program of that key is there, damaged or not. */
+  has(key: string): boolean;
+  /** How long the last compilation under that name took; undefined where it is not known. */
+  secondsOf(name: string): number | undefined;
+  keepSeconds(name: string, seconds: number): void;
 };
 
 /** The file begins with a checksum of the program: a truncated or changed file must not reach the deserializer. */
@@ -66,5 +71,32 @@ export function openProgramCache(folder: string, note = (text: string): void => 
     }
   }
 
-  return { folder, read, write, remove: (key) => removeQuietly(pathOf(key)) };
+  const secondsFile = join(folder, 'seconds.json');
+  const readSeconds = (): Record<string, unknown> => {
+    try {
+      return { ...JSON.parse(readFileSync(secondsFile, 'utf8')) };
+    } catch {
+      return {}; // the file is for messages alone
+    }
+  };
+
+  return {
+    folder,
+    read,
+    write,
+    remove: (key) => removeQuietly(pathOf(key)),
+    has: (key) => existsSync(pathOf(key)),
+    secondsOf(name) {
+      const seconds = readSeconds();
+      return Object.hasOwn(seconds, name) && typeof seconds[name] === 'number' ? seconds[name] : undefined;
+    },
+    keepSeconds(name, seconds) {
+      try {
+        const text = JSON.stringify({ ...readSeconds(), [name]: Math.round(seconds * 10) / 10 }, null, 2);
+        writeWholeFile(secondsFile, Buffer.from(`${text}\n`), { folder: 0o700, file: 0o600 });
+      } catch {
+        // `write` reports a folder that cannot be written
+      }
+    },
+  };
 }

@@ -145,12 +145,27 @@ function readProgramMemory(client: Client, loaded: bigint): ProgramMemory | unde
 }
 
 /** @returns the address of the loaded executable, and whether it came from the cache, where what is new is stored */
-function loadOrCompile(client: Client, cache: ProgramCache | undefined, module: string, options: Uint8Array) {
-  if (!cache) return { loaded: compileFresh(client, module, options), cached: false };
+function loadOrCompile(
+  client: Client,
+  cache: ProgramCache | undefined,
+  module: string,
+  options: Uint8Array,
+  { name, onBegin }: ProgramRequest,
+) {
+  if (!cache) {
+    onBegin?.(false);
+    return { loaded: compileFresh(client, module, options), cached: false };
+  }
   const key = programKey(client, module, options);
-  const found = loadCached(client, cache, key);
-  if (found !== undefined) return { loaded: found, cached: true };
+  if (cache.has(key)) {
+    onBegin?.(true);
+    const found = loadCached(client, cache, key);
+    if (found !== undefined) return { loaded: found, cached: true };
+  }
+  onBegin?.(false, name === undefined ? undefined : cache.secondsOf(name));
+  const start = performance.now();
   const loaded = compileFresh(client, module, options);
+  if (name !== undefined) cache.keepSeconds(name, (performance.now() - start) / 1000);
   storeCached(client, cache, key, loaded);
   return { loaded, cached: false };
 }
@@ -173,7 +188,7 @@ export function compileProgram(
     request,
     client.devices.slice(0, replicas).map(({ id }) => id),
   );
-  const { loaded, cached } = loadOrCompile(client, cache, module, options);
+  const { loaded, cached } = loadOrCompile(client, cache, module, options, request);
   const { api } = client.plugin;
   const destroy = (executable: bigint) => api.destroy(Functions.LoadedExecutable_Destroy, executable);
   const results = withExecutable(client, loaded, (executable) =>

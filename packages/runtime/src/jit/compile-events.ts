@@ -1,0 +1,36 @@
+/** What `jit` reports of a program that it makes ready. */
+export type CompileEvent = {
+  /** Name of the function. */
+  name: string;
+} & (
+  | {
+      /** A program is about to be compiled, or loaded from the cache folder; this thread may be busy until it is ready. */
+      state: 'begun';
+      isCached: boolean;
+      /** How long its compilation took last time, where that is known. */
+      expectedSeconds?: number;
+    }
+  | {
+      state: 'ready';
+      isCached: boolean;
+      /** Tracing included. */
+      seconds: number;
+    }
+);
+
+const listeners = new Set<(event: CompileEvent) => void>();
+
+/**
+ * Calls a listener whenever a backend begins to compile a program, and when it is ready.
+ *
+ * @returns a function that ends it
+ */
+export function onCompile(listener: (event: CompileEvent) => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** Reports to the listeners. For packages that bring a backend. */
+export function reportCompile(event: CompileEvent): void {
+  for (const listener of listeners) listener(event);
+}
