@@ -1,9 +1,12 @@
 /** The head's sampling of all groups of channels as one kernel: `SampleSymbols` of @tb/ar-head. */
 import type { ArraySpec } from '../executor.js';
 import type { Node } from '../graph/node.js';
+import { dotGeneral } from '../hlo/contract.js';
+import * as ew from '../hlo/elementwise.js';
 import { constant } from '../hlo/literal.js';
-import { convert, reshape } from '../hlo/shape.js';
+import { broadcastTo, concatenate, convert, reshape, sliceAxis } from '../hlo/shape.js';
 import type { Inputs } from '../kernels/registry.js';
+import { dotPrecision } from '../precision.js';
 import { type CudaLaunch, defineCudaKernel, withDefines } from './define-cuda-kernel.js';
 import type { CudaDevice } from './ptx.js';
 import { sampleSymbolsSource } from './sample-symbols.cu.js';
@@ -32,9 +35,11 @@ const MOST_SYMBOLS = 1024;
 /** Thread blocks, all of which must be resident at once: one on each multiprocessor. */
 const BLOCKS = 128;
 const THREADS = 512;
+/** Arrays that the kernel takes of each block of layers. */
+const BLOCK_OPERANDS = 17;
 
 /** Shared memory of a block: the source's last address, and its four gates. */
-const SHARED_BYTES = 229_440;
+const SHARED_BYTES = 229_504;
 
 const groupsOf = ({ channels, groupSize }: Head) => channels / groupSize;
 const symbolsOf = ({ levels, groupSize }: Head) => levels ** groupSize;
@@ -74,39 +79,59 @@ function areWeightsStored(inputs: Inputs, head: Head): boolean {
   );
 }
 
-/** The operands of a block of layers, in the order of the source's list. */
-const BLOCK_OPERANDS: readonly [name: string, type: 'f32' | 'bf16'][] = [
-  ['norm1', 'f32'],
-  ['attn.qkv', 'bf16'],
-  ['attn.q_norm', 'f32'],
-  ['attn.k_norm', 'f32'],
-  ['attn.proj', 'bf16'],
-  ['norm2', 'f32'],
-  ['mlp.fc1', 'bf16'],
-  ['mlp.fc2', 'bf16'],
-];
+/** Scale and offset of a norm with its modulation, and what the product behind it makes of them: operands of the source. */
+function normOperands(norm: Node[], modulation: Node, first: number, weight: Node): [scale: Node, shifts: Node] {
+  const [rows, groups] = modulation.type.shape as [number, number];
+  const full = (vector: Node) => broadcastTo(vector, [rows, groups, WIDTH]);
+  const chunk = (index: number) => convert(sliceAxis(modulation, 2, index * WIDTH, (index + 1) * WIDTH), 'f32');
+  const [shift, change] = [chunk(first), chunk(first + 1)];
+  const factor = ew.add(change, ew.like(change, 1));
+  const scale = convert(ew.multiply(full(norm[0]!), factor), 'bf16');
+  const offset = convert(ew.add(ew.multiply(full(norm[1]!), factor), shift), 'bf16');
+  const both = concatenate(
+    [scale, offset].map((x) => reshape(x, [rows, groups, 1, WIDTH])),
+    2,
+  );
+  const outputs = weight.type.shape[0]!;
+  const axes = { lhsBatch: [], rhsBatch: [], lhsContracting: [1], rhsContracting: [1] };
+  const product = dotGeneral(reshape(both, [rows * groups * 2, WIDTH]), weight, axes, 'f32', dotPrecision());
+  return [scale, reshape(product, [rows, groups, 2, outputs])];
+}
 
 function launch(inputs: Inputs, head: Head): CudaLaunch {
   const [groups, symbols, { depth }] = [groupsOf(head), symbolsOf(head), head];
   const rows = inputs['condition.start']!.node.type.shape[0]!;
   const take = (name: string, type: 'f32' | 'bf16'): Node => convert(inputs[name]!.node, type);
   const both = (name: string, type: 'f32' | 'bf16') => [take(`${name}.weight`, type), take(`${name}.bias`, type)];
+  const blockOperands = (block: number): Node[] => {
+    const layer = (name: string, type: 'f32' | 'bf16') => both(`params.channel_blocks.${block}.${name}`, type);
+    const modulation = take(`modulations.${block}`, 'bf16');
+    const [qkv, fc1] = [layer('attn.qkv', 'bf16'), layer('mlp.fc1', 'bf16')];
+    return [
+      ...normOperands(layer('norm1', 'f32'), modulation, 0, qkv[0]!),
+      ...normOperands(layer('norm2', 'f32'), modulation, 3, fc1[0]!),
+      modulation,
+      ...qkv,
+      ...layer('attn.q_norm', 'f32'),
+      ...layer('attn.k_norm', 'f32'),
+      ...layer('attn.proj', 'bf16'),
+      ...fc1,
+      ...layer('mlp.fc2', 'bf16'),
+    ];
+  };
   const start = reshape(take('condition.start', 'f32'), [rows, WIDTH]);
   const isGreedy = !inputs.noise;
   const board: ArraySpec = { type: 'i32', shape: [boardWords(rows, groups, depth, symbols)] };
   const operands = [
     start,
     take('condition.final', 'bf16'),
-    ...range(depth).map((block) => take(`modulations.${block}`, 'bf16')),
     isGreedy ? start : take('noise', 'f32'), // not read when greedy
     isGreedy ? start : take('temperature', 'f32'),
     take('params.channel_embed', 'f32'),
     ...both('params.channel_norm', 'f32'),
     ...range(groups - 1).map((group) => take(`params.token_embeddings.${group}.weight`, 'f32')),
     ...range(groups).flatMap((group) => both(`params.channel_heads.${group}`, 'bf16')),
-    ...range(depth).flatMap((block) =>
-      BLOCK_OPERANDS.flatMap(([name, type]) => both(`params.channel_blocks.${block}.${name}`, type)),
-    ),
+    ...range(depth).flatMap(blockOperands),
     constant(-1, 'i32', board.shape), // words of the board that nobody has written yet
   ];
   const results: ArraySpec[] = [
@@ -129,8 +154,8 @@ function launch(inputs: Inputs, head: Head): CudaLaunch {
 type Sizes = { rows: number; groups: number; depth: number; symbols: number; isGreedy: boolean };
 
 function definesOf({ rows, groups, depth, symbols, isGreedy }: Sizes): NonNullable<CudaLaunch['defines']> {
-  // Inputs, modulations, tables, classifiers, blocks, the board; then the three results.
-  const pointers = 7 + depth + (groups - 1) + 2 * groups + 2 * BLOCK_OPERANDS.length * depth + 1 + 3;
+  // Inputs, tables, classifiers, blocks, the board; then the three results.
+  const pointers = 7 + (groups - 1) + 2 * groups + BLOCK_OPERANDS * depth + 1 + 3;
   return {
     ROWS: rows,
     GROUPS: groups,
@@ -141,11 +166,12 @@ function definesOf({ rows, groups, depth, symbols, isGreedy }: Sizes): NonNullab
   };
 }
 
-/** Words of 4 bytes: bfloat16 activations of every group and block, float32 logits, bfloat16 keys. */
+/** Words of 4 bytes: of every group and block bfloat16 activations and float32 sums; float32 logits; bfloat16 keys. */
 function boardWords(rows: number, groups: number, depth: number, symbols: number): number {
   const activations = groups * depth * rows * (3 * WIDTH + WIDTH + WIDTH + HIDDEN + WIDTH);
+  const sums = groups * depth * rows * 2 * BLOCKS * 2;
   const keys = depth * rows * WIDTH * groups;
-  return activations / 2 + groups * rows * symbols + keys / 2;
+  return activations / 2 + sums + groups * rows * symbols + keys / 2;
 }
 
 /** A kernel called by XLA has one parameter for each array. The source copies them into a table. */
