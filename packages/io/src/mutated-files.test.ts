@@ -7,11 +7,12 @@ import { FileFormatError } from './file-format-error.js';
 import { readNpy } from './npy.js';
 import { readNpz } from './npz.js';
 import { readSafetensors } from './safetensors-reader.js';
-import { fixtureBytes } from './testing/fixtures.js';
+import { fixtureBytes, fixtureNames } from './testing/fixtures.js';
 import { countAllocations, mutate, mutations } from './testing/mutations.js';
 import { readZipDirectory } from './zip-directory.js';
 
-const RUNS = 20_000;
+/** TB_MUTANTS asks for another number. */
+const RUNS = Number(process.env.TB_MUTANTS ?? 20_000);
 
 /** A reason is a sentence, whatever the names and values in the file. */
 const LONGEST_REASON = 300;
@@ -141,7 +142,10 @@ it(`reads ${RUNS} mutated npz files`, async () => {
 });
 
 it(`reads ${RUNS} mutated checkpoints`, async () => {
-  const names = ['layouts.pth', 'training-protocol-2.pth', 'training-protocol-4.pth'];
+  const sound = fixtureNames('sound')
+    .filter((name) => !name.startsWith('legacy-') && name !== 'without-checksums.pth')
+    .map((name) => `sound/${name}`);
+  const names = ['layouts.pth', 'training-protocol-2.pth', 'training-protocol-4.pth', ...sound];
   const files = fc.oneof(mutantsOf([...names, 'deflated.pth']), await repairedMutantsOf(names, 'data.pkl'));
   const read = (bytes: Uint8Array) => readCheckpoint(bytes, { maxBytes: MOST_BYTES });
   const outcome = await run({ read, files, hasChecksums: true, mostBytes: 4 * MOST_BYTES });
@@ -151,7 +155,8 @@ it(`reads ${RUNS} mutated checkpoints`, async () => {
 
 it(`reads ${RUNS} mutated checkpoints of the format before PyTorch 1.6`, async () => {
   const names = ['layouts', 'training-protocol-2', 'training-protocol-4', 'module'];
-  const files = mutantsOf(names.map((name) => `legacy-${name}.pth`));
+  const sound = fixtureNames('sound').filter((name) => name.startsWith('legacy-'));
+  const files = mutantsOf([...names.map((name) => `legacy-${name}.pth`), ...sound.map((name) => `sound/${name}`)]);
   const read = (bytes: Uint8Array) => readCheckpoint(bytes, { maxBytes: MOST_BYTES });
   const outcome = await run({ read, files, hasChecksums: false, mostBytes: 4 * MOST_BYTES });
   expect(outcome.accepted).toBeGreaterThan(RUNS / 200);
