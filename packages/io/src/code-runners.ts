@@ -39,11 +39,10 @@ const others = new Set([
   'types.CodeType',
 ]);
 
-/** Whether calling a global, `module.name`, runs code or touches the system. */
+/** Whether calling a global, `module.name`, or an attribute of one runs code or touches the system. */
 export function runsCode(name: string): boolean {
-  const root = name.slice(0, Math.max(0, name.indexOf('.')));
-  const last = name.slice(name.lastIndexOf('.') + 1);
-  if (root === 'builtins' || root === '__builtin__') return builtins.has(name.slice(root.length + 1));
-  if (systemModules.has(root)) return !systemTuples.has(last);
-  return modules.has(root) || others.has(name);
+  const [root, ...path] = name.split('.');
+  if (root === 'builtins' || root === '__builtin__') return builtins.has(path[0] ?? '');
+  if (systemModules.has(root!)) return !systemTuples.has(path[0] ?? '');
+  return modules.has(root!) || [...others].some((other) => name === other || name.startsWith(`${other}.`));
 }

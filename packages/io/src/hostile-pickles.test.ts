@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { type CheckpointOptions, readCheckpoint } from './checkpoint.js';
 import { FileFormatError } from './file-format-error.js';
+import { PickledObject } from './pickle-values.js';
 import { zipPieces } from './zip-writer.js';
 
 // Pickles in opcodes, as `pickletools.dis` names them.
@@ -110,6 +111,37 @@ it.each<[string, Uint8Array, RegExp]>([
   expect(error).toBeInstanceOf(FileFormatError);
   expect(error.reason).toMatch(reason);
   expect(error.offset).toBeGreaterThanOrEqual(0);
+});
+
+const call = (target: Uint8Array, ...args: Uint8Array[]) => join(target, tuple(...args), REDUCE);
+const getattr = global('builtins', 'getattr');
+
+it.each<[string, Uint8Array]>([
+  ['a function', call(global('posix', 'system'), text('x'))],
+  ['an attribute of a function', call(call(getattr, global('os', 'system'), text('__call__')), text('x'))],
+  ['an attribute of a builtin', call(call(getattr, global('builtins', 'eval'), text('__call__')), text('x'))],
+  ['a function of a submodule', call(global('urllib.request', 'urlopen'), text('x'))],
+  ['a partial function', call(call(global('functools', 'partial'), global('os', 'system'), text('x')))],
+  ['a method of an object', call(call(getattr, call(global('pathlib', 'Path'), text('x')), text('touch')))],
+  ['the result of a call', call(call(global('operator', 'methodcaller'), text('system')), text('x'))],
+])('refuses %s that would run code, and keeps it as data when it is asked to', async (_, pickle) => {
+  await expect(read(pickle)).rejects.toMatchObject({
+    isSound: true,
+    reason: expect.stringMatching(/is not on the allow-list: the file asks Python to run .* Nothing was run/),
+  });
+  expect(await read(pickle, { unknownCalls: 'keep' })).toBeInstanceOf(PickledObject);
+});
+
+it.each<[string, Uint8Array, string]>([
+  [
+    'a method of a class',
+    call(call(getattr, global('zoneinfo', 'ZoneInfo'), text('_unpickle')), text('UTC')),
+    'zoneinfo.ZoneInfo._unpickle',
+  ],
+  ['a class that is called by keywords', call(call(global('functools', 'partial'), global('a', 'B'))), 'a.B'],
+  ['a method of the host', call(global('a', 'constructor')), 'a.constructor'],
+])('keeps the result of %s as data', async (_, pickle, className) => {
+  expect(await read(pickle)).toMatchObject({ className });
 });
 
 it('refuses to repeat a call on one long list for ever', async () => {

@@ -21,7 +21,7 @@ it.each(namesOf(['whole-module.pth', 'complex-weight.pth']))(
 describe('what is next to weights', () => {
   // biome-ignore lint/suspicious/noExplicitAny: the structure of each fixture is known to its test.
   const neighbour = async (name: string): Promise<any> =>
-    ((await readCheckpoint(fixturePath(`sound/${name}.pth`))) as { beside: unknown }).beside;
+    ((await readCheckpoint(fixturePath(`sound/${name}.pth`))) as { extra: unknown }).extra;
 
   it.each([
     ['enum', '__main__.Precision', ['bf16']],

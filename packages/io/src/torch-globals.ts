@@ -125,11 +125,14 @@ function placeholder({ unknownCalls }: TorchHostOptions, name: string, args: Pic
   return new PickledObject(name, [...args]);
 }
 
-/** Python would call the result of another call, such as a method that `getattr` found. */
-function callOfValue({ unknownCalls }: TorchHostOptions, target: PickleValue, args: PickleValue[]): PickledObject {
+/** Python would call the result of another call, such as a method of an object. */
+function callOfValue(options: TorchHostOptions, target: PickleValue, args: PickleValue[]): PickledObject {
   if (!(target instanceof PickledObject)) throw new Refusal(`pickle calls ${describe(target)}, which is not a global`);
-  const { className: name } = target;
-  if (unknownCalls !== 'keep')
+  const { className: name, constructorArguments } = target;
+  // Python makes instances of classes with keyword arguments by functools.partial(make, cls, …)().
+  const [made] = constructorArguments;
+  if (name === 'functools.partial' && made instanceof PickledGlobal) return placeholder(options, made.name, args);
+  if (options.unknownCalls !== 'keep')
     throw new Refusal(`${notAllowed(name)}: the file asks Python to run what it returns, ${asAttacksDo}`, true);
   return new PickledObject(name, [target, ...args]);
 }
@@ -178,6 +181,8 @@ function containerCalls(budget: PickleBudget): Record<string, Call> {
   const asSet = setMaker(budget);
   const defaultDict: Call = ([, items]) => asDict(items === undefined ? [] : [items]);
   const calls: [string, Call][] = [
+    ['builtins.getattr', (args) => attributeOf('builtins.getattr', args)],
+    ['__builtin__.getattr', (args) => attributeOf('__builtin__.getattr', args)],
     ['collections.OrderedDict', asDict],
     ['collections.Counter', asDict],
     ['collections.defaultdict', defaultDict],
@@ -189,6 +194,13 @@ function containerCalls(budget: PickleBudget): Record<string, Call> {
     calls.push([`${module}.bytes`, asBytes], [`${module}.bytearray`, asBytes]);
   }
   return Object.fromEntries(calls);
+}
+
+/** An attribute of a class, such as a method that makes instances, is a name too; one of an object is not. */
+function attributeOf(getattr: string, args: PickleValue[]): PickledGlobal | PickledObject {
+  const [target, attribute] = args;
+  const isName = target instanceof PickledGlobal && typeof attribute === 'string' && args.length === 2;
+  return isName ? new PickledGlobal(`${target.name}.${attribute}`) : new PickledObject(getattr, [...args]);
 }
 
 const dictMaker =
