@@ -6,13 +6,15 @@ import { composedKernel, replaceKernel } from '../composed-kernel.js';
 //
 // N = images, H, W = input size, P, Q = output size, I, O = input and output channels, kh, kw = filter size
 
-type Attributes = {
+/** Attributes of Conv2D and its gradients. */
+export type ConvolutionAttributes = {
   strides: number | [number, number];
   pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
   dataFormat: 'NHWC' | 'NCHW';
+  dilations?: number | [number, number];
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 };
-type Shape4D = [number, number, number, number];
+export type Shape4D = [number, number, number, number];
 
 /** Registers Conv2DBackpropFilter, and Conv2DBackpropInput in place of the backend's own. */
 export function registerConvolutionGradients(): void {
@@ -34,7 +36,11 @@ export function registerConvolutionGradients(): void {
   );
 }
 
-function convolutionInfo(input: Shape4D, filter: Shape4D, { strides, pad, dataFormat, dimRoundingMode }: Attributes) {
+function convolutionInfo(
+  input: Shape4D,
+  filter: Shape4D,
+  { strides, pad, dataFormat, dimRoundingMode }: ConvolutionAttributes,
+) {
   if (dataFormat !== 'NHWC')
     throw new Error(`convolution gradient: dataFormat must be NHWC on wasm, got ${dataFormat}`);
   return tf.backend_util.computeConv2DInfo(input, filter, strides, 1, pad, dimRoundingMode, false, 'channelsLast');

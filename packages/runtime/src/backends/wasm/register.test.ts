@@ -1,5 +1,6 @@
 import { expectClose } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { useBackend } from '../../index.js';
 
@@ -98,6 +99,45 @@ describe('convolution gradients', () => {
     expect(() => tf.engine().runKernel('Conv2DBackpropFilter', { x, dy: x }, attributes)).toThrow(/must be NHWC/);
     x.dispose();
   });
+});
+
+describe('copies of rows', () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 4 });
+  const wide = [40, 33, 17, 24]; // more than one thread copies it
+
+  /** Checks shapes drawn at random, and one that is large. */
+  const forShapes = (check: (shape: number[], draw: (max: number) => number) => Promise<void>) =>
+    fc.assert(
+      fc.asyncProperty(lengths, fc.infiniteStream(fc.nat()), (shape, numbers) =>
+        check(shape, (max) => numbers.next().value % (max + 1)),
+      ),
+      { seed: 1, numRuns: 25, examples: [[wide, fc.sample(fc.infiniteStream(fc.nat()), { seed: 2, numRuns: 1 })[0]]] },
+    );
+
+  test('a slice starts and ends anywhere', () =>
+    forShapes(async (shape, draw) => {
+      const begin = shape.map((length) => draw(length - 1));
+      const size = shape.map((length, axis) => 1 + draw(length - begin[axis] - 1));
+      await expectAgreement(() => tf.slice(random(shape), begin, size), 0);
+    }));
+
+  test('a transpose keeps or moves the last axis', () =>
+    forShapes(async (shape, draw) => {
+      const axes = shape.map((_, axis) => axis);
+      const order = shape.map(() => axes.splice(draw(axes.length - 1), 1)[0]);
+      await expectAgreement(() => tf.transpose(random(shape), order), 0);
+    }));
+
+  test('parts come apart and together along any axis', () =>
+    forShapes(async (shape, draw) => {
+      const axis = draw(shape.length - 1);
+      const first = draw(shape[axis]);
+      const sizes = [first, shape[axis] - first].filter((size) => size > 0);
+      await expectAgreement(() => {
+        const parts = tf.split(random(shape), sizes, axis);
+        return [...parts, tf.concat([...parts].reverse(), axis)];
+      }, 0);
+    }));
 });
 
 describe('segment sum', () => {

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { ConvolutionAttributes, Shape4D } from './convolution.js';
 import type { ThreadPool } from './thread-pool.js';
 import { multiply, type PatchGeometry } from './threaded-product.js';
 import { pointerOf, type WasmBackend } from './wasm-backend.js';
@@ -7,22 +8,14 @@ import { pointerOf, type WasmBackend } from './wasm-backend.js';
 // column for each filter tap and input channel, times the filter. The matrix is never stored: threads pack the parts
 // that they multiply.
 
-type Attributes = {
-  strides: number | [number, number];
-  pad: 'valid' | 'same' | number | tf.backend_util.ExplicitPadding;
-  dataFormat: 'NHWC' | 'NCHW';
-  dilations?: number | [number, number];
-  dimRoundingMode?: 'floor' | 'round' | 'ceil';
-  filterShape: [number, number, number, number];
-};
-type Shape4D = [number, number, number, number];
+type FilterGradientAttributes = ConvolutionAttributes & { filterShape: Shape4D };
 
 /** The kernel Conv2D. Other layouts and dilated filters are left to `original`. */
 export function convolution(pool: ThreadPool, original: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as WasmBackend;
     const { x, filter } = call.inputs as { x: tf.Tensor4D; filter: tf.Tensor4D };
-    const info = plainInfo(x.shape, filter.shape, call.attrs as unknown as Attributes);
+    const info = plainInfo(x.shape, filter.shape, call.attrs as unknown as ConvolutionAttributes);
     if (!info) return original(call);
     const out = backend.makeOutput(info.outShape, 'float32');
     const [M, K, N] = [
@@ -46,7 +39,7 @@ export function filterGradient(pool: ThreadPool, original: tf.KernelFunc): tf.Ke
   return (call) => {
     const backend = call.backend as WasmBackend;
     const { x, dy } = call.inputs as { x: tf.Tensor4D; dy: tf.Tensor4D };
-    const attributes = call.attrs as unknown as Attributes;
+    const attributes = call.attrs as unknown as FilterGradientAttributes;
     const info = plainInfo(x.shape, attributes.filterShape, attributes);
     if (!info) return original(call);
     const out = backend.makeOutput(attributes.filterShape, 'float32');
@@ -63,7 +56,11 @@ export function filterGradient(pool: ThreadPool, original: tf.KernelFunc): tf.Ke
   };
 }
 
-function plainInfo(input: Shape4D, filter: Shape4D, attributes: Attributes): tf.backend_util.Conv2DInfo | undefined {
+function plainInfo(
+  input: Shape4D,
+  filter: Shape4D,
+  attributes: ConvolutionAttributes,
+): tf.backend_util.Conv2DInfo | undefined {
   const { strides, pad, dataFormat, dilations = 1, dimRoundingMode } = attributes;
   const isDilated = [dilations].flat().some((dilation) => dilation !== 1);
   if (dataFormat === 'NCHW' || isDilated) return undefined;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { CopyRows } from './block-copies.js';
+import { leadingSumOf } from './leading-sum.js';
 import { jobs, type ThreadPool } from './thread-pool.js';
 import { pointerOf, type WasmBackend } from './wasm-backend.js';
 
@@ -11,16 +12,12 @@ const SMALL = 2 ** 16;
 /** The kernel Sum over leading axes, in float64; other sums are left to `original`. */
 export function leadingSum(pool: ThreadPool, original: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
-    const x = call.inputs.x as tf.TensorInfo;
-    const { axis, keepDims } = call.attrs as unknown as { axis: number | number[]; keepDims: boolean };
-    const axes = tf.util.parseAxisParam(axis, x.shape).sort((a, b) => a - b);
-    const isLeading = axes.length > 0 && axes.length < x.shape.length && axes.every((value, index) => value === index);
-    const size = tf.util.sizeFromShape(x.shape);
-    if (!isLeading || x.dtype !== 'float32' || size === 0) return original(call);
+    const sum = leadingSumOf(call);
+    const size = tf.util.sizeFromShape(call.inputs.x?.shape ?? []);
+    if (!sum || size === 0) return original(call);
+    const { x, outShape, columns } = sum;
     const backend = call.backend as WasmBackend;
-    const kept = x.shape.slice(axes.length);
-    const columns = tf.util.sizeFromShape(kept);
-    const out = backend.makeOutput(keepDims ? [...axes.map(() => 1), ...kept] : kept, 'float32');
+    const out = backend.makeOutput(outShape, 'float32');
     const columnsOfItem = Math.min(512, 4 * size < SMALL ? 512 : 16 * Math.ceil(columns / (32 * pool.threads)));
     const items = Math.ceil(columns / columnsOfItem);
     pool.run(jobs.sum, items, [pointerOf(backend, x), pointerOf(backend, out), size / columns, columns, columnsOfItem]);
