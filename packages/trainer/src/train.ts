@@ -203,8 +203,10 @@ async function runSteps<Params extends TensorTree, Batch>(
   { losses, saver }: { losses: LossQueue<Batch>; saver: CheckpointSaver },
   training: Training<Params, Batch>,
 ): Promise<void> {
-  const { task, options, signal } = training;
+  const { task, options, log, signal } = training;
   const { progress } = run;
+  if (progress.step < options.steps)
+    log.print(`step ${progress.step + 1}: the first step takes longer than later ones`);
   const constants = tidyTree(() => replicate(task.constants, run.states.length));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
@@ -256,9 +258,11 @@ async function validateAndDraw<Params extends TensorTree, Batch>(
   const { step } = run.progress;
   const { ema } = run.states[0];
   if (task.validate && isDue(step, options.validateEvery, options.steps)) {
+    log.print(`step ${step}: validating`);
     log.validation(step, await task.validate(ema));
   }
   if (task.draw && isDue(step, options.drawEvery, options.steps)) {
+    log.print(`step ${step}: drawing sample images`);
     await log.image(step, await task.draw(ema));
   }
   if (isDue(step, options.drawEvery, options.steps)) await log.report();
