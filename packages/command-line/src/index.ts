@@ -28,6 +28,7 @@ export {
   UsageError,
   type Values,
 } from './options.js';
+export { withPasses } from './passes.js';
 export { packageVersion, runProgram, tableCommand } from './program.js';
 export { createProgressLine, type ProgressLine } from './progress-line.js';
 export { listenForStop } from './stop-signal.js';

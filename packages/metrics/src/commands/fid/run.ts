@@ -1,9 +1,9 @@
-import { prepareFile } from '@tb/command-line';
+import { prepareFile, withPasses } from '@tb/command-line';
 import { writeFileAtomic } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import { reportFileName, reportText } from '../../evaluation/report-text.js';
 import { evaluatePaths } from '../../evaluation/run.js';
-import { loadNetwork, withPasses } from '../passes.js';
+import { loadNetwork } from '../load-network.js';
 import type { FidValues } from './options.js';
 
 /** `tb-metrics fid`. */

@@ -1,6 +1,6 @@
-import { prepareFile } from '@tb/command-line';
+import { prepareFile, withPasses } from '@tb/command-line';
 import { saveReferenceStatistics } from '../../evaluation/run.js';
-import { loadNetwork, withPasses } from '../passes.js';
+import { loadNetwork } from '../load-network.js';
 import type { StatisticsValues } from './options.js';
 
 /** `tb-metrics statistics`. */
