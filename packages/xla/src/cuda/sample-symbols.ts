@@ -101,24 +101,7 @@ function normOperands(norm: Node[], modulation: Node, first: number, weight: Nod
 function launch(inputs: Inputs, head: Head): CudaLaunch {
   const [groups, symbols, { depth }] = [groupsOf(head), symbolsOf(head), head];
   const rows = inputs['condition.start']!.node.type.shape[0]!;
-  const take = (name: string, type: 'f32' | 'bf16'): Node => convert(inputs[name]!.node, type);
-  const both = (name: string, type: 'f32' | 'bf16') => [take(`${name}.weight`, type), take(`${name}.bias`, type)];
-  const blockOperands = (block: number): Node[] => {
-    const layer = (name: string, type: 'f32' | 'bf16') => both(`params.channel_blocks.${block}.${name}`, type);
-    const modulation = take(`modulations.${block}`, 'bf16');
-    const [qkv, fc1] = [layer('attn.qkv', 'bf16'), layer('mlp.fc1', 'bf16')];
-    return [
-      ...normOperands(layer('norm1', 'f32'), modulation, 0, qkv[0]!),
-      ...normOperands(layer('norm2', 'f32'), modulation, 3, fc1[0]!),
-      modulation,
-      ...qkv,
-      ...layer('attn.q_norm', 'f32'),
-      ...layer('attn.k_norm', 'f32'),
-      ...layer('attn.proj', 'bf16'),
-      ...fc1,
-      ...layer('mlp.fc2', 'bf16'),
-    ];
-  };
+  const take = takerOf(inputs);
   const start = reshape(take('condition.start', 'f32'), [rows, WIDTH]);
   const isGreedy = !inputs.noise;
   const board: ArraySpec = { type: 'i32', shape: [boardWords(rows, groups, depth, symbols)] };
@@ -128,10 +111,10 @@ function launch(inputs: Inputs, head: Head): CudaLaunch {
     isGreedy ? start : take('noise', 'f32'), // not read when greedy
     isGreedy ? start : take('temperature', 'f32'),
     take('params.channel_embed', 'f32'),
-    ...both('params.channel_norm', 'f32'),
+    ...take.both('params.channel_norm', 'f32'),
     ...range(groups - 1).map((group) => take(`params.token_embeddings.${group}.weight`, 'f32')),
-    ...range(groups).flatMap((group) => both(`params.channel_heads.${group}`, 'bf16')),
-    ...range(depth).flatMap(blockOperands),
+    ...range(groups).flatMap((group) => take.both(`params.channel_heads.${group}`, 'bf16')),
+    ...range(depth).flatMap((block) => blockOperands(take, block)),
     constant(-1, 'i32', board.shape), // words of the board that nobody has written yet
   ];
   const results: ArraySpec[] = [
@@ -149,6 +132,31 @@ function launch(inputs: Inputs, head: Head): CudaLaunch {
     sharedBytes: SHARED_BYTES,
     defines: definesOf({ rows, groups, depth, symbols, isGreedy }),
   };
+}
+
+/** Takes operands by their names in the operation's inputs, converted to the type that the kernel reads. */
+function takerOf(inputs: Inputs) {
+  const take = (name: string, type: 'f32' | 'bf16'): Node => convert(inputs[name]!.node, type);
+  const both = (name: string, type: 'f32' | 'bf16') => [take(`${name}.weight`, type), take(`${name}.bias`, type)];
+  return Object.assign(take, { both });
+}
+
+/** The operands of one block of layers, in the order of the kernel's parameters. */
+function blockOperands(take: ReturnType<typeof takerOf>, block: number): Node[] {
+  const layer = (name: string, type: 'f32' | 'bf16') => take.both(`params.channel_blocks.${block}.${name}`, type);
+  const modulation = take(`modulations.${block}`, 'bf16');
+  const [qkv, fc1] = [layer('attn.qkv', 'bf16'), layer('mlp.fc1', 'bf16')];
+  return [
+    ...normOperands(layer('norm1', 'f32'), modulation, 0, qkv[0]!),
+    ...normOperands(layer('norm2', 'f32'), modulation, 3, fc1[0]!),
+    modulation,
+    ...qkv,
+    ...layer('attn.q_norm', 'f32'),
+    ...layer('attn.k_norm', 'f32'),
+    ...layer('attn.proj', 'bf16'),
+    ...fc1,
+    ...layer('mlp.fc2', 'bf16'),
+  ];
 }
 
 type Sizes = { rows: number; groups: number; depth: number; symbols: number; isGreedy: boolean };
