@@ -20,6 +20,7 @@ export {
   registerBackendSupport,
 } from './jit/jit.js';
 export { allReduceMean, replicate } from './jit/replicas.js';
+export { type JobAddress, type JoinedProcesses, joinProcesses } from './join-processes.js';
 export { dropElements } from './operations/drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './operations/fused-attention.js';
 export {
@@ -33,6 +34,14 @@ export {
 } from './operations/operation.js';
 export { rematerialize } from './operations/rematerialize.js';
 export { storeBfloat16, storeFloat32 } from './operations/storage.js';
+export {
+  fromFirstProcess,
+  meetProcesses,
+  oneProcess,
+  type ProcessGroup,
+  type ProcessStore,
+  waitForKey,
+} from './processes.js';
 export { drawKeys, type HostRandom, hostRandom } from './random/host-random.js';
 export {
   dropoutMask,

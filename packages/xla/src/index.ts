@@ -14,6 +14,6 @@ export { compiledPrograms, describeGraph, jit, type ProgramReport } from './jit.
 export { definedKernels, defineKernel, type Inputs, type Kernel, type Value } from './kernels/registry.js';
 export { PjrtError, type StatusCode } from './pjrt/errors.js';
 export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';
-export { openRendezvous, type Rendezvous, type RendezvousOptions } from './pjrt/rendezvous.js';
+export { openRendezvous, type Rendezvous } from './pjrt/rendezvous.js';
 export { profile } from './profile.js';
 export { registerBackend, registerXla } from './register.js';

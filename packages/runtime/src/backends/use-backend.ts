@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { ProcessGroup } from '../processes.js';
 import { registerRandomKernels } from '../random/random-kernels.js';
 import { registerGradients } from './gradient-fixes.js';
 import { registerTensorflowKernels } from './tensorflow/kernels.js';
@@ -25,6 +26,8 @@ export type BackendOptions = {
   device?: 'cpu' | 'gpu';
   /** Threads of wasm; by default `TB_WASM_THREADS`, or one per core up to 16. Results do not depend on it. */
   threads?: number;
+  /** The processes whose devices are used together: what `joinProcesses` returned. Only xla runs across processes. */
+  processes?: ProcessGroup;
 };
 
 /** How a backend is loaded. */

@@ -97,7 +97,7 @@ function clientOptions(plugin: Plugin, options: ClientOptions): Record<string, N
     ...(preallocate !== undefined && { preallocate }),
     ...(options.allocator && { allocator: options.allocator }),
     ...(options.visibleDevices && { visible_devices: options.visibleDevices }),
-    ...(options.rendezvous && { node_id: options.rendezvous.rank, num_nodes: options.rendezvous.size }),
+    ...(options.rendezvous && { node_id: options.rendezvous.index, num_nodes: options.rendezvous.count }),
     ...options.extra,
   };
 }

@@ -31,10 +31,10 @@ describe('openKeyValueStore', () => {
     expect(client.client.tryGet('topology')).toBeUndefined();
     server.client.put('topology', Uint8Array.of(0, 255, 10));
     expect(client.client.tryGet('topology')).toEqual(Uint8Array.of(0, 255, 10));
-    expect(client.client.get('topology', 1000)).toEqual(Uint8Array.of(0, 255, 10));
+    expect(client.client.get('topology', { timeoutMs: 1000 })).toEqual(Uint8Array.of(0, 255, 10));
     const large = new Uint8Array(300_000).fill(7); // replaces it; larger than a socket's buffer
     client.client.put('topology', large);
-    expect(Buffer.compare(server.client.get('topology', 5000), large)).toBe(0);
+    expect(Buffer.compare(server.client.get('topology', { timeoutMs: 5000 }), large)).toBe(0);
     server.client.put('empty', text(''));
     expect(client.client.tryGet('empty')).toEqual(text(''));
   });
@@ -42,7 +42,9 @@ describe('openKeyValueStore', () => {
   it('waits for a key, and no longer than asked', async () => {
     const store = await start(await freePort(), true);
     const begin = performance.now();
-    expect(() => store.client.get('never', 150)).toThrow(new KeyValueError('DEADLINE_EXCEEDED', 'get never'));
+    expect(() => store.client.get('never', { timeoutMs: 150 })).toThrow(
+      new KeyValueError('DEADLINE_EXCEEDED', 'get never'),
+    );
     expect(performance.now() - begin).toBeGreaterThan(140);
   });
 

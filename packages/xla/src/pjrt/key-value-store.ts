@@ -7,7 +7,7 @@
  * every rendezvous of this kind it belongs on a private network.
  */
 import { MessageChannel, type Worker } from 'node:worker_threads';
-import { startWorker } from '@tb/runtime';
+import { type ProcessStore, startWorker } from '@tb/runtime';
 import { askStore, type Mailbox, mailboxMemory, type StoreRequest, StoreState } from './store-mailbox.js';
 import type { StoreWorkerData } from './store-worker.js';
 
@@ -17,13 +17,8 @@ export type StoreAddress = {
   port: number;
 };
 
-export type KeyValueStore = {
-  put(key: string, value: Uint8Array): void;
-  /** Waits until some process has put the key. @throws KeyValueError DEADLINE_EXCEEDED */
-  get(key: string, timeoutMilliseconds: number): Uint8Array;
-  /** Undefined when nobody has put the key yet. */
-  tryGet(key: string): Uint8Array | undefined;
-};
+/** See `ProcessStore` of @tb/runtime; its errors are `KeyValueError`. */
+export type KeyValueStore = ProcessStore;
 
 export class KeyValueError extends Error {
   override readonly name = 'KeyValueError';
@@ -47,7 +42,7 @@ function storeClient(mailbox: Mailbox): KeyValueStore {
 
   return {
     put: (key, value) => void ask({ operation: 'put', key, value: Buffer.from(value).toString('base64') }),
-    get: (key, timeout) => ask({ operation: 'get', key, timeout })!,
+    get: (key, { timeoutMs }) => ask({ operation: 'get', key, timeout: timeoutMs })!,
     tryGet: (key) => ask({ operation: 'tryGet', key }),
   };
 }

@@ -24,8 +24,8 @@ describe('openRendezvous', () => {
   let processes: Rendezvous[];
   beforeAll(async () => {
     const port = await freePort();
-    const options = { host: '127.0.0.1', port, size: 2, connectTimeoutMilliseconds: 5000 };
-    processes = await Promise.all([openRendezvous({ ...options, rank: 1 }), openRendezvous({ ...options, rank: 0 })]);
+    const options = { host: '127.0.0.1', port, count: 2, connectTimeoutMilliseconds: 5000 };
+    processes = await Promise.all([openRendezvous({ ...options, index: 1 }), openRendezvous({ ...options, index: 0 })]);
   });
   afterAll(async () => {
     for (const process of processes) await process.close();
@@ -70,7 +70,7 @@ describe('openRendezvous', () => {
     const { block } = prepare(Structs.KeyValueGet, 'cuda:topology', { timeout_in_ms: 2000 });
     expect(Number(koffi.call(second.callbacks.kv_get_callback, functionType, block.address))).toBe(0);
     expect(takeValue(block)).toBe('two hosts');
-    expect(new TextDecoder().decode(second.store.get('cuda:topology', 1000))).toBe('two hosts');
+    expect(new TextDecoder().decode(second.store.get('cuda:topology', { timeoutMs: 1000 }))).toBe('two hosts');
   });
 
   it('waits without stopping the main thread', async () => {
@@ -101,9 +101,9 @@ describe('openRendezvous', () => {
   });
 
   it.each([
-    [{ rank: 2, size: 2, port: 1234 }, 'rank must be from 0 to 1, got 2'],
-    [{ rank: 0, size: 0, port: 1234 }, 'size must be at least 1, got 0'],
-    [{ rank: 0, size: 1, port: 0 }, 'port must be from 1 to 65535, got 0'],
+    [{ index: 2, count: 2, port: 1234 }, 'index must be from 0 to 1, got 2'],
+    [{ index: 0, count: 0, port: 1234 }, 'count must be at least 1, got 0'],
+    [{ index: 0, count: 1, port: 0 }, 'port must be from 1 to 65535, got 0'],
   ])('refuses %o', async (options, message) => {
     await expect(openRendezvous({ host: 'localhost', ...options })).rejects.toThrow(message);
   });

@@ -6,19 +6,9 @@
  * Worker that does nothing else: koffi hands a call from a foreign thread to the event loop of the thread that
  * registered the function.
  */
-import { startWorker } from '@tb/runtime';
+import { type JobAddress, type JoinedProcesses, startWorker } from '@tb/runtime';
 import type { CallbackWorkerData } from './callback-worker.js';
-import { type KeyValueStore, openKeyValueStore, type StoreAddress, workerReady } from './key-value-store.js';
-
-/** Where the processes of a job meet, and which of them this one is. */
-export type RendezvousOptions = StoreAddress & {
-  /** This process's number, from 0; process 0 serves the store at `port`. */
-  rank: number;
-  /** Number of processes. */
-  size: number;
-  /** How long to try to reach process 0; default 300 s. */
-  connectTimeoutMilliseconds?: number;
-};
+import { openKeyValueStore, workerReady } from './key-value-store.js';
 
 /** Addresses of C functions, for `PJRT_Client_Create`. */
 export type KeyValueCallbacks = {
@@ -28,20 +18,14 @@ export type KeyValueCallbacks = {
 };
 
 /** The connection of this process to the others of a job. */
-export type Rendezvous = {
-  readonly rank: number;
-  readonly size: number;
+export type Rendezvous = JoinedProcesses & {
   readonly callbacks: KeyValueCallbacks;
-  /** The store itself, for what a program has to agree upon besides. */
-  readonly store: KeyValueStore;
-  /** Ends the store's threads. Process 0 closes last: it serves the others. */
-  close(): Promise<void>;
 };
 
-function assertOptions({ rank, size, port }: RendezvousOptions): void {
-  if (!Number.isInteger(size) || size < 1) throw new Error(`openRendezvous: size must be at least 1, got ${size}`);
-  if (!Number.isInteger(rank) || rank < 0 || rank >= size) {
-    throw new Error(`openRendezvous: rank must be from 0 to ${size - 1}, got ${rank}`);
+function assertOptions({ index, count, port }: JobAddress): void {
+  if (!Number.isInteger(count) || count < 1) throw new Error(`openRendezvous: count must be at least 1, got ${count}`);
+  if (!Number.isInteger(index) || index < 0 || index >= count) {
+    throw new Error(`openRendezvous: index must be from 0 to ${count - 1}, got ${index}`);
   }
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new Error(`openRendezvous: port must be from 1 to 65535, got ${port}`);
@@ -52,13 +36,13 @@ function assertOptions({ rank, size, port }: RendezvousOptions): void {
  * Connects this process to the others. Give the result to `createPjrtExecutor({ rendezvous })` in each of them.
  * @throws Error when an option is out of range, the port is taken, or process 0 cannot be reached in time
  */
-export async function openRendezvous(options: RendezvousOptions): Promise<Rendezvous> {
+export async function openRendezvous(options: JobAddress): Promise<Rendezvous> {
   assertOptions(options);
-  const { host, port, rank, size, connectTimeoutMilliseconds } = options;
+  const { host, port, index, count, connectTimeoutMilliseconds } = options;
   const store = await openKeyValueStore({
     host,
     port,
-    serve: rank === 0,
+    serve: index === 0,
     ...(connectTimeoutMilliseconds !== undefined && { connectTimeoutMilliseconds }),
   });
   const workerData: CallbackWorkerData = { mailbox: store.mailbox };
@@ -67,8 +51,8 @@ export async function openRendezvous(options: RendezvousOptions): Promise<Rendez
   const callbacks = await workerReady<KeyValueCallbacks>(worker, 'openRendezvous');
   worker.unref();
   return {
-    rank,
-    size,
+    index,
+    count,
     callbacks,
     store: store.client,
     async close() {

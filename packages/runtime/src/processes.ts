@@ -1,0 +1,116 @@
+/** The processes of a job, and the values that they exchange by key. Tensors meet inside `jit`, see `allReduceMean`. */
+
+/**
+ * Values that all processes of a job share, by key. Process 0 holds them, so they are for small things: names, hashes,
+ * decisions. A key is put once in the life of a job.
+ */
+export type ProcessStore = {
+  put(key: string, value: Uint8Array): void;
+  /**
+   * Waits until some process has put the key. This thread sleeps meanwhile; `waitForKey` leaves it free.
+   *
+   * @throws Error when the time is up, or the store cannot be reached
+   */
+  get(key: string, options: { timeoutMs: number }): Uint8Array;
+  /** Undefined when nobody has put the key yet. @throws Error when the store cannot be reached */
+  tryGet(key: string): Uint8Array | undefined;
+};
+
+/** Which process of a job this one is. */
+export type ProcessGroup = {
+  /** From 0. */
+  readonly index: number;
+  readonly count: number;
+  /** Where the processes exchange values; one process needs none. */
+  readonly store?: ProcessStore;
+};
+
+/** A process that works alone. */
+export const oneProcess: ProcessGroup = Object.freeze({ index: 0, count: 1 });
+
+/** Between two looks into the store. */
+const pollMs = 25;
+
+/**
+ * Waits until some process has put a key, while this process handles its events.
+ *
+ * @param signal - ends the wait with its reason
+ * @throws Error when the time is up, or the store cannot be reached
+ */
+export async function waitForKey(
+  store: ProcessStore,
+  key: string,
+  { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
+): Promise<Uint8Array> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const value = store.tryGet(key);
+    if (value) return value;
+    if (performance.now() >= deadline) {
+      throw new Error(`waitForKey: no process put ${key} within ${Math.round(timeoutMs / 1000)} s`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+/**
+ * Gives every process what process 0 has made. Each process of the group must call it, with the same key.
+ *
+ * @param key - a key of the group's store that nothing else uses
+ * @param make - runs in process 0; what it returns is sent as JSON
+ * @throws Error in all processes with process 0's reason when `make` throws; when the time is up
+ */
+export async function fromFirstProcess<T>(
+  { index, count, store }: ProcessGroup,
+  key: string,
+  make: () => Promise<T> | T,
+  { timeoutMs }: { timeoutMs: number },
+): Promise<T> {
+  if (count === 1 || !store) return make();
+  if (index > 0) {
+    const { value, failed } = fromBytes<Sent<T>>(await waitForKey(store, key, { timeoutMs }));
+    if (failed !== undefined) throw new Error(`process 0: ${failed}`);
+    return value as T;
+  }
+  try {
+    const value = await make();
+    store.put(key, toBytes({ value } satisfies Sent<T>));
+    return value;
+  } catch (error) {
+    const failed = error instanceof Error ? error.message : String(error);
+    store.put(key, toBytes({ failed } satisfies Sent<T>));
+    throw error;
+  }
+}
+
+type Sent<T> = { value?: T; failed?: string };
+
+/**
+ * Waits until all processes of a group have come here, while this process handles its events.
+ *
+ * @param key - a prefix of keys that nothing else uses
+ * @throws Error naming a process that has not come when the time is up
+ */
+export async function meetProcesses(
+  { index, count, store }: ProcessGroup,
+  key: string,
+  { timeoutMs }: { timeoutMs: number },
+): Promise<void> {
+  if (count === 1 || !store) return;
+  const deadline = performance.now() + timeoutMs;
+  store.put(`${key}/${index}`, new Uint8Array(1));
+  for (let other = 0; other < count; other++) {
+    await waitForKey(store, `${key}/${other}`, { timeoutMs: Math.max(0, deadline - performance.now()) });
+  }
+}
+
+/** JSON as the bytes of a store's value. */
+function toBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** The value of `toBytes`. */
+function fromBytes<T>(bytes: Uint8Array): T {
+  return JSON.parse(new TextDecoder().decode(bytes)) as T;
+}
