@@ -92,6 +92,31 @@ describe.each(testBackends)('tb-sample generate on %s', (backend) => {
     expect((await generate(...common, '--out', first)).stderr).toMatch(/images that are not from tb-sample \(holiday/);
   });
 
+  it('shares the images among processes, also after one of them was killed', { timeout: 60_000 }, async () => {
+    const [alone, together] = [join(root, 'alone'), join(root, 'together')];
+    const common = ['--model', weights.model, '--seed', '3', '--count', '4', '--batch', '2'];
+    expect((await generate(...common, '--out', alone, '--npz', join(root, 'alone.npz'))).code).toBe(0);
+    const npz = join(root, 'together.npz');
+    const args = ['generate', '--backend', backend, ...common, '--out', together, '--npz', npz];
+    const start = (index: number) => startCommand([...args, '--processes', '2', '--process', String(index)]);
+    const first = start(0);
+    const killed = start(1);
+    while (!(await readdir(together).catch(() => [])).some((name) => name.startsWith('class-')))
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    killed.child.kill('SIGKILL');
+    await killed.finished;
+    const refused = await generate(...common, '--out', together);
+    expect(refused.stderr).toMatch(/--out .*together is in use: process /);
+    const second = await start(1).finished;
+    expect(second).toMatchObject({ code: 0, stderr: expect.stringContaining('6 of 12 images in ') });
+    const merged = await first.finished;
+    expect(merged).toMatchObject({ code: 0, stdout: expect.stringContaining('12 images in ') });
+    expect(merged.stderr).toMatch(/^options: process 0 of 2 \(numbered from 0\)$/m);
+    expect((await readdir(together)).sort()).toEqual((await readdir(alone)).sort());
+    expect((await readNpz(npz)).arr_0.data).toEqual((await readNpz(join(root, 'alone.npz'))).arr_0.data);
+    expect((await generate(...common, '--processes', '2', '--process', '0')).stderr).toMatch(/--out is needed/);
+  });
+
   it('leaves only finished images when it is interrupted', async () => {
     const folder = join(root, 'interrupted');
     const args = ['generate', '--backend', backend, '--model', weights.model, '--out', folder, '--count', '2000'];

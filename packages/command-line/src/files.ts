@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { lockFolder, makeFolder } from '@tb/io';
+import type { Share } from '@tb/runtime';
 import { UsageError } from './options.js';
 
 /** @throws UsageError when there is no file or folder of that name */
@@ -18,11 +19,12 @@ const undoes: (() => Promise<void>)[] = [];
  * back, and removes it if it stayed empty.
  *
  * @param flag - the option that names it, for the message
+ * @param share - the part of the work in the folder that this process does, where several processes share it
  * @throws UsageError when it cannot be used; FolderInUseError when another process works there
  */
-export async function prepareFolder(flag: string, folder: string): Promise<void> {
+export async function prepareFolder(flag: string, folder: string, share?: Share): Promise<void> {
   await prepare(folder, `${flag} ${folder}`);
-  undoes.push(await lockFolder(folder, `${flag} ${folder}`));
+  undoes.push(await lockFolder(folder, `${flag} ${folder}`, share));
 }
 
 /**

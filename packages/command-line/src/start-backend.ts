@@ -1,4 +1,3 @@
-// Imported only by what a command runs: it loads TensorFlow.js, which --help does not need.
 import { excludeFromSpeed, formatDuration, printMessage } from '@tb/io';
 import { type BackendReport, type CompileEvent, onCompile, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FolderInUseError, lockFile, lockFolder } from './folder-lock.js';
+import { FolderInUseError, identifyJob, lockFile, lockFolder } from './folder-lock.js';
 import { thisProcess } from './process-identity.js';
 import { withFolder } from './testing/fixtures.js';
 
@@ -109,6 +109,38 @@ describe('lockFolder', () => {
       await expect(lockFolder(folder)).rejects.toThrow(/may be in use: .*\.tb-lock does not state by which process/);
     }),
   );
+
+  it('lets processes with different shares of one work in, and nobody else', () =>
+    withFolder(async (folder) => {
+      const first = await lockFolder(folder, 'x', { index: 0, count: 2 });
+      const second = await lockFolder(folder, 'x', { index: 1, count: 2 });
+      expect((await readdir(folder)).sort()).toEqual([`${lockFile}-0-of-2`, `${lockFile}-1-of-2`]);
+      const refused = `x is in use: process ${process.pid} on `;
+      await expect(lockFolder(folder, 'x')).rejects.toThrow(refused);
+      await expect(lockFolder(folder, 'x', { index: 2, count: 3 })).rejects.toThrow(refused);
+      expect(await readdir(folder)).toHaveLength(2);
+      await first();
+      await second();
+      const all = await lockFolder(folder, 'x');
+      await expect(lockFolder(folder, 'x', { index: 0, count: 2 })).rejects.toThrow(refused);
+      await all();
+      expect(await readdir(folder)).toEqual([]);
+    }));
+
+  it('takes the place of earlier starts of its job, on whatever computer', () =>
+    withFolder(async (folder) => {
+      try {
+        identifyJob({ key: 'ours', incarnation: 1 });
+        await writeLock(folder, { host: 'elsewhere', job: { key: 'ours', incarnation: 0 } });
+        await (await lockFolder(folder))();
+        for (const job of [{ key: 'other', incarnation: 0 }, { key: 'ours', incarnation: 1 }, undefined]) {
+          await writeLock(folder, { host: 'elsewhere', job });
+          await expect(lockFolder(folder)).rejects.toThrow(FolderInUseError);
+        }
+      } finally {
+        identifyJob(undefined);
+      }
+    }));
 
   it('reports the path that is in the way of the lock', () =>
     withFolder(async (folder) => {

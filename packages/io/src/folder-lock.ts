@@ -1,7 +1,8 @@
 // One process works in a folder at a time: a run, a cache, generated images, an evaluation. The lock is a file with the
-// name of the process; that of a process which has ended does not count.
+// name of the process; that of a process which has ended does not count. The processes of a job that share the work in a
+// folder have a lock each.
 import { readFileSync, rmSync } from 'node:fs';
-import { link, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { link, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileSystemError } from './file-system-reason.js';
 import { InputError } from './input-error.js';
@@ -22,9 +23,34 @@ type Owner = ProcessIdentity & {
   since: string;
   /** The command, for a message. */
   work: string;
+  job?: JobIdentity | null;
 };
 
-/** Locks of this process by the real path of their folder. `content` is that of the lock file, once it is taken. */
+/** The job of a process whose launcher starts it again after a failure. */
+export type JobIdentity = {
+  /** Nothing but processes of this job know it. */
+  key: string;
+  /** How often the job was started before. */
+  incarnation: number;
+};
+
+let ownJob: JobIdentity | undefined;
+
+/**
+ * States the job of this process. Locks of earlier starts of the job no longer count, also those of other computers, where
+ * nobody can find out whether a process has ended: the launcher has ended them.
+ */
+export function identifyJob(job: JobIdentity | undefined): void {
+  ownJob = job;
+}
+
+/** A part of the work in a folder: processes of a job that have different parts work there at the same time. */
+type FolderShare = { readonly index: number; readonly count: number };
+
+const lockName = (share: FolderShare) =>
+  share.count === 1 ? lockFile : `${lockFile}-${share.index}-of-${share.count}`;
+
+/** Locks of this process by their real path. `content` is that of the lock file, once it is taken. */
 const held = new Map<string, { holders: number; content: Promise<string>; taken?: string }>();
 
 /**
@@ -32,16 +58,22 @@ const held = new Map<string, { holders: number; content: Promise<string>; taken?
  * may be taken several times.
  *
  * @param named - what the message calls the folder (default: its path)
+ * @param share - the part of the work that this process does; processes with other parts of as many may be there too
  * @returns a function that gives the folder back
  * @throws FolderInUseError, when another process works there, with its PID, its host and since when; Error when the lock
  *   cannot be written
  */
-export async function lockFolder(folder: string, named = folder): Promise<() => Promise<void>> {
-  const path = await realpath(folder).catch((error) => {
+export async function lockFolder(
+  folder: string,
+  named = folder,
+  share: FolderShare = { index: 0, count: 1 },
+): Promise<() => Promise<void>> {
+  const realFolder = await realpath(folder).catch((error) => {
     throw fileSystemError(folder, 'used', error);
   });
+  const path = join(realFolder, lockName(share));
   giveBackAtExit();
-  const lock = held.get(path) ?? { holders: 0, content: take(join(path, lockFile), named) };
+  const lock = held.get(path) ?? { holders: 0, content: takeAlone(realFolder, share, named) };
   held.set(path, lock);
   lock.holders++;
   const leave = () => {
@@ -59,13 +91,34 @@ export async function lockFolder(folder: string, named = folder): Promise<() => 
   return async () => {
     if (isReleased) return;
     isReleased = true;
-    if (leave()) remove(join(path, lockFile), lock.taken);
+    if (leave()) remove(path, lock.taken);
   };
+}
+
+/**
+ * Takes a folder, unless a process works there whose lock does not go with this share's. The own lock comes first, so that
+ * of two newcomers at least one sees the other's.
+ *
+ * @returns the content of the lock file
+ */
+async function takeAlone(folder: string, share: FolderShare, named: string): Promise<string> {
+  const lock = join(folder, lockName(share));
+  const content = await take(lock, named);
+  try {
+    for (const file of await readdir(folder)) {
+      const found = /^\.tb-lock(?:-\d+-of-(\d+))?$/.exec(file);
+      if (found && Number(found[1] ?? 1) !== share.count) await removeIfLeft(join(folder, file), named);
+    }
+    return content;
+  } catch (error) {
+    remove(lock, content);
+    throw error instanceof FolderInUseError ? error : fileSystemError(folder, 'used', error);
+  }
 }
 
 /** @returns the content of the lock file */
 async function take(lock: string, named: string): Promise<string> {
-  const owner: Owner = { ...thisProcess(), since: new Date().toISOString(), work: commandOf() };
+  const owner: Owner = { ...thisProcess(), since: new Date().toISOString(), work: commandOf(), job: ownJob };
   const content = `${JSON.stringify(owner)}\n`;
   const temporary = temporaryPath(lock);
   try {
@@ -127,7 +180,7 @@ async function removeIfLeft(lock: string, named: string): Promise<void> {
   });
   if (content === undefined) return;
   const owner = parseOwner(content, lock, named);
-  const ended = hasEnded(owner);
+  const ended = isOfEarlierStart(owner) || hasEnded(owner);
   if (!ended) throw inUse(owner, ended === undefined ? lock : undefined, named);
   // Another newcomer may have taken the folder since: what is removed must be the lock that was read.
   const aside = temporaryPath(lock);
@@ -140,6 +193,10 @@ async function removeIfLeft(lock: string, named: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
+/** Whether the launcher of this process has ended the owner, to start its job again. */
+const isOfEarlierStart = ({ job }: Owner): boolean =>
+  !!job && job.key === ownJob?.key && job.incarnation < ownJob.incarnation;
+
 const ownerShape = jsonShape.object({
   pid: jsonShape.count,
   start: jsonShape.count,
@@ -150,6 +207,7 @@ const ownerShape = jsonShape.object({
   hostNamespace: jsonShape.text,
   since: jsonShape.text,
   work: jsonShape.text,
+  job: jsonShape.optional(jsonShape.object({ key: jsonShape.text, incarnation: jsonShape.count })),
 });
 
 function parseOwner(content: string, lock: string, named: string): Owner {
@@ -190,6 +248,6 @@ function giveBackAtExit(): void {
   if (isListening) return;
   isListening = true;
   process.once('exit', () => {
-    for (const [folder, { taken }] of held) remove(join(folder, lockFile), taken);
+    for (const [lock, { taken }] of held) remove(lock, taken);
   });
 }

@@ -13,7 +13,7 @@ export { assertContentHash, withContentHash } from './content-hash.js';
 export { FileFormatError } from './file-format-error.js';
 export { fileSystemError, fileSystemReason } from './file-system-reason.js';
 export { fromFloat32, toFloat32 } from './float-conversion.js';
-export { FolderInUseError, lockFolder } from './folder-lock.js';
+export { FolderInUseError, identifyJob, type JobIdentity, lockFolder } from './folder-lock.js';
 export type { DType, HostTensor, TypedArray } from './host-tensor.js';
 export { InputError, reasonOf } from './input-error.js';
 export { type JsonShape, jsonShape, parseJson, readJson } from './json-file.js';

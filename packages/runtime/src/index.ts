@@ -58,6 +58,7 @@ export {
   uniform,
 } from './random/random.js';
 export { registerRandomKernels } from './random/random-kernels.js';
+export { type Share, shareOf, shareRange } from './shares.js';
 export { startWorker } from './start-worker.js';
 export {
   disposeTree,

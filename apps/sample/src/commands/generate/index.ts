@@ -19,6 +19,10 @@ With --out, run the same command again to resume an interrupted one. Each PNG
 states its settings, seed, class and the SHA-256 of the weights in a text chunk;
 tb-sample inspect image.png shows them.
 
+Several processes share the images: start the same command in each, on hosts that
+share the folder --out, as docs/distributed.md shows. Process 0 waits for the
+others and writes --grid and --npz.
+
 Examples:
   tb-sample generate --model runs/model --vae runs/vae
       one image of every class, in samples.png

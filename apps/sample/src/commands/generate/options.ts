@@ -1,6 +1,7 @@
 import {
   backendOptions,
   choice,
+  clusterOptions,
   integer,
   list,
   number,
@@ -64,6 +65,7 @@ export const generateOptions = {
   }),
   out: text('folder for one PNG per image; images that are there already are kept', 'folder'),
   npz: text("file for ADM's evaluator; needs --out", 'file.npz'),
+  ...clusterOptions,
 };
 
 type AllValues = Values<typeof generateOptions>;

@@ -1,9 +1,18 @@
 import { relative } from 'node:path';
-import { createProgressLine, listenForStop, prepareFile, prepareFolder } from '@tb/command-line';
+import {
+  createProgressLine,
+  findCluster,
+  listenForStop,
+  prepareFile,
+  prepareFolder,
+  shareOfCluster,
+  UsageError,
+  waitForShares,
+} from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
 import { printable } from '@tb/io';
-import { backendTraits } from '@tb/runtime';
+import { backendTraits, type Share, shareOf } from '@tb/runtime';
 import { createImageGenerator, type GenerateProgress, type ImageGenerator, recommendedSampling } from '@tb/tokenbridge';
 import { findVae, type LoadedModel, type LoadedVae, prefixLine } from '@tb/trainer';
 import { findModel, imageSizeOf, openModel, openVaeFor } from '../../weights.js';
@@ -16,7 +25,8 @@ import { shownJobs, writeEvaluatorFile, writeGrid } from './overviews.js';
 export async function generateImages(values: GenerateValues): Promise<void> {
   const path = findModel(values);
   if (values.vae !== undefined) findVae(values.vae); // refuses before a backend is loaded
-  await prepareOutputs(values);
+  const share = shareOfCluster(findCluster(values));
+  await prepareOutputs(values, share);
   const backend = await startBackend(values);
   const model = await openModel(path, values);
   const vae = await openVaeFor(model, values);
@@ -25,9 +35,10 @@ export async function generateImages(values: GenerateValues): Promise<void> {
   const settings = settingsOf(values, model, vae);
   const jobs = await listAllJobs(values, model);
   const folder = values.images?.folder;
-  const missing = folder === undefined ? jobs : await missingJobs(folder, jobs, settings);
-  if (missing.length < jobs.length)
-    console.error(`${jobs.length - missing.length} of ${jobs.length} images are there already`);
+  const ours = shareOf(jobs, share);
+  const missing = folder === undefined ? ours : await missingJobs(folder, ours, settings);
+  if (missing.length < ours.length)
+    console.error(`${ours.length - missing.length} of ${ours.length} images are there already`);
 
   const computed = backendTraits().precisions.length > 1 ? `${backend.name}, ${values.precision}` : backend.name;
   const shown = new Set(values.grid === undefined ? [] : shownJobs(jobs).map(({ file }) => file));
@@ -38,16 +49,36 @@ export async function generateImages(values: GenerateValues): Promise<void> {
   };
   const generator = generatorOf(model, vae, settings, values);
   const exitCode = await runBatches(missing, generator, keep).finally(() => generator.dispose());
-  if (exitCode === 0) return writeOverviews(values, jobs, images, imageSizeOf(model, vae), settings);
   process.exitCode = exitCode;
-  if (folder !== undefined) console.error(`run the same command again to resume; finished images are in ${folder}`);
+  if (exitCode !== 0) {
+    if (folder !== undefined) console.error(`run the same command again to resume; finished images are in ${folder}`);
+  } else if (share.index > 0) {
+    console.error(`${ours.length} of ${jobs.length} images in ${folder}; process 0 puts all together`);
+  } else {
+    if (folder !== undefined && share.count > 1) await waitForOthers(folder, jobs, settings);
+    await writeOverviews(values, jobs, images, imageSizeOf(model, vae), settings);
+  }
+}
+
+/** Waits until all images are there, those of other processes too. */
+async function waitForOthers(folder: string, jobs: readonly Job[], settings: Settings): Promise<void> {
+  const line = createProgressLine();
+  let left = jobs;
+  const missing = async () => {
+    left = await missingJobs(folder, left, settings);
+    return left.length;
+  };
+  const onMissing = (count: number) => line.show(jobs.length - count, jobs.length, 'all processes');
+  await waitForShares({ missing, onMissing }).finally(() => line.end());
 }
 
 /** Finds out that something cannot be written before the work is done. */
-async function prepareOutputs({ grid, images }: GenerateValues): Promise<void> {
+async function prepareOutputs({ grid, images }: GenerateValues, share: Share): Promise<void> {
+  if (share.count > 1 && images === undefined)
+    throw new UsageError(`--out is needed: the images of ${share.count} processes come together in a folder`);
   if (grid !== undefined) await prepareFile('--grid', grid, '.png');
   if (images?.npz !== undefined) await prepareFile('--npz', images.npz, '.npz');
-  if (images !== undefined) await prepareFolder('--out', images.folder);
+  if (images !== undefined) await prepareFolder('--out', images.folder, share);
 }
 
 /** Which of the files near a name are used: of a run there are several, and of the demo none was named. */
