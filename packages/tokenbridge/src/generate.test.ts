@@ -4,10 +4,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenModel } from '../test/golden-model.js';
 import { generate } from './generate.js';
+import type { KnownTokens } from './known-tokens.js';
 import { initTokenBridge, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import { presets } from './presets.js';
 import { sampleTokens } from './reference-sampler.js';
-import { type GenerateOptions, type GenerateProgress, imageKeys, ordersOf, requestOf } from './sampling-request.js';
+import {
+  type GenerateOptions,
+  type GeneratePreview,
+  type GenerateProgress,
+  imageKeys,
+  ordersOf,
+  requestOf,
+} from './sampling-request.js';
 
 let model: { params: TokenBridge; config: TokenBridgeConfig };
 
@@ -57,6 +65,18 @@ describe.each(['cpu', 'wasm'] as const)('generate on %s draws the tokens of the 
     'in more steps than positions': { steps: 20, firstPosition: 'training' },
   };
   const images = { labels: [1, null], seeds: [3, 99n], steps: 4 };
+  /** Other positions of each image are known, as many in both. */
+  const known = {
+    tokens: Array.from({ length: 2 * 9 * 4 }, (_, i) => (i * 7) % 6),
+    isKnown: [1, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0],
+  };
+  const edits: Record<string, Partial<GenerateOptions>> = {
+    'editing with guidance': { known, guidanceScale: 2.5, steps: 3 },
+    'editing row by row': { known, order: 'raster', steps: 9 },
+    'editing, the most confident first': { known, order: 'confidence', steps: 4, guidanceScale: 1.5 },
+    'editing in static shapes': { known, guidanceScale: 2.5, staticShapes: true },
+  };
+  const showNothing = { every: 1, show: () => {} };
 
   beforeAll(() => useBackend(backend));
   afterAll(() => useBackend(testBackend));
@@ -64,18 +84,33 @@ describe.each(['cpu', 'wasm'] as const)('generate on %s draws the tokens of the 
   it.each(Object.keys(heads))('with %s', async (name) => {
     const config = { ...tiny, head: { ...tiny.head, ...heads[name] } };
     const params = randomModel(config);
-    for (const [run, options] of Object.entries(runs)) {
+    for (const [run, options] of Object.entries({ ...runs, ...edits })) {
       const request = requestOf({ params, config, ...images, ...options });
       const { orderKeys, noiseKeys } = imageKeys(images.seeds);
       const order = request.order === 'confidence' ? request.order : await ordersOf(request.order, orderKeys, request);
-      const expected = sampleTokens({ ...request, params, noiseKeys, order });
+      const grids = request.known && gridsOf(request.known, 2, 4);
+      const expected = sampleTokens({ ...request, params, noiseKeys, order, known: grids });
       const { tokens } = await sample({ params, config, ...images, ...options });
       expect(tokens, run).toEqual(expected.flat(2));
+      const previewed = await sample({ params, config, ...images, ...options, preview: showNothing });
+      expect(previewed.tokens, `${run}, with previews`).toEqual(tokens);
       tf.dispose([orderKeys, noiseKeys]);
     }
     disposeTree(params);
   });
 });
+
+/** Given tokens as the reference sampler takes them. */
+function gridsOf({ tokens, isKnown }: KnownTokens, images: number, channels: number) {
+  const positions = isKnown.length / images;
+  const tokensOf = (position: number) => Array.from(tokens).slice(position * channels, (position + 1) * channels);
+  return Array.from({ length: images }, (_, image) =>
+    Array.from({ length: positions }, (_, place) => {
+      const position = image * positions + place;
+      return isKnown[position] ? tokensOf(position) : null;
+    }),
+  );
+}
 
 /** Random everywhere: zero modulations would hide mistakes. */
 function randomModel(config: TokenBridgeConfig): TokenBridge {
@@ -155,6 +190,63 @@ describe('generate', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it.each(['random', 'confidence'] as const)('shows what is known after some steps, in %s order', async (order) => {
+    const before = tf.memory().numTensors;
+    const previews: (GeneratePreview & { values: number[] })[] = [];
+    const show = async (preview: GeneratePreview) => {
+      previews.push({ ...preview, values: [...(await preview.latents.data())] });
+    };
+    const request = { order, labels: [1, 2], seeds: [5, 6], steps: 7, temperature: 1.2 };
+    const result = await sample({ ...request, preview: { every: 2, show } });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(previews.map(({ step, steps }) => [step, steps])).toEqual([[2, 7], [4, 7], [6, 7]]); // biome-ignore format: a list
+    for (const { step, isKnown, values, confidence, stepOfPosition, latents } of previews) {
+      const { height, width, channels } = model.config.latent;
+      expect(latents.shape).toEqual([2, height, width, channels]);
+      const wasFilled = Array.from(result.stepOfPosition, (filledAt) => filledAt < step);
+      expect(Array.from(isKnown, Boolean)).toEqual(wasFilled);
+      expect([...stepOfPosition]).toEqual(Array.from(result.stepOfPosition, (at, i) => (wasFilled[i] ? at : -1)));
+      expect([...confidence]).toEqual(Array.from(result.confidence, (value, i) => (wasFilled[i] ? value : 0)));
+      const isFilled = (index: number) => wasFilled[Math.floor(index / channels)];
+      expect(values.map(Math.abs)).toEqual(result.latents.map((value, i) => (isFilled(i) ? Math.abs(value) : 0)));
+    }
+  });
+
+  it('stops when a preview fails or aborts, and frees everything', async () => {
+    const before = tf.memory().numTensors;
+    const request = { labels: [1], seeds: [5], steps: 8 };
+    for (const order of ['random', 'confidence'] as const) {
+      const show = () => Promise.reject(new Error('nobody looks'));
+      await expect(sample({ ...request, order, preview: { every: 1, show } })).rejects.toThrow('nobody looks');
+      const controller = new AbortController();
+      const abort = { every: 3, show: () => controller.abort(new Error('enough')) };
+      const stopped = sample({ ...request, order, preview: abort, signal: controller.signal });
+      await expect(stopped).rejects.toThrow('enough');
+      expect(tf.memory().numTensors).toBe(before);
+    }
+  });
+
+  it('keeps given tokens and fills the others', async () => {
+    const { tokens: start } = await sample({ labels: [2], seeds: [11] });
+    const isKnown = Array.from({ length: 16 }, (_, position) => position % 3 === 0);
+    const { channels } = model.config.latent;
+    const seen: GenerateProgress[] = [];
+    const edited = await sample({
+      labels: [7],
+      seeds: [12],
+      steps: 4,
+      known: { tokens: start, isKnown },
+      onProgress: (progress) => seen.push(progress),
+    });
+    const isKept = (index: number) => isKnown[Math.floor(index / channels)];
+    expect(edited.tokens.filter((_, i) => isKept(i))).toEqual(start.filter((_, i) => isKept(i)));
+    expect(edited.tokens).not.toEqual(start);
+    expect(Array.from(edited.stepOfPosition, (step) => step === -1)).toEqual(isKnown);
+    expect(Math.max(...edited.stepOfPosition)).toBe(3);
+    expect(Array.from(edited.confidence).filter((_, position) => isKnown[position])).toEqual(Array(6).fill(1));
+    expect(seen.map(({ known }) => known)).toEqual([7, 9, 13, 16]);
+  });
+
   it.each(['raster', 'confidence'] as const)('frees everything when the backend fails in %s order', async (order) => {
     const kernels = tf.engine();
     const runKernel = kernels.runKernel.bind(kernels);
@@ -167,7 +259,8 @@ describe('generate', () => {
         return runKernel(...args);
       }) as typeof runKernel);
     };
-    const options = { order, labels: [1], seeds: [1], steps: 2, guidanceScale: 2 };
+    const preview = { every: 1, show: () => {} };
+    const options = { order, labels: [1], seeds: [1], steps: 2, guidanceScale: 2, preview };
     await sample(options); // a backend that records functions runs fewer operations from now on
     failAt(Number.POSITIVE_INFINITY);
     await sample(options);
@@ -190,6 +283,26 @@ describe('generate', () => {
       'order',
       { labels: [1], seeds: [0], order: [[0, 0]] },
       'order must hold a permutation of 0 … 15 for each of 1 images',
+    ],
+    [
+      'previews',
+      { labels: [1], seeds: [0], preview: { every: 0, show: () => {} } },
+      'preview.every must be a positive',
+    ],
+    [
+      'known tokens',
+      { labels: [1], seeds: [0], known: { tokens: [], isKnown: [1] } },
+      'isKnown must hold 16 positions',
+    ],
+    [
+      'images without masked positions',
+      { labels: [1], seeds: [0], known: { tokens: Array(256).fill(0), isKnown: Array(16).fill(1) } },
+      'must leave as many positions masked in every image, at least 1, got 16 known',
+    ],
+    [
+      'given tokens',
+      { labels: [1], seeds: [0], known: { tokens: Array(256).fill(64), isKnown: [1, ...Array(15).fill(0)] } },
+      'tokens must be integers in [0, 16), got 64',
     ],
     [
       'name of an order',

@@ -1,6 +1,7 @@
 import { roundUp } from '@tb/backbone';
 import { disposeTree, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { knownFlags } from './known-tokens.js';
 import { positionCount, type TokenBridge } from './model.js';
 import { dequantize } from './quantization.js';
 import {
@@ -13,6 +14,7 @@ import {
   sourcesOf,
   stepCounts,
 } from './sampling-plan.js';
+import { disposePreview, type StartedPreview, showPreview, startPreview } from './sampling-preview.js';
 import {
   commitTokens,
   initialState,
@@ -46,9 +48,12 @@ export type Generated = {
   tokens: tf.Tensor4D;
   /** De-quantized, float32 [N, height, width, C]; divided by the autoencoder's `latentScale` they are its latents. */
   latents: tf.Tensor4D;
-  /** Probability of each position's tokens when it was filled, as the geometric mean over its channels, in (0, 1]; [N·S]. */
+  /**
+   * Probability of each position's tokens when it was filled, as the geometric mean over its channels, in (0, 1]; 1 where they
+   * were given; [N·S].
+   */
   confidence: Float32Array;
-  /** The step that filled each position; [N·S]. */
+  /** The step that filled each position, −1 where its tokens were given; [N·S]. */
   stepOfPosition: Int32Array;
 };
 
@@ -83,6 +88,8 @@ type Run = {
   inputs: Omit<SamplingInputs, 'plan'>;
   /** Replaced by every step. */
   state: SamplingState;
+  /** 1 where a position is known after the steps that were started; [N·S]. */
+  isKnown: Uint8Array;
   stepOfPosition: Int32Array;
 };
 
@@ -93,7 +100,7 @@ function parametersOf({ params, precision }: SamplingRequest): { params: TokenBr
 }
 
 function startRun(request: SamplingRequest, params: TokenBridge): Run {
-  const { labels, seeds, temperature, config } = request;
+  const { labels, seeds, temperature, config, known } = request;
   const positions = positionCount(config);
   const { orderKeys, state, ...inputs } = tf.tidy(() => ({
     ...imageKeys(seeds),
@@ -103,7 +110,7 @@ function startRun(request: SamplingRequest, params: TokenBridge): Run {
     ),
     unlabelled: tf.tensor1d(labels.map((label) => (label === null ? 1 : 0))),
     temperature: tf.scalar(temperature),
-    state: initialState(labels.length, config),
+    state: initialState(labels.length, config, known),
   }));
   return {
     request,
@@ -112,8 +119,19 @@ function startRun(request: SamplingRequest, params: TokenBridge): Run {
     orderKeys,
     inputs,
     state,
-    stepOfPosition: new Int32Array(labels.length * positions),
+    isKnown: knownFlags(known, labels.length * positions),
+    stepOfPosition: new Int32Array(labels.length * positions).fill(-1),
   };
+}
+
+/** The known positions of every image, [S] each: parts of the memory of `run.isKnown`. */
+const knownOf = ({ request, isKnown, positions }: Run) =>
+  request.labels.map((_, image) => isKnown.subarray(image * positions, (image + 1) * positions));
+
+/** The steps of a run. All images have as many masked positions. */
+function stepsOf(run: Run) {
+  const masked = knownOf(run)[0].filter((flag) => flag === 0).length;
+  return stepCounts(run.request.steps, masked);
 }
 
 async function resultOf({ request, state, stepOfPosition }: Run): Promise<Generated> {
@@ -131,29 +149,33 @@ async function resultOf({ request, state, stepOfPosition }: Run): Promise<Genera
 /** Fills positions in given orders. Everything is planned beforehand, so the host starts some steps ahead of the device. */
 async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Promise<void> {
   const { request, positions } = run;
-  const steps = planOfOrders(orders, stepCounts(request.steps, positions));
+  const steps = planOfOrders(orders, stepsOf(run), knownOf(run));
   const longest = Math.max(...steps.map(({ before, after }) => before - after));
   const plan = planTensors(steps, positions, capacityForPredicted(longest, request), request);
   const inputs = { plan, ...run.inputs };
-  const started: { step: PlannedStep; done: Promise<void> }[] = [];
+  const started: { step: PlannedStep; preview?: StartedPreview; done: Promise<void> }[] = [];
   const finishOldest = async () => {
-    const { step, done } = started.shift()!;
+    const { step, done } = started[0];
     await done;
+    const { preview } = started.shift()!;
     await reportProgress(run, step);
+    await showPreview(request, preview);
   };
   try {
-    for (const step of steps) {
+    for (const [index, step] of steps.entries()) {
       request.signal?.throwIfAborted();
       recordStep(run, step);
       run.state = predictFeatures(run, inputs, step);
       const options = tokenOptions(request, step.before - step.after);
       run.state = samplingPrograms[request.precision].fillPositions(run.state, run.params, options, inputs);
-      started.push({ step, done: untilComputed(run.state) });
+      const preview = startPreview(request, run.state, run, index + 1, steps.length);
+      started.push({ step, preview, done: untilComputed(run.state) });
       if (started.length > STEPS_AHEAD) await finishOldest();
     }
     while (started.length > 0) await finishOldest();
   } finally {
     await Promise.allSettled(started.map(({ done }) => done));
+    for (const { preview } of started) disposePreview(preview);
     disposeTree(plan);
   }
 }
@@ -169,15 +191,14 @@ async function untilComputed({ row }: SamplingState): Promise<void> {
 
 /** Predicts everything that is masked in every step, and keeps the most confident predictions (Fig. 8). */
 async function fillByConfidence(run: Run): Promise<void> {
-  const { request, positions } = run;
-  const known = request.labels.map(() => new Uint8Array(positions));
-  for (const counts of stepCounts(request.steps, positions)) {
+  const { request } = run;
+  const steps = stepsOf(run);
+  for (const [index, counts] of steps.entries()) {
     request.signal?.throwIfAborted();
-    const step = planOfAllMasked(known, counts);
-    const chosen = await fillMostConfident(run, step);
-    markAll(known, chosen);
-    recordStep(run, { ...step, predicted: chosen });
+    const step = planOfAllMasked(knownOf(run), counts);
+    recordStep(run, { ...step, predicted: await fillMostConfident(run, step) });
     await reportProgress(run, step);
+    await showPreview(request, startPreview(request, run.state, run, index + 1, steps.length));
   }
 }
 
@@ -238,7 +259,9 @@ function capacityForPredicted(count: number, { staticShapes }: SamplingRequest):
 /** A few more positions cost nothing; one more program would take half a minute to compile. */
 const FEWEST_PREDICTED = 8;
 
-function recordStep({ stepOfPosition, positions }: Run, { step, predicted }: PlannedStep): void {
+function recordStep(run: Run, { step, predicted }: PlannedStep): void {
+  const { stepOfPosition, positions } = run;
+  markAll(knownOf(run), predicted);
   predicted.forEach((list, image) => {
     for (const position of list) stepOfPosition[image * positions + position] = step;
   });

@@ -13,7 +13,10 @@ export {
   type ImageGenerator,
   type ImageGeneratorOptions,
   type ImageRequest,
+  type ImagesPreview,
+  type PositionDetails,
 } from './image-generator.js';
+export type { KnownTokens } from './known-tokens.js';
 export {
   drawTrainingMasks,
   type Evaluation,
@@ -44,4 +47,4 @@ export {
 export { presets, type RecommendedSampling, recommendedSampling } from './presets.js';
 export { dequantize, type QuantizerConfig, quantize } from './quantization.js';
 export { type StoredParameters, storeForSampling } from './sampling-programs.js';
-export type { GenerateOptions, GenerateProgress } from './sampling-request.js';
+export type { GenerateOptions, GeneratePreview, GenerateProgress, PreviewOptions } from './sampling-request.js';

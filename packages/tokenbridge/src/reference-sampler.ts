@@ -16,6 +16,8 @@ type SamplerInputs = {
   labels: readonly (number | null)[];
   /** One key per image, for the noise of its draws [N, 2]. */
   noiseKeys: Key;
+  /** What is known at the beginning, for editing; default: nothing. All images have as many masked positions. */
+  known?: readonly Grid[];
   /** The positions of each image, filled from the end of the list; or the most confident ones first (Fig. 8). */
   order: readonly ArrayLike<number>[] | 'confidence';
   steps: number;
@@ -30,15 +32,18 @@ type Grid = (number[] | null)[];
 
 /** Samples q ~ p(q) of Eq. 7: in each step, the tokens of some positions are predicted from those that are known. */
 export function sampleTokens(inputs: SamplerInputs): Grid[] {
-  const { config, labels, order, steps } = inputs;
-  const positions = positionCount(config);
-  const grids = labels.map((): Grid => Array(positions).fill(null));
+  const { config, labels, order, steps, known } = inputs;
+  const grids = labels.map((_, image): Grid => known?.[image].slice() ?? Array(positionCount(config)).fill(null));
+  const masked = grids.map(maskedPositions);
   for (let step = 0; step < steps; step++) {
     const before = maskedPositions(grids[0]).length;
-    const after = maskedAfterStep(step, steps, positions, before); // cosine schedule
-    const next = grids.map((grid, image) =>
-      order === 'confidence' ? maskedPositions(grid) : Array.from(order[image]).slice(after, before),
-    );
+    const after = maskedAfterStep(step, steps, masked[0].length, before); // cosine schedule
+    const next = grids.map((grid, image) => {
+      if (order === 'confidence') return maskedPositions(grid);
+      return Array.from(order[image])
+        .filter((position) => masked[image].includes(position))
+        .slice(after, before);
+    });
     if (after < before) tf.tidy(() => fillStep(inputs, grids, next, { step, before, after }));
   }
   return grids;

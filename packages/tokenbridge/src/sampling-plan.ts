@@ -8,11 +8,15 @@ import * as tf from '@tensorflow/tfjs-core';
 /** How many positions of an image are masked before and after a step. */
 export type StepCounts = { step: number; before: number; after: number };
 
-/** Lists the steps that predict something; those that would leave the last masked position as it is are left out. */
-export function stepCounts(steps: number, positions: number): StepCounts[] {
+/**
+ * Lists the steps that predict something; those that would leave the last masked position as it is are left out.
+ *
+ * @param masked - positions of an image that are masked at the beginning: all, or those that are to be edited
+ */
+export function stepCounts(steps: number, masked: number): StepCounts[] {
   const counts: StepCounts[] = [];
-  for (let step = 0, before = positions; before > 0; step++) {
-    const after = maskedAfterStep(step, steps, positions, before);
+  for (let step = 0, before = masked; before > 0; step++) {
+    const after = maskedAfterStep(step, steps, masked, before);
     if (after < before) counts.push({ step, before, after });
     before = after;
   }
@@ -27,10 +31,19 @@ export type PlannedStep = StepCounts & {
   predicted: Int32Array[];
 };
 
-/** Plans all steps for given orders, one per image, each of which is filled from its end. */
-export function planOfOrders(orders: readonly ArrayLike<number>[], counts: readonly StepCounts[]): PlannedStep[] {
-  const lists = orders.map((order) => Int32Array.from(order));
-  const known = lists.map(({ length }) => new Uint8Array(length));
+/**
+ * Plans all steps for given orders.
+ *
+ * @param orders - one list of all positions per image, filled from its end; those that are known already are passed over
+ * @param knownBefore - 1 where a position of an image is known at the beginning, [S] each; default: none is
+ */
+export function planOfOrders(
+  orders: readonly ArrayLike<number>[],
+  counts: readonly StepCounts[],
+  knownBefore: readonly Uint8Array[] = orders.map(({ length }) => new Uint8Array(length)),
+): PlannedStep[] {
+  const known = knownBefore.map((flags) => flags.slice());
+  const lists = orders.map((order, image) => Int32Array.from(order).filter((position) => !known[image][position]));
   return counts.map(({ step, before, after }) => {
     const visible = known.map(positionsWhereSet);
     const predicted = lists.map((order) => order.subarray(after, before));

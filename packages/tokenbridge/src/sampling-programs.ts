@@ -11,6 +11,7 @@ import {
   tidyTree,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { givenTensors, type KnownTokens } from './known-tokens.js';
 import { backboneConfig, channelHeadConfig, positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import { dequantize } from './quantization.js';
 import type { Plan } from './sampling-plan.js';
@@ -158,17 +159,46 @@ const programsOf = (precision: JitOptions['precision']) => ({
 /** The compiled functions by precision; the two are the same where the backend has no choice of it. */
 export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp32') };
 
+/** What a preview reads of a state. */
+export type PreviewTensors = {
+  /** De-quantized, 0 where masked; float32 [N, height, width, C]. */
+  latents: tf.Tensor4D;
+  /** [N, S]. */
+  confidence: tf.Tensor2D;
+};
+
+/**
+ * Reads tokens and confidences of a state. It does not consume them, so that the state keeps its memory.
+ *
+ * @param isKnown - 1 where a position is known, else 0; float32 [N, S]
+ */
+export const previewTensors = jit(
+  (
+    { tokens, confidence }: Pick<SamplingState, 'tokens' | 'confidence'>,
+    isKnown: tf.Tensor2D,
+    { quantizer, latent: { height, width, channels } }: TokenBridgeConfig,
+  ): PreviewTensors => {
+    const latents = tf.mul(dequantize(quantizer, tokens), tf.expandDims(isKnown, 2));
+    return {
+      latents: tf.reshape(latents, [tokens.shape[0], height, width, channels]),
+      confidence: tf.mul(confidence, isKnown),
+    };
+  },
+  { static: [2], name: 'preview' },
+);
+
 /** Compiled `commit`, for predictions of which the host keeps only some. Consumes the state. */
 export const commitTokens = jit(commit, { donate: [0] });
 
-/** The state before the first step: nothing is known, the plan is at its first row. */
-export function initialState(images: number, config: TokenBridgeConfig): SamplingState {
+/** The state before the first step: nothing is known but given tokens, the plan is at its first row. */
+export function initialState(images: number, config: TokenBridgeConfig, known?: KnownTokens): SamplingState {
   const positions = positionCount(config);
   const { channels } = config.latent;
   return {
     features: tf.fill([images, positions, config.backbone.decoder.width], 0), // made on the device, unlike tf.zeros
-    tokens: tf.zeros([images, positions, channels], 'int32'),
-    confidence: tf.zeros([images, positions]),
+    ...(known
+      ? givenTensors(known, images, config)
+      : { tokens: tf.zeros([images, positions, channels], 'int32'), confidence: tf.zeros([images, positions]) }),
     row: tf.scalar(0, 'int32'),
   };
 }

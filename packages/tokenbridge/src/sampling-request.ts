@@ -2,6 +2,7 @@ import type { FirstPosition } from '@tb/ar-head';
 import { rasterOrder } from '@tb/backbone';
 import { backendTraits, foldIn, type Key, permutation, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { assertKnown, type KnownTokens } from './known-tokens.js';
 import { positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import type { StoredParameters } from './sampling-programs.js';
 
@@ -13,6 +14,30 @@ export type GenerateProgress = {
   known: number;
   /** Positions of all images together. */
   positions: number;
+};
+
+/** Images in the middle of sampling. */
+export type GeneratePreview = {
+  /** Steps that are done. */
+  step: number;
+  /** All steps that fill something: `steps`, or the positions to fill where these are fewer. */
+  steps: number;
+  /** De-quantized tokens so far, 0 where masked, float32 [N, height, width, C]; disposed once `show` is finished. */
+  latents: tf.Tensor4D;
+  /** 1 where a position is known, 0 where it is masked; [N·S]. */
+  isKnown: Uint8Array;
+  /** Probability of each position's tokens, as in `Generated`; 0 where masked; [N·S]. */
+  confidence: Float32Array;
+  /** The step that filled each position; −1 where it is masked or was given; [N·S]. */
+  stepOfPosition: Int32Array;
+};
+
+/** When to show images while they are sampled. */
+export type PreviewOptions<Preview> = {
+  /** Steps between two previews, at least 1. There is none after the last step. */
+  every: number;
+  /** Sampling waits for what it returns, on a GPU after starting the next steps. */
+  show: (preview: Preview) => void | Promise<void>;
 };
 
 /** Options of `generate`. */
@@ -46,6 +71,10 @@ export type GenerateOptions = {
   precision?: 'bf16' | 'fp32';
   /** Pad lists of positions to few lengths. Default: where programs are compiled (xla). The result is the same. */
   staticShapes?: boolean;
+  /** Given tokens, for editing: the cosine schedule then starts with the other positions. Default: none. */
+  known?: KnownTokens;
+  /** Shows the images every few steps. They do not change by it. Default: no previews. */
+  preview?: PreviewOptions<GeneratePreview>;
   /** Called after every step. */
   onProgress?: (progress: GenerateProgress) => void;
   /** Stops before the next step with the signal's reason. */
@@ -53,8 +82,9 @@ export type GenerateOptions = {
 };
 
 /** Options with all defaults filled in. */
-export type SamplingRequest = Required<Omit<GenerateOptions, 'onProgress' | 'signal'>> &
-  Pick<GenerateOptions, 'onProgress' | 'signal'>;
+export type SamplingRequest = Required<Omit<GenerateOptions, Optional>> & Pick<GenerateOptions, Optional>;
+
+type Optional = 'known' | 'preview' | 'onProgress' | 'signal';
 
 /** Fills in defaults. @throws RangeError naming the option that is out of range */
 export function requestOf(options: GenerateOptions): SamplingRequest {
@@ -84,7 +114,10 @@ export function requestOf(options: GenerateOptions): SamplingRequest {
   if (!['linear', 'constant'].includes(guidanceSchedule))
     fail("guidanceSchedule must be 'linear' or 'constant'", guidanceSchedule);
   if (!(temperature >= 0 && temperature < Infinity)) fail('temperature must be 0 or positive', temperature);
+  const { every } = request.preview ?? { every: 1 };
+  if (!Number.isInteger(every) || every < 1) fail('preview.every must be a positive integer', every);
   assertOrder(request);
+  if (request.known) assertKnown(request.known, labels.length, config);
   return request;
 }
 
