@@ -1,3 +1,4 @@
+import { oneProcess } from '@tb/runtime';
 import { describe, expect, it } from 'vitest';
 import { resolveModel } from './commands/model/options.js';
 import { adviseOnMemory, adviseOnWarmup, describePlan, planBatch as plan, trainOptionsOf } from './training.js';
@@ -7,12 +8,18 @@ const planBatch = (values: Partial<Parameters<typeof plan>[0]>, machine: Paramet
 
 const accelerators = (deviceCount: number) => ({
   backend: 'xla',
-  traits: { compilesPerShape: true, runsAhead: true, precisions: ['fp32', 'bf16'], deviceCount } as const,
+  traits: {
+    compilesPerShape: true,
+    runsAhead: true,
+    precisions: ['fp32', 'bf16'],
+    deviceCount,
+    processes: oneProcess,
+  } as const,
 });
 const eight = accelerators(8);
 const one = {
   backend: 'wasm',
-  traits: { compilesPerShape: false, runsAhead: false, precisions: ['fp32'], deviceCount: 1 },
+  traits: { compilesPerShape: false, runsAhead: false, precisions: ['fp32'], deviceCount: 1, processes: oneProcess },
 } as const;
 
 describe('planBatch', () => {

@@ -36,10 +36,13 @@ export { rematerialize } from './operations/rematerialize.js';
 export { storeBfloat16, storeFloat32 } from './operations/storage.js';
 export {
   fromFirstProcess,
+  getJson,
   meetProcesses,
   oneProcess,
   type ProcessGroup,
   type ProcessStore,
+  putJson,
+  replicasOfProcess,
   waitForKey,
 } from './processes.js';
 export { drawKeys, type HostRandom, hostRandom } from './random/host-random.js';
@@ -60,6 +63,7 @@ export {
 export { registerRandomKernels } from './random/random-kernels.js';
 export { type Share, shareOf, shareRange } from './shares.js';
 export { startWorker } from './start-worker.js';
+export { receiveBytes, sendBytes } from './transfer.js';
 export {
   disposeTree,
   flattenTree,

@@ -28,6 +28,18 @@ export type ProcessGroup = {
 /** A process that works alone. */
 export const oneProcess: ProcessGroup = Object.freeze({ index: 0, count: 1 });
 
+/**
+ * How many replicas of a program run in one process: all of a program with one, an equal part of one with several.
+ *
+ * @param replicas - counted over all processes
+ * @throws Error when they cannot be divided equally
+ */
+export function replicasOfProcess(caller: string, { count }: ProcessGroup, replicas: number): number {
+  if (replicas === 1) return 1;
+  if (replicas % count === 0) return replicas / count;
+  throw new Error(`${caller}: replicas must be 1 or a multiple of the ${count} processes, got ${replicas}`);
+}
+
 /** Between two looks into the store. */
 const pollMs = 25;
 
@@ -69,17 +81,17 @@ export async function fromFirstProcess<T>(
 ): Promise<T> {
   if (count === 1 || !store) return make();
   if (index > 0) {
-    const { value, failed } = fromBytes<Sent<T>>(await waitForKey(store, key, { timeoutMs }));
+    const { value, failed } = parseJson<Sent<T>>(await waitForKey(store, key, { timeoutMs }));
     if (failed !== undefined) throw new Error(`process 0: ${failed}`);
     return value as T;
   }
   try {
     const value = await make();
-    store.put(key, toBytes({ value } satisfies Sent<T>));
+    putJson(store, key, { value } satisfies Sent<T>);
     return value;
   } catch (error) {
     const failed = error instanceof Error ? error.message : String(error);
-    store.put(key, toBytes({ failed } satisfies Sent<T>));
+    putJson(store, key, { failed } satisfies Sent<T>);
     throw error;
   }
 }
@@ -105,12 +117,16 @@ export async function meetProcesses(
   }
 }
 
-/** JSON as the bytes of a store's value. */
-function toBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+/** Puts a value that JSON can hold. */
+export function putJson(store: ProcessStore, key: string, value: unknown): void {
+  store.put(key, new TextEncoder().encode(JSON.stringify(value)));
 }
 
-/** The value of `toBytes`. */
-function fromBytes<T>(bytes: Uint8Array): T {
+/** Waits for a value of `putJson`, while this thread sleeps. @throws as `get` of the store */
+export function getJson<T>(store: ProcessStore, key: string, options: { timeoutMs: number }): T {
+  return parseJson(store.get(key, options));
+}
+
+function parseJson<T>(bytes: Uint8Array): T {
   return JSON.parse(new TextDecoder().decode(bytes)) as T;
 }

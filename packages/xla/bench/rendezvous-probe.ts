@@ -17,9 +17,9 @@ async function join(rank: number): Promise<void> {
   const rendezvous = await openRendezvous({ host: '127.0.0.1', port: PORT, index: rank, count: SIZE });
   const client = createClient(plugin, { preallocate: false, memoryFraction: 0.1, rendezvous });
   console.log(
-    `process ${rank}: ${client.devices.length} of ${client.globalDeviceCount} devices, id ${client.devices[0]!.id}`,
+    `process ${rank}: ${client.devices.length} of ${client.deviceIds.flat().length} devices, id ${client.devices[0]!.id}`,
   );
-  if (client.globalDeviceCount !== SIZE) process.exitCode = 1;
+  if (client.deviceIds.flat().length !== SIZE) process.exitCode = 1;
   // All have arrived and read what they need before process 0 stops serving.
   rendezvous.store.put(`done ${rank}`, new Uint8Array(1));
   for (let other = 0; other < SIZE; other += 1) rendezvous.store.get(`done ${other}`, { timeoutMs: 60_000 });

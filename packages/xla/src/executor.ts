@@ -4,6 +4,8 @@
  * in tests, a fake in unit tests) does not depend on TensorFlow.js.
  */
 
+import type { ProcessGroup, ProcessStore } from '@tb/runtime';
+
 /** Element types of device arrays, by their StableHLO names. */
 export type ElementType =
   | 'f32'
@@ -45,7 +47,10 @@ export type FlagValue = string | number | boolean;
 
 /** How an executor compiles a program. */
 export type CompileOptions = {
-  /** How many devices run the program at once, each on its own arguments; default 1. */
+  /**
+   * How many devices run the program at once, each on its own arguments; default 1. In a group of processes, several
+   * replicas are spread equally over all of them, and a single one runs in this process alone.
+   */
   replicas?: number;
   /** XLA debug options of this program, such as `{ xla_gpu_autotune_level: 0 }`. */
   flags?: Record<string, FlagValue>;
@@ -71,6 +76,7 @@ export type ProgramMemory = {
 
 /** A compiled program. `dispose` gives its code and scratch memory back; running it afterwards throws. */
 export type Executable = {
+  /** Those of all processes. */
   readonly replicas: number;
   readonly inputs: readonly ArraySpec[];
   readonly outputs: readonly ArraySpec[];
@@ -90,12 +96,18 @@ export type Executor = {
   readonly platform: string;
   /** The device's own name, such as `NVIDIA H200`. */
   readonly deviceKind: string;
+  /** Of this process; the others of a group have as many. */
   readonly deviceCount: number;
+  /** The processes whose devices run programs together; undefined where this one works alone. */
+  readonly processes?: ProcessGroup & { readonly store: ProcessStore };
+  /** What the code of a program depends on, besides the module and its options, such as the compiler's version. */
+  readonly compilerIdentity?: string;
   /** What the platform reports of a device, such as `compute_capability` and `core_count` of a GPU. */
   readonly deviceAttributes?: Readonly<Record<string, string | number | boolean | number[]>>;
 
   /**
-   * Compiles StableHLO text whose entry is `@main`.
+   * Compiles StableHLO text whose entry is `@main`. A program whose replicas are spread over several processes must be
+   * compiled by all of them, in the same order.
    * @throws Error with the compiler's message when the module does not parse or compile
    */
   compile(module: string, options: CompileOptions & { inputs: ArraySpec[]; outputs: ArraySpec[] }): Executable;
@@ -106,7 +118,8 @@ export type Executor = {
   /**
    * Enqueues a program and returns at once; the outputs may be used as inputs of further programs right away.
    *
-   * Replica r runs on device r: `inputs[r][argument]` must live there, and `outputs[r][result]` will. Inputs that the
+   * The r-th replica of this process runs on its device r: `inputs[r][argument]` must live there, and
+   * `outputs[r][result]` will. In several processes, all must execute the same programs in the same order. Inputs that the
    * module donates (`tf.aliasing_output` or `jax.buffer_donor` on its arguments) are dead afterwards; name their indices
    * in `donated`, so that their handles are freed and a second use is reported as such.
    */

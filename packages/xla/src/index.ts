@@ -16,4 +16,4 @@ export { PjrtError, type StatusCode } from './pjrt/errors.js';
 export { createPjrtExecutor, type PjrtExecutor, type PjrtExecutorOptions } from './pjrt/pjrt-executor.js';
 export { openRendezvous, type Rendezvous } from './pjrt/rendezvous.js';
 export { profile } from './profile.js';
-export { registerBackend, registerXla } from './register.js';
+export { provideExecutor, registerBackend, registerXla } from './register.js';

@@ -7,6 +7,8 @@ import {
   donatedTensors,
   type JitOptions,
   mapTree,
+  oneProcess,
+  replicasOfProcess,
   reportCompile,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
@@ -74,13 +76,13 @@ export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): 
     if (activeTrace()) return inlined(fn, args, donate);
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
-    const perReplica = replicas === undefined ? [args] : splitReplicas(args, replicas);
+    const perReplica = replicas === undefined ? [args] : splitReplicas(args, ownReplicas(backend, replicas));
     const calls = perReplica.map((own) => readerOf(backend)(own, fixed));
     const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
     programs.set(backend, known);
     let program = known.get(calls[0].key);
     if (!program) {
-      const own = { donate, name, precision, replicas: perReplica.length };
+      const own = { donate, name, precision, replicas: replicas ?? 1 };
       program = compile(backend, fn, perReplica[0], calls[0].leaves, own);
       known.set(calls[0].key, program);
     }
@@ -119,6 +121,11 @@ function inlined(fn: TracedFunction, args: unknown[], donate: readonly number[])
   const result = tf.tidy(() => fn(...args) as tf.TensorContainer);
   disposeTree(donated);
   return result;
+}
+
+/** How many replicas of a program this process runs. */
+function ownReplicas({ executor: { processes } }: XlaBackend, replicas: number): number {
+  return replicasOfProcess('jit', processes ?? oneProcess, replicas);
 }
 
 function splitReplicas(args: readonly unknown[], replicas: number): unknown[][] {

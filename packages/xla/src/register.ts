@@ -1,4 +1,4 @@
-import { type BackendSupport, registerBackendSupport } from '@tb/runtime';
+import { type BackendSupport, oneProcess, type ProcessGroup, registerBackendSupport } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { XlaBackend } from './backend.js';
 import { defineSampleSymbols } from './cuda/sample-symbols.js';
@@ -21,6 +21,7 @@ import { defineKernel, defineMissing } from './kernels/registry.js';
 import { defineViews, shapeKernels } from './kernels/shape.js';
 import { unaryKernels } from './kernels/unary.js';
 import { createPjrtExecutor } from './pjrt/pjrt-executor.js';
+import type { Rendezvous } from './pjrt/rendezvous.js';
 
 const tables = [
   unaryKernels,
@@ -65,12 +66,16 @@ const backendInUse = () => tf.backend() as XlaBackend;
 /** What @tb/runtime needs of this backend. */
 const support: BackendSupport = {
   compile: jit,
-  traits: () => ({
-    compilesPerShape: true,
-    runsAhead: true,
-    precisions: ['fp32', 'bf16'],
-    deviceCount: backendInUse().executor.deviceCount,
-  }),
+  traits: () => {
+    const { deviceCount, processes = oneProcess } = backendInUse().executor;
+    return {
+      compilesPerShape: true,
+      runsAhead: true,
+      precisions: ['fp32', 'bf16'],
+      deviceCount: deviceCount * processes.count,
+      processes,
+    };
+  },
   toDevice: (tree, device) => backendInUse().toDevice(tree, device),
 };
 
@@ -87,27 +92,48 @@ export function registerBackend(executor: Executor): void {
 
 let processExecutor: Executor | undefined;
 
+/** Opens the devices of this process, as one of a group where there is one. */
+type OpenExecutor = (processes: ProcessGroup | undefined) => Executor;
+let openExecutor: OpenExecutor = openPlugin;
+
+/**
+ * Makes `registerXla`, and so `useBackend('xla')` of @tb/runtime, use other devices than those of a PJRT plugin: for tests, and for
+ * executors of other packages. Call it before the backend is loaded.
+ */
+export function provideExecutor(open: OpenExecutor): void {
+  openExecutor = open;
+}
+
 /**
  * Makes `xla` a TensorFlow.js backend on this machine's GPUs, or on what else the PJRT plugin offers. Further calls keep
  * the first call's devices.
  *
+ * @param processes - the group of processes whose devices are used together: what `openRendezvous` returned
  * @returns one line on what runs
  * @throws Error stating why no GPU is used and which command fixes it
  */
-export async function registerXla({ device = 'gpu' }: { device?: 'cpu' | 'gpu' } = {}): Promise<string> {
+export async function registerXla({
+  device = 'gpu',
+  processes,
+}: {
+  device?: 'cpu' | 'gpu';
+  processes?: ProcessGroup;
+} = {}): Promise<string> {
   if (!processExecutor) {
-    processExecutor = openExecutor();
+    processExecutor = openExecutor(processes && processes.count > 1 ? processes : undefined);
     registerBackend(processExecutor);
   }
   const { platform, deviceKind, deviceCount } = processExecutor;
   if ((platform === 'cpu') !== (device === 'cpu'))
     throw new Error(`device must be ${device}, the plugin has ${platform}`);
-  return `${deviceCount} × ${deviceKind} through OpenXLA (${platform})`;
+  const own = `${deviceCount} × ${deviceKind} through OpenXLA (${platform})`;
+  const group = processExecutor.processes;
+  return group ? `${own}, process ${group.index} of ${group.count}` : own;
 }
 
-function openExecutor(): Executor {
+function openPlugin(processes: ProcessGroup | undefined): Executor {
   try {
-    return createPjrtExecutor();
+    return createPjrtExecutor(processes && { rendezvous: processes as Rendezvous });
   } catch (error) {
     const { reason, fix } = xlaInfo();
     throw new Error(reason ? [reason, fix].filter(Boolean).join('; ') : String(error), { cause: error });

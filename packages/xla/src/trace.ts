@@ -1,6 +1,7 @@
 /** From a function to a compiled program. */
 import { mapTreeWithNames, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { assertSameProgram } from './agreement.js';
 import type { XlaBackend } from './backend.js';
 import { matchDonations, type Place } from './donation.js';
 import type { ArraySpec, CompileOptions, Executable } from './executor.js';
@@ -66,11 +67,13 @@ export function compileFunction(
     results.map(({ node }) => node),
     { aliases, replicas: options.replicas },
   );
+  const flags = compilerFlags(backend, options);
+  assertSameProgram(backend.executor, { ...options, ...program, flags });
   const executable = backend.executor.compile(program.text, {
     inputs: program.inputs,
     outputs: program.outputs,
     replicas: options.replicas,
-    flags: compilerFlags(backend, options),
+    flags,
     name: options.name,
     onBegin: options.onBegin,
   });

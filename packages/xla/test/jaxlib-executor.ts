@@ -7,6 +7,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { oneProcess, replicasOfProcess } from '@tb/runtime';
 import {
   type ArraySpec,
   assertHostArray,
@@ -59,7 +60,10 @@ function readFully(file: number, size: number): Uint8Array<ArrayBuffer> {
  * Starts the child on two named pipes. Each is first opened for both directions, which never blocks, so that the two
  * one-way ends open at once; only the child keeps the ends that it needs, and its death ends our read.
  */
-function startServer(python: string, devices: number): { child: ChildProcess; write: number; read: number } {
+function startServer(
+  python: string,
+  settings: readonly string[],
+): { child: ChildProcess; write: number; read: number } {
   const folder = mkdtempSync(join(tmpdir(), 'jaxlib-executor-'));
   const paths = [join(folder, 'requests'), join(folder, 'answers')] as const;
   if (spawnSync('mkfifo', [...paths]).status !== 0) throw new Error('jaxlib executor: mkfifo is not available');
@@ -68,7 +72,7 @@ function startServer(python: string, devices: number): { child: ChildProcess; wr
   const read = openSync(paths[1], 'r');
   const theirs = [openSync(paths[0], 'r'), openSync(paths[1], 'w')] as const;
   const script = fileURLToPath(new URL('./jaxlib-server.py', import.meta.url));
-  const child = spawn(python, [script, String(devices)], {
+  const child = spawn(python, [script, ...settings], {
     stdio: [theirs[0], theirs[1], 'inherit'],
     env: { TF_CPP_MIN_LOG_LEVEL: '2', ...process.env },
   });
@@ -78,8 +82,8 @@ function startServer(python: string, devices: number): { child: ChildProcess; wr
   return { child, write, read };
 }
 
-function openChannel(python: string, devices: number): Channel {
-  const { child, write, read } = startServer(python, devices);
+function openChannel(python: string, settings: readonly string[]): Channel {
+  const { child, write, read } = startServer(python, settings);
   let open = true;
   return {
     request(message, data) {
@@ -114,14 +118,37 @@ type JaxlibExecutable = Executable & { readonly id: number };
 /** How many buffers and executables the child process holds: tests of leaks compare it before and after. */
 export type JaxlibExecutor = Executor & { liveObjects(): number };
 
+/** Where the Python processes of a group meet: at a free port of process 0, which its store makes known. */
+function groupSettings({ index, count, store }: Processes): string[] {
+  const key = 'jaxlib/coordinator';
+  if (index === 0) store.put(key, new TextEncoder().encode(`127.0.0.1:${freePort()}`));
+  return [new TextDecoder().decode(store.get(key, { timeoutMs: 60_000 })), String(count), String(index)];
+}
+
+/** A port that nothing serves at the moment. */
+function freePort(): number {
+  const script =
+    "const s = require('net').createServer().listen(0, () => { console.log(s.address().port); s.close(); })";
+  return Number(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout);
+}
+
+type Processes = NonNullable<Executor['processes']>;
+
 /**
- * @param devices - number of CPU devices, for programs with replicas; default 4
+ * @param devices - number of CPU devices of this process, for programs with replicas; default 4
+ * @param processes - the group whose devices run programs together
  * @throws Error when no Python with jax is found
  */
-export function createJaxlibExecutor({ devices = 4 }: { devices?: number } = {}): JaxlibExecutor {
+export function createJaxlibExecutor({
+  devices = 4,
+  processes,
+}: {
+  devices?: number;
+  processes?: Processes;
+} = {}): JaxlibExecutor {
   const python = jaxlibPython();
   if (!python) throw new Error('createJaxlibExecutor: needs the Python package jax (pip install jax)');
-  const channel = openChannel(python, devices);
+  const channel = openChannel(python, [String(devices), ...(processes ? groupSettings(processes) : [])]);
   let lastId = 0;
   let live = 0; // bytes
   let peak = 0;
@@ -153,6 +180,7 @@ export function createJaxlibExecutor({ devices = 4 }: { devices?: number } = {})
     platform: 'cpu',
     deviceKind: 'cpu',
     deviceCount: devices,
+    processes,
 
     compile(module, { replicas = 1, flags = {}, inputs, outputs }): JaxlibExecutable {
       lastId += 1;
@@ -180,8 +208,9 @@ export function createJaxlibExecutor({ devices = 4 }: { devices?: number } = {})
 
     execute(executable, inputs, donated = []) {
       const { id, outputs, replicas } = executable as JaxlibExecutable;
-      if (inputs.length !== replicas) {
-        throw new Error(`execute: inputs must have one list per replica (${replicas}), got ${inputs.length}`);
+      const own = replicasOfProcess('execute', processes ?? oneProcess, replicas);
+      if (inputs.length !== own) {
+        throw new Error(`execute: inputs must have one list per replica (${own}), got ${inputs.length}`);
       }
       const taken = inputs.map((list) => list.map((buffer) => usable('execute', buffer)));
       const dead = taken.flatMap((list) => donated.map((index) => list[index]!));
@@ -189,6 +218,7 @@ export function createJaxlibExecutor({ devices = 4 }: { devices?: number } = {})
       channel.request({
         operation: 'execute',
         executable: id,
+        replicas,
         inputs: taken.map((list) => list.map((buffer) => buffer.id)),
         outputs: results.map((list) => list.map((buffer) => buffer.id)),
         donated: dead.map((buffer) => buffer.id),

@@ -1,7 +1,11 @@
 """Runs StableHLO programs on XLA's CPU client for the tests of @tb/xla.
 
 Reads requests from standard input and answers on standard output; both are a little-endian
-uint32 length, a JSON object of that length, and `bytes` further bytes of array data. Started by jaxlib-executor.ts.
+uint32 length, a JSON object of that length, and `bytes` further bytes of array data. Started by jaxlib-executor.ts:
+
+    jaxlib-server.py DEVICES [COORDINATOR COUNT INDEX]
+
+With a coordinator it is one of several processes, whose programs meet through gloo.
 """
 
 import json
@@ -27,23 +31,39 @@ DTYPES = {
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
 jax.config.update("jax_enable_x64", True)
-devices = jax.devices()
+if len(sys.argv) > 2:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+devices = sorted(jax.local_devices(), key=lambda device: device.id)
+processes = jax.process_count()
+# Ids are not consecutive over processes.
+all_devices = [
+    sorted((device for device in jax.devices() if device.process_index == index), key=lambda device: device.id)
+    for index in range(processes)
+]
 client = devices[0].client
 objects = {}  # buffers and executables by the number that the other side gave them
+
+
+def devices_of(replicas):
+    """The devices that run a program: one of this process, or equally many of all, process after process."""
+    if replicas == 1:
+        return devices[:1]
+    return [device for own in all_devices for device in own[: replicas // processes]]
 
 
 def compile_program(request, _data):
     options = xla_client.CompileOptions()
     replicas = request["replicas"]
+    used = devices_of(replicas)
     options.num_replicas = replicas
     options.num_partitions = 1
     options.executable_build_options.num_replicas = replicas
     options.executable_build_options.num_partitions = 1
-    assignment = xla_client.DeviceAssignment.create(np.arange(replicas, dtype=np.int32).reshape(replicas, 1))
-    options.device_assignment = assignment
+    ids = np.array([device.id for device in used], dtype=np.int32).reshape(replicas, 1)
+    options.device_assignment = xla_client.DeviceAssignment.create(ids)
     options.env_option_overrides = list(request["flags"].items())
-    used = xla_client.DeviceList(tuple(devices[:replicas]))
-    objects[request["id"]] = client.compile_and_load(request["module"], used, options)
+    objects[request["id"]] = client.compile_and_load(request["module"], xla_client.DeviceList(tuple(used)), options)
 
 
 def upload(request, data):
@@ -52,17 +72,18 @@ def upload(request, data):
     objects[request["id"]] = jax.device_put(array, devices[request["device"]])
 
 
-def across_devices(shards):
+def across_devices(shards, replicas):
     """One array of jaxlib for the same argument of all replicas. It is declared replicated only to name its shape."""
-    if len(shards) == 1:
+    if replicas == 1:
         return shards[0]
-    mesh = jax.sharding.Mesh(np.array(devices[: len(shards)]), ("replica",))
+    mesh = jax.sharding.Mesh(np.array(devices_of(replicas)), ("replica",))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     return jax.make_array_from_single_device_arrays(shards[0].shape, sharding, shards)
 
 
 def execute(request, _data):
-    arguments = [across_devices([objects[number] for number in shards]) for shards in zip(*request["inputs"])]
+    replicas = request["replicas"]
+    arguments = [across_devices([objects[number] for number in shards], replicas) for shards in zip(*request["inputs"])]
     program = objects[request["executable"]]
     results = program.execute_sharded(arguments).disassemble_into_single_device_arrays()
     for result, numbers in zip(results, zip(*request["outputs"])):
@@ -91,7 +112,7 @@ OPERATIONS = {f.__name__: f for f in (compile_program, upload, execute, download
 def read_exactly(size):
     data = sys.stdin.buffer.read(size)
     if len(data) != size:
-        sys.exit(0)
+        os._exit(0)  # without waiting for other processes
     return data
 
 

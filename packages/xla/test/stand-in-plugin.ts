@@ -35,7 +35,10 @@ type Executable = { kind: 'executable'; of: Program };
 type Item = Buffer | Program | Executable | { kind: 'client' | 'event' | 'serialized' };
 
 export type StandInOptions = {
+  /** Of this process. */
   devices?: number;
+  /** Devices of every process of a group, of which this one is `index`. Their ids are not consecutive. */
+  group?: { index: number; devices: readonly number[] };
   apiMinor?: number;
   /** Sizes that a newer plugin asks for, by struct name. */
   structSizes?: Record<string, number>;
@@ -60,7 +63,8 @@ const functionType = koffi.proto('uint64_t', ['uint64_t']);
 const deleterType = koffi.proto('void', ['uint64_t']);
 
 export function createStandIn({
-  devices = 2,
+  group,
+  devices = group?.devices[group.index] ?? 2,
   apiMinor = 115,
   structSizes = {},
   without = [],
@@ -156,7 +160,9 @@ export function createStandIn({
     block: keep(blockOf(value)),
     size: value.length,
   });
-  const deviceAddresses = Array.from({ length: devices }, (_, index) => BigInt(0x100 + index));
+  const idsOf = (process: number, length: number) => Array.from({ length }, (_, index) => process * 2048 + index);
+  const ownIds = idsOf(group?.index ?? 0, devices);
+  const deviceAddresses = ownIds.map((id) => BigInt(0x100 + id));
   const deviceList = allocate(devices * 8);
   deviceAddresses.forEach((address, index) => {
     deviceList.view.setBigUint64(index * 8, address, true);
@@ -213,7 +219,16 @@ export function createStandIn({
     const { block, size } = text('stand-in 1');
     return { platform_version: block, platform_version_size: size };
   });
-  implement(Functions.Client_Devices, () => ({ devices: deviceList.address, num_devices: devices }));
+  implement(Functions.Client_Devices, () => {
+    if (!group) return { devices: deviceList.address, num_devices: devices };
+    const ids = group.devices.flatMap((length, process) => idsOf(process, length)).reverse(); // not in order of processes
+    const list = allocate(ids.length * 8);
+    for (const [index, id] of ids.entries()) list.view.setBigUint64(index * 8, BigInt(0x100 + id), true);
+    return { devices: keep(list), num_devices: ids.length };
+  });
+  implement(Functions.DeviceDescription_ProcessIndex, ({ device_description }) => ({
+    process_index: Math.floor((Number(device_description) - 0x100) / 2048),
+  }));
   implement(Functions.Client_AddressableDevices, () => {
     return { addressable_devices: deviceList.address, num_addressable_devices: devices };
   });

@@ -2,6 +2,7 @@ import { testBackends } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { useBackend } from '../backends/use-backend.js';
+import { oneProcess } from '../processes.js';
 import { type BackendSupport, backendTraits, jit, registerBackendSupport } from './jit.js';
 import { allReduceMean, replicate } from './replicas.js';
 
@@ -100,7 +101,13 @@ describe.each(testBackends)('jit on %s', (backend) => {
 test('a function is compiled once by the support that is registered for the backend', async () => {
   await useBackend('wasm');
   const compile = vi.fn(<F>(fn: F) => fn);
-  const traits = { compilesPerShape: true, runsAhead: true, precisions: ['fp32'], deviceCount: 2 } as const;
+  const traits = {
+    compilesPerShape: true,
+    runsAhead: true,
+    precisions: ['fp32'],
+    deviceCount: 2,
+    processes: oneProcess,
+  } as const;
   registerBackendSupport('cpu', {
     compile: compile as BackendSupport['compile'],
     traits: () => traits,

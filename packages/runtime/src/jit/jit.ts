@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { oneProcess, type ProcessGroup, replicasOfProcess } from '../processes.js';
 import { disposeTree, mapTree, type TensorTree, type Tree, treeLeaves } from '../tree.js';
 
 /** How `jit` compiles a function. */
@@ -10,8 +11,9 @@ export type JitOptions = {
   /** Precision of matrix products and convolutions, if the backend has a choice. */
   precision?: 'bf16' | 'fp32';
   /**
-   * How many devices run the function at once, each on separate arguments. With it, every argument is an array with one
-   * tree for each device, and so is the result: see `replicate` and `allReduceMean`.
+   * How many devices run the function at once, each on separate arguments; those of all processes are counted. With it,
+   * every argument is an array with one tree for each device that this process contributes, and so is the result: see
+   * `replicate` and `allReduceMean`.
    */
   replicas?: number;
   /** What the program is called in messages; default the function's name. */
@@ -33,8 +35,10 @@ export type BackendTraits = {
   runsAhead: boolean;
   /** Precisions that `jit` offers. */
   precisions: readonly ('fp32' | 'bf16')[];
-  /** How many devices `jit` can run a function on at once. */
+  /** How many devices `jit` can run a function on at once; those of all processes are counted. */
   deviceCount: number;
+  /** The processes whose devices these are; each has equally many. */
+  processes: ProcessGroup;
 };
 
 /** What a backend offers beyond TensorFlow.js's operations. For packages that bring a backend. */
@@ -90,10 +94,15 @@ export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
   return call as F;
 }
 
-/** @throws Error when the backend in use has fewer devices */
-export function assertDevices(caller: string, replicas: number): void {
-  const available = backendTraits().deviceCount;
-  if (Number.isInteger(replicas) && replicas >= 1 && replicas <= available) return;
+/**
+ * @returns how many of the replicas run in this process
+ * @throws Error when the backend in use has fewer devices, or the processes do not contribute equally many
+ */
+export function assertDevices(caller: string, replicas: number): number {
+  const { deviceCount: available, processes } = backendTraits();
+  if (Number.isInteger(replicas) && replicas >= 1 && replicas <= available) {
+    return replicasOfProcess(caller, processes, replicas);
+  }
   throw new Error(
     `${caller}: replicas must be from 1 to the number of devices of backend ${tf.getBackend()} (${available}), got ${replicas}`,
   );
@@ -124,7 +133,13 @@ export const runTidily: BackendSupport['compile'] = (fn, { donate = [], replicas
 /** For backends that compile nothing and have one device. */
 export const plainSupport: BackendSupport = {
   compile: runTidily,
-  traits: () => ({ compilesPerShape: false, runsAhead: false, precisions: ['fp32'], deviceCount: 1 }),
+  traits: () => ({
+    compilesPerShape: false,
+    runsAhead: false,
+    precisions: ['fp32'],
+    deviceCount: 1,
+    processes: oneProcess,
+  }),
   toDevice: (tree) => mapTree((tensor) => tf.clone(tensor), tree),
 };
 

@@ -3,15 +3,17 @@ import { mapTree, type Tree } from '../tree.js';
 import { assertDevices, currentSupport } from './jit.js';
 
 /**
- * Copies a tree to each of the first `replicas` devices, as `jit` with `replicas` takes its arguments. The caller owns all of
- * them; the copy on the device where the values already are shares their memory.
+ * Copies a tree to each device that this process contributes to `replicas` of them, as `jit` with `replicas` takes its
+ * arguments. The caller owns all of them; the copy on the device where the values already are shares their memory. Each
+ * process has its own values: give all of them the same.
  *
+ * @param replicas - counted over all processes
  * @throws Error when there are fewer devices than `replicas`
  */
 export function replicate<T extends Tree<tf.Tensor>>(tree: T, replicas: number): T[] {
-  assertDevices('replicate', replicas);
+  const length = assertDevices('replicate', replicas);
   const { toDevice } = currentSupport();
-  return Array.from({ length: replicas }, (_, device) => toDevice(tree, device));
+  return Array.from({ length }, (_, device) => toDevice(tree, device));
 }
 
 /**

@@ -37,8 +37,10 @@ export type Client = {
   readonly platformVersion: string;
   /** Devices of this process. */
   readonly devices: readonly Device[];
-  /** All devices, those of other processes included. */
-  readonly globalDeviceCount: number;
+  /** Ids of all devices, by the index of the process that has them. */
+  readonly deviceIds: readonly (readonly number[])[];
+  /** The group whose devices these are, if there are several processes. */
+  readonly processes?: Rendezvous;
   memory(device: number): DeviceMemory;
   destroy(): void;
 };
@@ -120,14 +122,33 @@ function readDeviceAttributes(api: Plugin['api'], device_description: bigint): D
   }
 }
 
-function readDevices(plugin: Plugin, client: bigint): { devices: Device[]; globalDeviceCount: number } {
+function readDevices(plugin: Plugin, client: bigint): Device[] {
   const local = plugin.api.call(Functions.Client_AddressableDevices, { client });
-  const all = plugin.api.call(Functions.Client_Devices, { client });
   const addresses = readPointers(local.addressable_devices, Number(local.num_addressable_devices));
-  return {
-    devices: addresses.map((address) => readDevice(plugin, address)),
-    globalDeviceCount: Number(all.num_devices),
-  };
+  return addresses.map((address) => readDevice(plugin, address)).sort((a, b) => a.id - b.id);
+}
+
+/**
+ * The ids of all devices by process. Ids are not consecutive over processes: each process must read them from its client.
+ *
+ * @throws Error when the processes do not have equally many
+ */
+function readDeviceIds({ api }: Plugin, client: bigint, { count }: Rendezvous): number[][] {
+  const all = api.call(Functions.Client_Devices, { client });
+  const ids = Array.from({ length: count }, (): number[] => []);
+  for (const device of readPointers(all.devices, Number(all.num_devices))) {
+    const { device_description } = api.call(Functions.Device_GetDescription, { device });
+    const { process_index } = api.call(Functions.DeviceDescription_ProcessIndex, { device_description });
+    ids[process_index]?.push(api.call(Functions.DeviceDescription_Id, { device_description }).id);
+  }
+  const unequal = ids.findIndex(({ length }) => length !== ids[0]!.length);
+  if (unequal > 0) {
+    const [first, other] = [ids[0]!.length, ids[unequal]!.length];
+    throw new Error(
+      `createClient: every process must have as many devices as process 0 (${first}), process ${unequal} has ${other}`,
+    );
+  }
+  return ids.map((own) => own.sort((a, b) => a - b));
 }
 
 function readMemory({ api }: Plugin, device: Device): DeviceMemory {
@@ -155,14 +176,17 @@ export function createClient(plugin: Plugin, options: ClientOptions = {}): Clien
   named.keep.length = 0; // until here C read what these point to
   const name = api.call(Functions.Client_PlatformName, { client });
   const version = api.call(Functions.Client_PlatformVersion, { client });
-  const { devices, globalDeviceCount } = readDevices(plugin, client);
+  const devices = readDevices(plugin, client);
+  const processes = options.rendezvous && options.rendezvous.count > 1 ? options.rendezvous : undefined;
+  const deviceIds = processes ? readDeviceIds(plugin, client, processes) : [devices.map(({ id }) => id)];
   return {
     plugin,
     address: client,
     platform: readText(name.platform_name, Number(name.platform_name_size)),
     platformVersion: readText(version.platform_version, Number(version.platform_version_size)),
     devices,
-    globalDeviceCount,
+    deviceIds,
+    ...(processes && { processes }),
     memory: (device) => readMemory(plugin, devices[device]!),
     destroy: () => api.destroy(Functions.Client_Destroy, client),
   };

@@ -4,7 +4,7 @@ import { createBufferPool } from './buffers.js';
 import { defaultCacheFolder, openProgramCache } from './cache.js';
 import { type Client, type ClientOptions, createClient } from './client.js';
 import { loadPlugin, type Plugin } from './plugin.js';
-import { compileProgram, executeProgram, type PjrtProgram } from './program.js';
+import { compileProgram, compilerIdentity, executeProgram, type PjrtProgram } from './program.js';
 
 /** Which plugin an executor uses, and how its devices are opened. */
 export type PjrtExecutorOptions = ClientOptions & {
@@ -51,6 +51,8 @@ export function executorOfClient(client: Client, cacheFolder: string | undefined
     deviceKind: client.devices[0]!.kind,
     deviceCount: client.devices.length,
     deviceAttributes: client.devices[0]!.attributes,
+    processes: client.processes,
+    compilerIdentity: compilerIdentity(client),
     compile(module, options) {
       const program = compileProgram(client, cache, module, options);
       const { dispose } = program;

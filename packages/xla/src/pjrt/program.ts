@@ -1,12 +1,14 @@
 /** Compiled programs: compile or load from the cache folder, and run. */
+import { oneProcess, replicasOfProcess } from '@tb/runtime';
 import type { ArraySpec, CompileOptions, DeviceBuffer, Executable, ProgramMemory } from '../executor.js';
 import { type BufferPool, liveAddress, type PjrtBuffer } from './buffers.js';
 import { cacheKey, type ProgramCache } from './cache.js';
-import { runDeleter } from './call.js';
 import type { Client } from './client.js';
 import { encodeCompileOptions } from './compile-options.js';
 import { PjrtError } from './errors.js';
-import { addressOf, type Block, blockOf, readBytes } from './memory.js';
+import { deserialize, type LoadedProgram, serialize, withExecutable } from './loaded-program.js';
+import { addressOf, type Block, blockOf } from './memory.js';
+import { shareProgram } from './share-program.js';
 import { allocateStruct, Functions, Structs, writeFields } from './structs.js';
 
 export type ProgramRequest = CompileOptions & { inputs: ArraySpec[]; outputs: ArraySpec[] };
@@ -22,7 +24,12 @@ type LaunchBlocks = {
   lists: BigUint64Array[];
 };
 
-export type PjrtProgram = Executable & { address: bigint; readonly blocks: LaunchBlocks };
+export type PjrtProgram = Executable & {
+  address: bigint;
+  readonly blocks: LaunchBlocks;
+  /** How many of the replicas this process runs. */
+  readonly ownReplicas: number;
+};
 
 function launchBlocks(address: bigint, replicas: number, inputCount: number, outputCount: number): LaunchBlocks {
   const rows = (length: number) => Array.from({ length: replicas }, () => new BigUint64Array(Math.max(length, 1)));
@@ -61,35 +68,6 @@ function compileFresh(client: Client, module: string, options: Uint8Array): bigi
   return result.executable;
 }
 
-/** Runs `use` on the executable behind a loaded one. */
-function withExecutable<R>({ plugin: { api } }: Client, loaded: bigint, use: (executable: bigint) => R): R {
-  const { executable } = api.call(Functions.LoadedExecutable_GetExecutable, { loaded_executable: loaded });
-  try {
-    return use(executable);
-  } finally {
-    api.destroy(Functions.Executable_Destroy, executable);
-  }
-}
-
-function serialize(client: Client, loaded: bigint): Uint8Array {
-  return withExecutable(client, loaded, (executable) => {
-    const result = client.plugin.api.call(Functions.Executable_Serialize, { executable });
-    const bytes = readBytes(result.serialized_bytes, Number(result.serialized_bytes_size));
-    runDeleter(result.serialized_executable_deleter, result.serialized_executable);
-    return bytes;
-  });
-}
-
-function deserialize(client: Client, program: Uint8Array): bigint {
-  const bytes = blockOf(program);
-  const result = client.plugin.api.call(Functions.Executable_DeserializeAndLoad, {
-    client: client.address,
-    serialized_executable: bytes,
-    serialized_executable_size: bytes.length,
-  });
-  return result.loaded_executable;
-}
-
 /** The program from the cache folder, or undefined. One that the plugin rejects is removed, with a note. */
 function loadCached(client: Client, cache: ProgramCache, key: string): bigint | undefined {
   const bytes = cache.read(key);
@@ -112,18 +90,24 @@ function storeCached(client: Client, cache: ProgramCache, key: string, loaded: b
   }
 }
 
-/** Everything that the machine code depends on. */
-function programKey(client: Client, module: string, options: Uint8Array): string {
-  const { plugin, platformVersion, devices } = client;
-  return cacheKey([
-    module,
-    Buffer.from(options).toString('hex'),
+/** Everything that the machine code depends on, besides the module and its options. */
+function compilerParts({ plugin, platformVersion, devices }: Client): string[] {
+  return [
     platformVersion,
     JSON.stringify(plugin.attributes),
     `${plugin.api.version.major}.${plugin.api.version.minor}`,
     devices[0]!.kind,
     process.env.XLA_FLAGS ?? '',
-  ]);
+  ];
+}
+
+/** See `Executor`. */
+export function compilerIdentity(client: Client): string {
+  return JSON.stringify(compilerParts(client));
+}
+
+function programKey(client: Client, module: string, options: Uint8Array): string {
+  return cacheKey([module, Buffer.from(options).toString('hex'), ...compilerParts(client)]);
 }
 
 function readProgramMemory(client: Client, loaded: bigint): ProgramMemory | undefined {
@@ -144,14 +128,14 @@ function readProgramMemory(client: Client, loaded: bigint): ProgramMemory | unde
   }
 }
 
-/** @returns the address of the loaded executable, and whether it came from the cache, where what is new is stored */
+/** Stores what is new in the cache. */
 function loadOrCompile(
   client: Client,
   cache: ProgramCache | undefined,
   module: string,
   options: Uint8Array,
   { name, onBegin }: ProgramRequest,
-) {
+): LoadedProgram {
   if (!cache) {
     onBegin?.(false);
     return { loaded: compileFresh(client, module, options), cached: false };
@@ -170,6 +154,30 @@ function loadOrCompile(
   return { loaded, cached: false };
 }
 
+/**
+ * The devices that run a program, one for each replica: one of this process, or equally many of every process, process
+ * after process. All processes must number them alike.
+ *
+ * @throws Error when there are not so many, or the processes cannot have equally many
+ */
+function placeReplicas({ devices, deviceIds, processes }: Client, replicas: number) {
+  const ownReplicas = replicasOfProcess('compile', processes ?? oneProcess, replicas);
+  if (ownReplicas > devices.length) {
+    const available = deviceIds.flat().length;
+    throw new Error(`compile: replicas must be at most the number of devices (${available}), got ${replicas}`);
+  }
+  if (replicas === 1) return { deviceIds: [devices[0]!.id], ownReplicas };
+  return { deviceIds: deviceIds.flatMap((ids) => ids.slice(0, ownReplicas)), ownReplicas };
+}
+
+/**
+ * In a group, XLA would divide the search for the fastest kernels among the processes, and wait up to a day for one that
+ * compiles something else. Here each process searches for itself, or takes the program of process 0.
+ */
+function flagsOf({ platform, processes }: Client, { flags }: ProgramRequest): ProgramRequest['flags'] {
+  return processes && platform === 'cuda' ? { xla_gpu_shard_autotuning: false, ...flags } : flags;
+}
+
 /** @throws PjrtError with the compiler's message; Error when the module has another number of results than `outputs` */
 export function compileProgram(
   client: Client,
@@ -178,17 +186,12 @@ export function compileProgram(
   request: ProgramRequest,
 ): PjrtProgram {
   const { replicas = 1, inputs, outputs } = request;
-  if (replicas > client.devices.length) {
-    throw new Error(
-      `compile: replicas must be at most the number of devices (${client.devices.length}), got ${replicas}`,
-    );
-  }
+  const { deviceIds, ownReplicas } = placeReplicas(client, replicas);
   const start = performance.now();
-  const options = encodeCompileOptions(
-    request,
-    client.devices.slice(0, replicas).map(({ id }) => id),
-  );
-  const { loaded, cached } = loadOrCompile(client, cache, module, options, request);
+  const options = encodeCompileOptions({ ...request, flags: flagsOf(client, request) }, deviceIds);
+  const load = () => loadOrCompile(client, cache, module, options, request);
+  const { loaded, cached } =
+    ownReplicas < replicas ? shareProgram(client, programKey(client, module, options), request, load) : load();
   const { api } = client.plugin;
   const destroy = (executable: bigint) => api.destroy(Functions.LoadedExecutable_Destroy, executable);
   const results = withExecutable(client, loaded, (executable) =>
@@ -201,11 +204,12 @@ export function compileProgram(
   return {
     address: loaded,
     replicas,
+    ownReplicas,
     inputs,
     outputs,
     cached,
     compileSeconds: (performance.now() - start) / 1000,
-    blocks: launchBlocks(loaded, replicas, inputs.length, outputs.length),
+    blocks: launchBlocks(loaded, ownReplicas, inputs.length, outputs.length),
     memory() {
       return readProgramMemory(client, this.address);
     },
@@ -218,8 +222,8 @@ export function compileProgram(
 
 function writeInputs(program: PjrtProgram, inputs: readonly (readonly DeviceBuffer[])[]): void {
   if (program.address === 0n) throw new Error('execute: the executable was disposed');
-  if (inputs.length !== program.replicas) {
-    throw new Error(`execute: inputs must have one list per replica (${program.replicas}), got ${inputs.length}`);
+  if (inputs.length !== program.ownReplicas) {
+    throw new Error(`execute: inputs must have one list per replica (${program.ownReplicas}), got ${inputs.length}`);
   }
   inputs.forEach((list, replica) => {
     if (list.length !== program.inputs.length) {

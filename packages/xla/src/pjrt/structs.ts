@@ -133,6 +133,10 @@ export const Functions = {
     buffer: 'pointer',
   }),
   DeviceDescription_Id: apiFunction(23, 'DeviceDescription_Id', { device_description: 'pointer', id: 'int32' }),
+  DeviceDescription_ProcessIndex: apiFunction(24, 'DeviceDescription_ProcessIndex', {
+    device_description: 'pointer',
+    process_index: 'int32',
+  }),
   DeviceDescription_Attributes: apiFunction(25, 'DeviceDescription_Attributes', {
     device_description: 'pointer',
     num_attributes: 'int64',
