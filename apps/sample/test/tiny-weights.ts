@@ -7,7 +7,7 @@ import { describeWeights } from '@tb/trainer';
 import { demo, initVae, saveVae, type VaeConfig } from '@tb/vae';
 
 /** 16 × 16 images as 4 × 4 × 4 latents. */
-const tinyVae: VaeConfig = {
+export const tinyVae: VaeConfig = {
   ...demo,
   channels: 8,
   channelMultipliers: [1, 1, 2],
@@ -33,7 +33,7 @@ export const tinyModel: TokenBridgeConfig = {
   head: { kind: 'autoregressive', groupSize: 1, width: 16, depth: 1, heads: 2, mlpRatio: 2 },
 };
 
-const classNames = ['brick', 'grass', 'tabby cat'];
+export const classNames = ['brick', 'grass', 'tabby cat'];
 
 /** Untrained weights of a model and its autoencoder, as tb-train would leave them in runs. */
 export async function writeTinyWeights(folder: string): Promise<{ model: string; vae: string }> {

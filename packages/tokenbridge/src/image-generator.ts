@@ -6,15 +6,18 @@ import type { KnownTokens } from './known-tokens.js';
 import { positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import { recommendedSampling } from './presets.js';
 import { quantize } from './quantization.js';
-import { storeForSampling } from './sampling-programs.js';
+import { type StoredParameters, storeForSampling } from './sampling-programs.js';
 import type { GenerateOptions, GenerateProgress, PreviewOptions } from './sampling-request.js';
 
 // From labels to images: sample latents, scale them to the autoencoder's units, decode, in batches.
 
 /** Options of `createImageGenerator`. */
 export type ImageGeneratorOptions = {
-  /** A TokenBridge model, as `loadTokenBridge` returns it. Its parameters must live as long as the generator. */
-  model: { params: TokenBridge; config: TokenBridgeConfig };
+  /**
+   * A TokenBridge model, as `loadTokenBridge` returns it, or with the parameters that `storeForSampling` made, which saves time
+   * where many generators are made. Its parameters must live as long as the generator.
+   */
+  model: { params: TokenBridge | StoredParameters; config: TokenBridgeConfig };
   /** The autoencoder that the model was trained with. Its parameters must live as long as the generator. */
   vae: { params: Vae; config: VaeConfig };
   /** Images computed together; default 16. */
@@ -116,9 +119,10 @@ export function createImageGenerator(options: ImageGeneratorOptions): ImageGener
     );
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`createImageGenerator: batchSize must be a positive integer, got ${batchSize}`);
-  const stored = precision === 'bf16' ? storeForSampling(model.params) : undefined; // once for all batches
+  const { params } = model;
+  const stored = precision === 'bf16' && !('bfloat16' in params) ? storeForSampling(params) : undefined; // for all batches
   const settings = {
-    params: stored ?? model.params,
+    params: stored ?? params,
     config: model.config,
     precision,
     steps: options.steps ?? recommended.steps,

@@ -1,7 +1,7 @@
 import { contentOf, type FittedImage, type Pixels } from '@tb/images';
-import { createQuantizer } from '@tb/quantizer';
 import type { Autoencoder, Vae, VaeConfig } from '@tb/vae';
 import { imageSimilarity } from '../../images.js';
+import { quantizeLatents, shareOutside } from '../../page/latents.js';
 
 /** One way from an image and back; without levels the latents stay as they are. */
 export type Variant = { levels?: number; range?: number };
@@ -35,21 +35,15 @@ export async function compareVariants(
   const comparisons: Comparison[] = [];
   for (const variant of variants) {
     const restored = quantized(normalized, variant).map((value) => value / latentScale);
+    const outOfRange = variant.range === undefined ? Number.NaN : shareOutside(normalized, variant.range);
     const [image] = await autoencoder.decode(params, restored, [1, side, side, latentChannels]);
-    comparisons.push({ ...variant, image, ...similarity(fitted, image), outOfRange: outside(normalized, variant) });
+    comparisons.push({ ...variant, image, ...similarity(fitted, image), outOfRange });
   }
   return comparisons;
 }
 
 function quantized(normalized: Float32Array, { levels, range = 5 }: Variant): Float32Array {
-  if (levels === undefined) return normalized;
-  const quantizer = createQuantizer({ levels, min: -range, max: range });
-  return quantizer.dequantize(quantizer.quantize(normalized));
-}
-
-function outside(normalized: Float32Array, { range }: Variant): number {
-  if (range === undefined) return Number.NaN;
-  return normalized.reduce((count, value) => count + (Math.abs(value) > range ? 1 : 0), 0) / normalized.length;
+  return levels === undefined ? normalized : quantizeLatents(normalized, { levels, range }).restored;
 }
 
 function similarity(fitted: FittedImage, restored: Pixels): { psnr: number; ssim: number } {
