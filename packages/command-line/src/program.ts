@@ -23,11 +23,21 @@ export async function runProgram(program: Command, args = process.argv.slice(2))
     process.exitCode = 1;
     if (error instanceof CommanderError)
       process.exitCode = error.exitCode; // commander has printed what is wrong
-    else
-      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentenceOf(error as Error)}`);
+    else {
+      const sentence = sentenceOf(error as Error);
+      console.error(`${program.name()}: ${process.env.TB_DEBUG ? (error as Error).stack : sentence}`);
+      for (const listener of failureListeners.splice(0)) listener(sentence);
+    }
   } finally {
     await leaveFolders();
   }
+}
+
+const failureListeners: ((sentence: string) => void)[] = [];
+
+/** Calls `listener` with one sentence if the program fails. */
+export function onFailure(listener: (sentence: string) => void): void {
+  failureListeners.push(listener);
 }
 
 const mostLines = 8;

@@ -20,7 +20,7 @@ export {
   registerBackendSupport,
 } from './jit/jit.js';
 export { allReduceMean, replicate } from './jit/replicas.js';
-export { type JobAddress, type JoinedProcesses, joinProcesses } from './join-processes.js';
+export { type JobAddress, type JoinedProcesses, joinProcesses, type Progress } from './join-processes.js';
 export { dropElements } from './operations/drop-elements.js';
 export { type FusedAttentionInputs, fusedAttention } from './operations/fused-attention.js';
 export {

@@ -45,7 +45,15 @@ describe('programs of a group', () => {
     const standIn = createStandIn({ group: { index, devices } });
     const plugin = adoptPlugin(standIn.table, { path: 'stand-in', source: 'test' });
     const callbacks = { kv_get_callback: 1n, kv_try_get_callback: 2n, kv_put_callback: 3n };
-    const rendezvous = { index, count: devices.length, store, callbacks, close: async () => {} };
+    const rendezvous = {
+      index,
+      count: devices.length,
+      store,
+      callbacks,
+      report: () => {},
+      fail: () => {},
+      close: async () => {},
+    };
     const member: (typeof opened)[number] = { standIn };
     opened.push(member);
     const executor = executorOfClient(createClient(plugin, { rendezvous }), cache ? folder : undefined);

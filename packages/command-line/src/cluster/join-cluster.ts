@@ -1,10 +1,15 @@
 import { type JoinedProcesses, joinProcesses } from '@tb/runtime';
 import { UsageError } from '../options.js';
+import { onFailure } from '../program.js';
 import type { ClusterValues } from './detect.js';
 import { findCluster } from './find-cluster.js';
 
+/** Exit code of a process whose job another process has ended. It may succeed if it is started again. */
+const jobFailed = 75;
+
 /**
- * Finds out which process of a job this one is, and connects it to the others.
+ * Finds out which process of a job this one is, and connects it to the others. From then on this process ends with one
+ * sentence when one of the others ends, hangs or is lost, and the others end when this one fails.
  *
  * @returns undefined for a process that works alone
  * @throws UsageError when the coordinator is not known; Error when it cannot be reached
@@ -12,8 +17,19 @@ import { findCluster } from './find-cluster.js';
 export async function joinCluster(values: ClusterValues): Promise<JoinedProcesses | undefined> {
   const cluster = findCluster(values);
   if (!cluster) return undefined;
-  const { coordinator, process: index, processes: count, source } = cluster;
+  const { coordinator, process: index, processes: count, source, job: name, incarnation, secret } = cluster;
   if (!coordinator)
     throw new UsageError(`--coordinator host:port is needed: ${source} does not state where process 0 can be reached`);
-  return joinProcesses({ ...coordinator, index, count });
+  const group = await joinProcesses({
+    ...coordinator,
+    index,
+    count,
+    job: { name, incarnation, ...(secret !== undefined && { secret }) },
+    onFailure: (reason) => {
+      console.error(`\nthe job has failed: ${reason}`);
+      process.exit(jobFailed);
+    },
+  });
+  onFailure((sentence) => group.fail(sentence));
+  return group;
 }

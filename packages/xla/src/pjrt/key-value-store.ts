@@ -1,15 +1,16 @@
 /**
- * The key-value store through which the processes of a job find each other: process 0 serves it over TCP, and all
- * processes, process 0 included, are its clients.
+ * The key-value store through which the processes of a job find each other and learn that one of them has failed: process
+ * 0 serves it over TCP, and all processes, process 0 included, are its clients.
  *
  * A client is synchronous, since PJRT's callbacks must answer before they return, and Node has no blocking sockets: the
- * sockets live in a Worker, and the caller sleeps on shared memory until it answers. The store has no password; like
- * every rendezvous of this kind it belongs on a private network.
+ * sockets live in a Worker, and the caller sleeps on shared memory until it answers. Whoever knows the job's secret is let
+ * in. Nothing is encrypted: like every rendezvous of this kind it belongs on a private network.
  */
+import { hostname } from 'node:os';
 import { MessageChannel, type Worker } from 'node:worker_threads';
 import { type ProcessStore, startWorker } from '@tb/runtime';
 import { askStore, type Mailbox, mailboxMemory, type StoreRequest, StoreState } from './store-mailbox.js';
-import type { StoreWorkerData } from './store-worker.js';
+import type { StoreCommand, StoreEvent, StoreWorkerData } from './store-worker.js';
 
 export type StoreAddress = {
   /** Where process 0 can be reached. */
@@ -31,13 +32,15 @@ export class KeyValueError extends Error {
 }
 
 /** A client whose requests go through `mailbox`; one thread may use it. */
-function storeClient(mailbox: Mailbox): KeyValueStore {
+function storeClient(mailbox: Mailbox, onFailure: (reason: string) => void): KeyValueStore {
   function ask(request: StoreRequest): Uint8Array | undefined {
     const { state, value } = askStore(mailbox, request);
     if (state === StoreState.value) return value;
     if (state === StoreState.absent) return undefined;
     const code = state === StoreState.deadline ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
-    throw new KeyValueError(code, `${request.operation} ${request.key}`);
+    const reason = state === StoreState.lost ? new TextDecoder().decode(value) : '';
+    if (reason !== '') onFailure(reason);
+    throw new KeyValueError(code, reason || `${request.operation} ${request.key}`);
   }
 
   return {
@@ -48,10 +51,21 @@ function storeClient(mailbox: Mailbox): KeyValueStore {
 }
 
 export type StoreOptions = StoreAddress & {
-  /** This process serves the store. */
-  serve: boolean;
-  /** How long to try to reach the server; default 300 s. */
+  /** This process's number, from 0; process 0 serves the store. */
+  index: number;
+  /** Number of processes. */
+  count: number;
+  /** Name of the job, how often it was started before, and what its processes must know to be let in. */
+  job?: { name: string; incarnation: number; secret?: string };
+  /** How long to try to reach the server, and how long the server waits for all processes; default 300 s. */
   connectTimeoutMilliseconds?: number;
+  /** Time between heartbeats, and without one after which a process counts as lost; default 2 s and 25 s. */
+  heartbeat?: { everyMs: number; lostMs: number };
+  /**
+   * Called with one sentence when the job has failed. It should end this process; where the main thread does not get to it
+   * within two seconds, the process is killed. Without it, requests throw from then on.
+   */
+  onFailure?: (reason: string) => void;
 };
 
 export type OpenStore = {
@@ -59,22 +73,24 @@ export type OpenStore = {
   readonly client: KeyValueStore;
   /** For another thread. */
   readonly mailbox: Mailbox;
+  /** Reports progress; see `JoinedProcesses`. */
+  report(progress: { step: number; phase?: string; limitMs?: number }): void;
+  /** Ends the job of all processes. */
+  fail(reason: string): void;
+  /** Leaves the job. Process 0 serves until the others have left, up to a minute. */
   close(): Promise<void>;
 };
 
 /**
- * Serves the store if asked to, and connects to it.
- * @throws Error when the port is taken, or the server cannot be reached in time
+ * Serves the store if this is process 0, and connects to it.
+ * @throws Error when the port is taken, the server cannot be reached in time, or it refuses this process
  */
 export async function openKeyValueStore(options: StoreOptions): Promise<OpenStore> {
   const channels = [new MessageChannel(), new MessageChannel()] as const;
   const memories = channels.map(mailboxMemory);
-  const workerData: StoreWorkerData = {
-    connectTimeoutMilliseconds: 300_000,
-    ...options,
-    mailboxes: channels.map(({ port2 }, index) => ({ port: port2, memory: memories[index]! })),
-  };
+  const mailboxes = channels.map(({ port2 }, index) => ({ port: port2, memory: memories[index]! }));
   const transferList = channels.map(({ port2 }) => port2);
+  const workerData = { ...workerDataOf(options), mailboxes };
   const worker = startWorker(new URL('./store-worker.js', import.meta.url), { workerData, transferList });
   try {
     await workerReady(worker, 'openKeyValueStore');
@@ -83,13 +99,49 @@ export async function openKeyValueStore(options: StoreOptions): Promise<OpenStor
     throw error;
   }
   worker.unref();
+  const send = (command: StoreCommand) => worker.postMessage(command);
+  const heard = <Name extends string>(name: Name, then: (event: StoreEvent) => void) =>
+    worker.on('message', (event: StoreEvent) => name in event && then(event));
+  let hasFailed = false;
+  const onFailure = (reason: string) => {
+    if (hasFailed) return;
+    hasFailed = true;
+    options.onFailure?.(reason);
+  };
+  heard('ended', (event) => onFailure((event as { ended: string }).ended));
   return {
-    client: storeClient({ port: channels[0].port1, memory: memories[0]! }),
+    client: storeClient({ port: channels[0].port1, memory: memories[0]! }, onFailure),
     mailbox: { port: channels[1].port1, memory: memories[1]! },
+    report: (report) => send({ report }),
+    fail: (reason) => send({ fail: reason }),
     async close() {
+      worker.ref();
+      const left = new Promise<void>((resolve) => {
+        heard('left', () => resolve());
+        worker.once('exit', () => resolve());
+      });
+      send({ leave: true });
+      await left;
       channels[0].port1.close();
       await worker.terminate();
     },
+  };
+}
+
+function workerDataOf(options: StoreOptions): Omit<StoreWorkerData, 'mailboxes'> {
+  const { host, port, index, count, job, heartbeat, connectTimeoutMilliseconds = 300_000 } = options;
+  return {
+    host,
+    port,
+    serve: index === 0,
+    identity: { job: job?.name ?? '', incarnation: job?.incarnation ?? 0, count },
+    secret: job?.secret ?? '',
+    index,
+    hostName: hostname(),
+    connectTimeoutMilliseconds,
+    beatMs: heartbeat?.everyMs ?? 2000,
+    lostMs: heartbeat?.lostMs ?? 25_000,
+    endsProcess: options.onFailure !== undefined,
   };
 }
 

@@ -38,13 +38,8 @@ function assertOptions({ index, count, port }: JobAddress): void {
  */
 export async function openRendezvous(options: JobAddress): Promise<Rendezvous> {
   assertOptions(options);
-  const { host, port, index, count, connectTimeoutMilliseconds } = options;
-  const store = await openKeyValueStore({
-    host,
-    port,
-    serve: index === 0,
-    ...(connectTimeoutMilliseconds !== undefined && { connectTimeoutMilliseconds }),
-  });
+  const { index, count } = options;
+  const store = await openKeyValueStore(options);
   const workerData: CallbackWorkerData = { mailbox: store.mailbox };
   const transferList = [store.mailbox.port];
   const worker = startWorker(new URL('./callback-worker.js', import.meta.url), { workerData, transferList });
@@ -55,6 +50,8 @@ export async function openRendezvous(options: JobAddress): Promise<Rendezvous> {
     count,
     callbacks,
     store: store.client,
+    report: store.report,
+    fail: store.fail,
     async close() {
       await worker.terminate();
       await store.close();

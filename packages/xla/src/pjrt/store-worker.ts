@@ -1,60 +1,186 @@
 /**
- * The thread behind the key-value store (a worker entry): it serves the store if this process is to, is its TCP client, and
- * answers the mailboxes of sleeping threads.
+ * The thread behind the key-value store (a worker entry): it serves the store if this process is to, is its TCP client,
+ * answers the mailboxes of sleeping threads, sends heartbeats, and ends this process when the job has failed.
+ *
+ * Heartbeats come from this thread, so they continue while the main thread compiles for minutes. How far the main thread is,
+ * it reports by messages.
  */
-import { connect, type Socket } from 'node:net';
+import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { type Connection, enterStore } from './store-connection.js';
 import { answerMailbox, type Mailbox, type StoreRequest, StoreState } from './store-mailbox.js';
-import { readLines, type StoreAnswer, startStoreServer } from './store-server.js';
+import { type Beat, type ClientLine, type JobIdentity, type ServerLine, sendLine } from './store-protocol.js';
+import { type StoreServer, startStoreServer } from './store-server.js';
 
 export type StoreWorkerData = {
   host: string;
   port: number;
   serve: boolean;
+  identity: JobIdentity;
+  secret: string;
+  index: number;
+  hostName: string;
   connectTimeoutMilliseconds: number;
+  beatMs: number;
+  lostMs: number;
+  /** Whether to end this process if its main thread does not do so when the job has failed. */
+  endsProcess: boolean;
   mailboxes: Mailbox[];
 };
 
-const { host, port, serve, connectTimeoutMilliseconds, mailboxes } = workerData as StoreWorkerData;
-const fail = (reason: string) => parentPort!.postMessage({ failed: reason });
-const begin = () => reachServer(Date.now() + connectTimeoutMilliseconds, serveMailboxes);
-if (serve) startStoreServer(port, begin, fail);
+/** What the main thread sends. */
+export type StoreCommand =
+  | { report: { step: number; phase?: string; limitMs?: number } }
+  | { fail: string }
+  /** This process has finished; answered with `left` once nobody needs this process's server any more. */
+  | { leave: true };
+
+/** What the main thread gets. */
+export type StoreEvent = { ready: true } | { failed: string } | { ended: string } | { left: true };
+
+const options = workerData as StoreWorkerData;
+const post = (event: StoreEvent) => parentPort!.postMessage(event);
+
+/** How long starting may take: loading, joining, the first compilation. */
+const startMs = 30 * 60_000;
+
+/** A step may take ten times as long as the slowest of the last ones, and at least this. */
+const leastStepMs = 40_000;
+
+/** How long the main thread may take to end the process by itself. */
+const graceMs = 2000;
+
+/** How long process 0 waits for the others before it stops serving them. */
+const leaveMs = 60_000;
+
+let server: StoreServer | undefined;
+const begin = () => enterStore({ ...options, connectMs: options.connectTimeoutMilliseconds }, live, fail);
+const fail = (failed: string) => post({ failed });
+if (options.serve) server = startStoreServer(serverOptions(), begin, fail);
 else begin();
 
-/** Tries to connect until the deadline. */
-function reachServer(deadline: number, connected: (socket: Socket) => void): void {
-  const socket = connect({ host, port, noDelay: true });
-  socket.once('connect', () => connected(socket));
-  socket.on('error', (error) => {
-    if (socket.readyState === 'open') return;
-    if (Date.now() < deadline) setTimeout(() => reachServer(deadline, connected), 200);
-    else fail(`cannot reach ${host}:${port}: ${error.message}`);
-  });
+function serverOptions() {
+  const { host, port, identity, secret, lostMs, connectTimeoutMilliseconds: joinMs } = options;
+  const isLocal = host === '127.0.0.1' || host === '::1' || host === 'localhost';
+  return { ...(isLocal && { host }), port, identity, secret, lostMs, joinMs };
 }
 
-/** Sends on the requests of the mailboxes, and gives them the answers. */
-function serveMailboxes(socket: Socket): void {
-  let lastId = 0;
-  let isLost = false;
-  const pending = new Map<number, SharedArrayBuffer>();
-  readLines(socket, (line) => {
-    const { id, state, value = '' } = line as StoreAnswer;
-    const memory = pending.get(id);
-    if (memory) answerMailbox(memory, state, Buffer.from(value, 'base64'));
-    pending.delete(id);
+/** Serves the mailboxes and the main thread, and sends heartbeats, until the job ends. */
+function live({ socket, onLine }: Connection): void {
+  const progress = createProgress();
+  let heardAt = performance.now();
+  let steps: number[] = [];
+  let hasLeft = false;
+  let ended: string | undefined;
+  const send = (line: ClientLine) => sendLine(socket, line);
+
+  const end = (reason: string) => {
+    if (ended !== undefined || hasLeft) return;
+    ended = reason;
+    clearInterval(timer);
+    post({ ended });
+    if (options.endsProcess) setTimeout(endProcess, graceMs, reason);
+    requests.abandon(reason);
+  };
+  const lostServer = (how: string) =>
+    `process 0 at ${options.host}:${options.port}, last step ${steps[0] ?? 0}, which serves the job's store, ${how}`;
+
+  const beat = () => {
+    const silent = performance.now() - heardAt;
+    if (silent > options.lostMs) end(lostServer(`has not been heard of for ${Math.round(silent / 1000)} s`));
+    else send({ beat: progress.beat() });
+  };
+  const timer = setInterval(beat, options.beatMs);
+  beat();
+
+  onLine((line) => {
+    heardAt = performance.now();
+    const message = line as ServerLine;
+    if ('steps' in message) steps = message.steps;
+    // Process 0 lets the others hear the reason first: it is the one that sends it.
+    else if ('end' in message) setTimeout(end, options.serve ? 200 : 0, String(message.end));
+    else requests.settle(message);
   });
+  socket.on('error', () => socket.destroy());
   socket.on('close', () => {
-    isLost = true;
-    for (const memory of pending.values()) answerMailbox(memory, StoreState.lost, new Uint8Array());
-    pending.clear();
+    // The reason, if there is one, is read first.
+    setTimeout(() => end(lostServer('has ended without notice')), 100);
   });
-  for (const { port: requests, memory } of mailboxes) {
-    requests.on('message', (request: StoreRequest) => {
-      if (isLost) return answerMailbox(memory, StoreState.lost, new Uint8Array());
+
+  const whyLost = () => ended ?? (socket.destroyed ? lostServer('has ended') : undefined);
+  const requests = forwardRequests(send, whyLost);
+  parentPort!.on('message', (command: StoreCommand) => {
+    if ('report' in command) progress.report(command.report);
+    else if ('fail' in command) send({ fail: command.fail });
+    else {
+      hasLeft = true;
+      clearInterval(timer);
+      send({ leave: true });
+      waitForOthers(performance.now() + leaveMs);
+    }
+  });
+  post({ ready: true });
+}
+
+/**
+ * Sends on the requests of the mailboxes.
+ *
+ * @param whyLost - returns the reason where nothing answers any more
+ */
+function forwardRequests(send: (line: ClientLine) => void, whyLost: () => string | undefined) {
+  const pending = new Map<number, SharedArrayBuffer>();
+  let lastId = 0;
+  const refuse = (memory: SharedArrayBuffer, reason: string) =>
+    answerMailbox(memory, StoreState.lost, new TextEncoder().encode(reason));
+  for (const { port, memory } of options.mailboxes) {
+    port.on('message', (request: StoreRequest) => {
+      const reason = whyLost();
+      if (reason !== undefined) return refuse(memory, reason);
       lastId += 1;
       pending.set(lastId, memory);
-      socket.write(`${JSON.stringify({ ...request, id: lastId })}\n`);
+      send({ ...request, id: lastId });
     });
   }
-  parentPort!.postMessage({ ready: true });
+  return {
+    settle({ id, state, value = '' }: { id: number; state: number; value?: string }): void {
+      const memory = pending.get(id);
+      if (memory) answerMailbox(memory, state, Buffer.from(value, 'base64'));
+      pending.delete(id);
+    },
+    abandon(reason: string): void {
+      for (const memory of pending.values()) refuse(memory, reason);
+      pending.clear();
+    },
+  };
+}
+
+/** Process 0 keeps serving until the others have left; the job is over if they do not. */
+function waitForOthers(deadline: number): void {
+  if (!server || server.present() === 0 || performance.now() > deadline) post({ left: true });
+  else setTimeout(waitForOthers, 20, deadline);
+}
+
+/** How far this process is, from what the main thread reports. */
+function createProgress() {
+  let current: { step: number; phase?: string; limitMs: number } = { step: 0, phase: 'starting', limitMs: startMs };
+  let reportedAt = performance.now();
+  let recent: number[] = []; // durations of the last steps
+  return {
+    report({ step, phase, limitMs }: { step: number; phase?: string; limitMs?: number }): void {
+      const now = performance.now();
+      if (current.phase === undefined && step > current.step) recent = [...recent, now - reportedAt].slice(-10);
+      const ownLimit = Math.max(leastStepMs, 10 * Math.max(0, ...recent));
+      current = { step, ...(phase !== undefined && { phase }), limitMs: limitMs ?? ownLimit };
+      reportedAt = now;
+    },
+    beat: (): Beat => ({ ...current, idleMs: performance.now() - reportedAt }),
+  };
+}
+
+/** The main thread does not react: it computes, or waits for a process that is gone. Nothing milder reaches it. */
+function endProcess(reason: string): void {
+  try {
+    writeSync(2, `\nthe job has failed: ${reason}\n`);
+  } catch {}
+  process.kill(process.pid, 'SIGKILL');
 }
