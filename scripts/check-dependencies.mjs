@@ -17,6 +17,7 @@ const tools = [
   'turbo',
   'typedoc',
   'typescript',
+  'vite',
 ];
 /** Types alone are taken from these, and the published declarations do not mention them. */
 const typesOnly = ['koffi'];
@@ -91,11 +92,11 @@ function importsOf(files) {
 
 /** Sources in a package: the files at its top, and those of every folder that people write in. */
 function filesOf(folder) {
-  const written = ['src', 'test', 'bench', 'examples', 'scripts', 'configs'].map((name) => `${folder}/${name}`);
+  const written = ['src', 'test', 'bench', 'examples', 'scripts', 'configs', 'page'].map((name) => `${folder}/${name}`);
   const nested = folder === '.' ? ['./scripts'] : written.filter((each) => existsSync(each));
   const list = (from, options) => readdirSync(from, { encoding: 'utf8', ...options }).map((file) => `${from}/${file}`);
   return [...list(folder), ...nested.flatMap((each) => list(each, { recursive: true }))].filter((file) =>
-    /\.m?ts$|\.mjs$/.test(file),
+    /\.m?tsx?$|\.mjs$/.test(file),
   );
 }
 

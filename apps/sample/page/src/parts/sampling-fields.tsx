@@ -1,0 +1,96 @@
+// The settings of sampling, in words for people who do not know them.
+import type { ModelInfo, SamplingSettings } from '../../../src/page/messages.js';
+import { IntegerField, NumberField, SelectField } from './controls.js';
+
+export const orders = [
+  ['random', 'Random'],
+  ['raster', 'Row by row'],
+  ['confidence', 'Surest first'],
+] as const satisfies readonly (readonly [SamplingSettings['order'], string])[];
+
+/** Settings to begin with. */
+export const firstSettings = ({ presets }: ModelInfo): SamplingSettings => ({
+  ...presets[0].settings,
+  seed: newSeed(),
+});
+
+/** A seed that is short enough to write down. */
+export const newSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+
+type Props = { model: ModelInfo; settings: SamplingSettings; onChange(settings: SamplingSettings): void };
+
+/** Fields for all settings but the seed. */
+export function SamplingFields({ model, settings, onChange }: Props) {
+  const { limits, grid } = model;
+  const set = (change: Partial<SamplingSettings>) => onChange({ ...settings, ...change });
+  const most = Math.min(limits.steps, grid.height * grid.width);
+  return (
+    <>
+      <NumberField
+        label="Guidance"
+        hint="How closely the image follows its class. 1 leaves the model free."
+        value={settings.guidance}
+        min={1}
+        max={Math.min(12, limits.guidance)}
+        step={0.05}
+        onChange={(guidance) => set({ guidance })}
+      />
+      <NumberField
+        label="Temperature"
+        hint="Low is cautious, high is daring."
+        value={settings.temperature}
+        min={0}
+        max={Math.min(2, limits.temperature)}
+        step={0.01}
+        onChange={(temperature) => set({ temperature })}
+      />
+      <NumberField
+        label="Steps"
+        hint="In how many steps the image is filled. More take longer."
+        value={settings.steps}
+        min={1}
+        max={most}
+        step={1}
+        onChange={(steps) => set({ steps: Math.round(steps) })}
+      />
+      <SelectField
+        label="Order"
+        hint="Which patches are filled first."
+        value={settings.order}
+        options={orders}
+        onChange={(order) => set({ order })}
+      />
+    </>
+  );
+}
+
+/** The seed, and whether each click takes a new one. */
+export function SeedField({
+  seed,
+  isKept,
+  onChange,
+}: {
+  seed: number;
+  isKept: boolean;
+  onChange(seed: number, isKept: boolean): void;
+}) {
+  return (
+    <div class="seed">
+      <IntegerField
+        label="Seed"
+        hint="The same seed and settings give the same image."
+        value={seed}
+        min={0}
+        max={Number.MAX_SAFE_INTEGER}
+        onChange={(value) => onChange(value, true)}
+      />
+      <label class="check">
+        <input type="checkbox" checked={isKept} onChange={(event) => onChange(seed, event.currentTarget.checked)} />
+        Keep this seed
+      </label>
+    </div>
+  );
+}
+
+/** Steps between two previews: about eight while an image fills, and at least one step apart. */
+export const previewSteps = (steps: number) => Math.max(1, Math.min(8, Math.floor(steps / 8)));
