@@ -5,5 +5,6 @@ export default library({
     index: 'src/index.ts',
     'store-worker': 'src/pjrt/store-worker.ts',
     'callback-worker': 'src/pjrt/callback-worker.ts',
+    'compile-worker': 'src/pjrt/compile-worker.ts',
   },
 });

@@ -37,6 +37,7 @@ export {
   excludeFromSpeed,
   formatDuration,
   formatRate,
+  isOtherLineShown,
   printMessage,
   type StatusLine,
   type Terminal,

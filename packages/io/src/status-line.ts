@@ -11,6 +11,11 @@ export type StatusLine = {
   end(): void;
 };
 
+/** Whether another line than this one was shown last, and has not ended. */
+export function isOtherLineShown(line: StatusLine): boolean {
+  return shown !== undefined && shown !== line;
+}
+
 const secondsBetweenLines = 10;
 
 /** The line on the terminal that was shown last, and has not ended. */

@@ -16,6 +16,7 @@ export {
   donatedTensors,
   type JitOptions,
   jit,
+  type Prepared,
   type Replicated,
   registerBackendSupport,
 } from './jit/jit.js';

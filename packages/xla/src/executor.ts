@@ -88,6 +88,16 @@ export type Executable = {
   dispose(): void;
 };
 
+/** A program that is compiled on another thread. */
+export type PendingExecutable = {
+  /** Rejects as `compile` throws, and with an `AbortError` when the program was cancelled. */
+  readonly ready: Promise<Executable>;
+  /** Blocks this thread until the program is ready. @throws as `ready` rejects */
+  wait(): Executable;
+  /** Gives the program up if its compilation has not begun. @returns whether that was so */
+  cancel(): boolean;
+};
+
 export type DeviceMemory = { bytesInUse: number; peakBytesInUse: number; bytesLimit: number };
 
 /** What runs compiled programs on the devices of one platform. */
@@ -111,6 +121,15 @@ export type Executor = {
    * @throws Error with the compiler's message when the module does not parse or compile
    */
   compile(module: string, options: CompileOptions & { inputs: ArraySpec[]; outputs: ArraySpec[] }): Executable;
+
+  /**
+   * Begins to compile as `compile` does, and returns at once. Programs begin in the order of these calls. An executor without
+   * it compiles on the calling thread alone.
+   */
+  startCompiling?(
+    module: string,
+    options: CompileOptions & { inputs: ArraySpec[]; outputs: ArraySpec[] },
+  ): PendingExecutable;
 
   /** Copies `data` to a device; `data` may change as soon as the call returns. `device` defaults to 0. */
   upload(data: HostArray, spec: ArraySpec, device?: number): DeviceBuffer;

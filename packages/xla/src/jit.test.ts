@@ -178,6 +178,74 @@ describe('donation', () => {
   });
 });
 
+describe('prepare', () => {
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+  it('compiles programs of several shapes ahead, in the order of the calls, and runs nothing', async () => {
+    const events: string[] = [];
+    const end = onCompile(({ name, state, isAhead }) => void events.push(`${name} ${state} ${isAhead}`));
+    const program = runtimeJit(double, { donate: [0] });
+    const examples = [2, 3].map((size) => tf.zeros([size]));
+    const before = tf.memory().numTensors;
+    const both = examples.map((x) => program.prepare(x));
+    expect(executor.pending.map(({ text }) => /tensor<(\d)xf32>/.exec(text)?.[1])).toEqual(['2', '3']);
+    executor.pending[1].finish();
+    await both[1];
+    expect([examples[1].isDisposed, executor.executions(), tf.memory().numTensors]).toEqual([false, 0, before]);
+    program(examples[1]).dispose();
+    executor.pending[0].finish();
+    await both[0];
+    await program.prepare(tf.zeros([3])); // ready already
+    end();
+    expect(executor.modules).toHaveLength(2);
+    expect(events).toEqual([...Array(2).fill('double begun true'), ...Array(2).fill('double ready true')]);
+  });
+
+  it('a call that comes earlier waits for its own program', async () => {
+    const program = runtimeJit(double);
+    const [first, second] = [2, 3].map((size) => program.prepare(tf.zeros([size])));
+    expect(program(tf.zeros([3])).shape).toEqual([3]);
+    await second;
+    expect(executor.pending).toHaveLength(1);
+    executor.pending[0].finish();
+    await first;
+    expect(executor.modules).toHaveLength(2);
+  });
+
+  it('a program that fails or is cancelled is compiled again by the next call', async () => {
+    const failed = vi.fn();
+    const end = onCompile(({ state }) => state === 'failed' && failed());
+    const program = runtimeJit(double);
+    const [broken, sound, cancelled] = [2, 3, 4].map((size) => program.prepare(tf.zeros([size])));
+    executor.pending[0].finish(new Error('no such kernel'));
+    await expect(broken).rejects.toThrow('no such kernel');
+    executor.pending[0].finish();
+    await sound;
+    program.cancel();
+    await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' });
+    await settled();
+    end();
+    expect(failed).toHaveBeenCalledTimes(2);
+    for (const size of [2, 3, 4]) expect(program(tf.zeros([size])).shape).toEqual([size]);
+    expect(executor.modules).toHaveLength(5);
+  });
+
+  it('compiles on this thread where the executor has no other', async () => {
+    executor.startCompiling = undefined;
+    const program = runtimeJit(double);
+    await program.prepare(tf.zeros([2]));
+    program(tf.zeros([2]));
+    expect(executor.modules).toHaveLength(1);
+  });
+
+  it('does nothing on a backend that compiles nothing', async () => {
+    await tf.setBackend('cpu');
+    const traced = vi.fn(double);
+    await runtimeJit(traced).prepare(tf.zeros([2]));
+    expect(traced).not.toHaveBeenCalled();
+  });
+});
+
 describe('replicas', () => {
   const add = (state: { a: tf.Tensor }, x: tf.Tensor) => ({ a: tf.add(state.a, x) });
   const long = (start: number) => tf.tensor1d(Float32Array.from({ length: 2000 }, (_, i) => start + i));

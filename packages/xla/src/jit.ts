@@ -8,16 +8,17 @@ import {
   type JitOptions,
   mapTree,
   oneProcess,
+  type Prepared,
   replicasOfProcess,
-  reportCompile,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { XlaBackend } from './backend.js';
+import { compileTraced, type PendingProgram, startTraced } from './compile-traced.js';
 import type { DeviceBuffer, Executable } from './executor.js';
 import { activeTrace, makeLeaf, type Precision } from './graph/node.js';
 import { describeNode } from './graph/print.js';
 import { type Placed, placeOn } from './placement.js';
-import { type CompiledProgram, compileFunction, type Output, type TracedFunction } from './trace.js';
+import { type CompiledProgram, type Output, type TracedFunction, traceFunction } from './trace.js';
 
 /** A program that `jit` compiled, and what it costs. */
 export type ProgramReport = {
@@ -69,36 +70,75 @@ export function describeGraph(tensor: tf.Tensor): string {
  * @throws Error when `fn` reads a tensor, naming the line; when a donated argument holds no tensors, or a tensor that
  *   another argument holds too
  */
-export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): F {
+export function jit<F extends TracedFunction>(fn: F, options: JitOptions = {}): Prepared<F> {
   const { donate = [], static: fixed = [], precision = 'fp32', replicas, name = fn.name } = options;
-  const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram>>();
+  const programs = new WeakMap<XlaBackend, Map<string, CompiledProgram | PendingProgram>>();
+  const find = (backend: XlaBackend, args: readonly unknown[]) => {
+    const perReplica = replicas === undefined ? [args] : splitReplicas(args, ownReplicas(backend, replicas));
+    const calls = perReplica.map((own) => readerOf(backend)(own, fixed));
+    const known = programs.get(backend) ?? new Map<string, CompiledProgram | PendingProgram>();
+    programs.set(backend, known);
+    const [{ key, leaves }] = calls;
+    const tracing = { donate, name, precision, replicas: replicas ?? 1 };
+    return { calls, known, key, trace: () => trace(backend, fn, perReplica[0], leaves, tracing) };
+  };
   const call = (...args: unknown[]): unknown => {
     if (activeTrace()) return inlined(fn, args, donate);
     const backend = tf.backend() as XlaBackend;
     const donatedLeaves = donate.length > 0 ? donatedTensors(args, donate) : [];
-    const perReplica = replicas === undefined ? [args] : splitReplicas(args, ownReplicas(backend, replicas));
-    const calls = perReplica.map((own) => readerOf(backend)(own, fixed));
-    const known = programs.get(backend) ?? new Map<string, CompiledProgram>();
-    programs.set(backend, known);
-    let program = known.get(calls[0].key);
-    if (!program) {
-      const own = { donate, name, precision, replicas: replicas ?? 1 };
-      program = compile(backend, fn, perReplica[0], calls[0].leaves, own);
-      known.set(calls[0].key, program);
-    }
+    const { calls, known, key, trace } = find(backend, args);
+    let program = known.get(key) ?? trace().compile();
+    if ('wait' in program) program = taken(known, key, program);
+    known.set(key, program);
     const results = run(backend, program, calls, donatedLeaves);
     return replicas === undefined ? results[0] : results;
   };
-  return call as F;
+  const prepare = async (...args: unknown[]): Promise<void> => {
+    const backend = tf.backend() as XlaBackend;
+    // What runs across processes is compiled by all of them in one order, which only the calls have.
+    if (backend.executor.processes && replicas !== undefined && replicas > 1) return;
+    const { known, key, trace } = find(backend, args);
+    const before = known.get(key);
+    if (before) return 'ready' in before ? void (await before.ready) : undefined;
+    const traced = trace();
+    const pending = traced.start();
+    if (!pending) return void known.set(key, traced.compile());
+    known.set(key, pending);
+    try {
+      const program = await pending.ready;
+      if (known.get(key) === pending) known.set(key, program);
+    } catch (error) {
+      if (known.get(key) === pending) known.delete(key);
+      throw error;
+    }
+  };
+  const cancel = () => {
+    for (const program of programs.get(tf.backend() as XlaBackend)?.values() ?? [])
+      if ('cancel' in program) program.cancel();
+  };
+  return Object.assign(call as F, { prepare, cancel });
 }
 
-function compile(
+/** Waits for a program that another thread compiles. One that failed is forgotten, so that the next call tries again. */
+function taken(known: Map<string, unknown>, key: string, program: PendingProgram): CompiledProgram {
+  try {
+    return program.wait();
+  } catch (error) {
+    known.delete(key);
+    throw error;
+  }
+}
+
+type Tracing = { donate: readonly number[]; name: string; precision: Precision; replicas: number };
+
+/** Traces a function. Returns what compiles the trace, here or (where the executor can) on another thread. */
+function trace(
   backend: XlaBackend,
   fn: TracedFunction,
   args: readonly unknown[],
   leaves: readonly ArgumentTensor[],
-  { donate, name, ...options }: { donate: readonly number[]; name: string; precision: Precision; replicas: number },
-): CompiledProgram {
+  { donate, name, ...options }: Tracing,
+) {
   const tensors = leaves.map(({ tensor, path }) => ({
     path,
     dtype: tensor.dtype,
@@ -106,13 +146,15 @@ function compile(
     isDonated: donate.includes(Number.parseInt(path, 10)),
   }));
   const start = performance.now();
-  const onBegin = (isCached: boolean, expectedSeconds?: number) =>
-    reportCompile({ name, state: 'begun', isCached, expectedSeconds });
-  const program = compileFunction(backend, fn, args, tensors, { ...options, name, onBegin });
-  const seconds = (performance.now() - start) / 1000;
-  reportCompile({ name, state: 'ready', isCached: program.executable.cached, seconds });
-  reports.push({ name, program });
-  return program;
+  const traced = traceFunction(backend, fn, args, tensors, options);
+  const keep = (program: CompiledProgram): CompiledProgram => {
+    reports.push({ name, program });
+    return program;
+  };
+  return {
+    compile: () => keep(compileTraced(backend, traced, { ...options, name }, start)),
+    start: () => startTraced(backend, traced, { ...options, name }, start, keep),
+  };
 }
 
 /** A jitted function inside another is part of it. */

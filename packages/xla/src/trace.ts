@@ -1,10 +1,9 @@
-/** From a function to a compiled program. */
+/** From a function to the text of a program. */
 import { mapTreeWithNames, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { assertSameProgram } from './agreement.js';
 import type { XlaBackend } from './backend.js';
 import { matchDonations, type Place } from './donation.js';
-import type { ArraySpec, CompileOptions, Executable } from './executor.js';
+import type { ArraySpec, Executable } from './executor.js';
 import { inTrace, makeParameter, type Node, newTrace, type Precision, type Trace, withTrace } from './graph/node.js';
 import { inOrder, printProgram } from './graph/print.js';
 
@@ -19,8 +18,8 @@ export class Output {
   constructor(readonly slot: { result: number; dtype: tf.DataType; shape: number[] } | { value: unknown }) {}
 }
 
-export type CompiledProgram = {
-  executable: Executable;
+/** A program as it is given to the compiler, and how its parameters and results belong to the function's. */
+export type TracedProgram = {
   /** Argument numbers that the program reads or whose memory it takes, in the order of its parameters. */
   used: number[];
   /** Values from outside that it reads, after those. */
@@ -29,21 +28,24 @@ export type CompiledProgram = {
   donated: number[];
   outputs: Tree<Output>;
   text: string;
+  types: { inputs: ArraySpec[]; outputs: ArraySpec[] };
 };
+
+export type CompiledProgram = TracedProgram & { executable: Executable };
 
 // biome-ignore lint/suspicious/noExplicitAny: any function of trees of tensors and plain values.
 export type TracedFunction = (...args: any[]) => unknown;
 
-export type TraceOptions = { precision: Precision; replicas: number } & Pick<CompileOptions, 'name' | 'onBegin'>;
+export type TraceOptions = { precision: Precision; replicas: number };
 
-/** Runs `fn` once on symbolic tensors, and compiles what it did. */
-export function compileFunction(
+/** Runs `fn` once on symbolic tensors, and prints what it did. */
+export function traceFunction(
   backend: XlaBackend,
   fn: TracedFunction,
   args: readonly unknown[],
   tensors: readonly Argument[],
   options: TraceOptions,
-): CompiledProgram {
+): TracedProgram {
   const trace = newTrace(options.precision, options.replicas);
   const parameters = tensors.map(({ spec }) => makeParameter(trace, spec));
   const { results, outputs } = withTrace(trace, () => runTraced(backend, trace, fn, args, tensors, parameters));
@@ -67,24 +69,15 @@ export function compileFunction(
     results.map(({ node }) => node),
     { aliases, replicas: options.replicas },
   );
-  const flags = compilerFlags(backend, options);
-  assertSameProgram(backend.executor, { ...options, ...program, flags });
-  const executable = backend.executor.compile(program.text, {
-    inputs: program.inputs,
-    outputs: program.outputs,
-    replicas: options.replicas,
-    flags,
-    name: options.name,
-    onBegin: options.onBegin,
-  });
   const captures = captured.map(([node]) => node);
+  const { text, inputs, outputs: types } = program;
   return {
-    executable,
     used,
     captures,
     donated: [...aliases.keys()].sort((a, b) => a - b),
     outputs,
-    text: program.text,
+    text,
+    types: { inputs, outputs: types },
   };
 }
 
@@ -95,7 +88,7 @@ export function compileFunction(
  * is where activations are stored: XLA must not drop it to keep more digits, since those would be written to memory.
  * What the environment's XLA_FLAGS name is left to them.
  */
-function compilerFlags(backend: XlaBackend, { precision }: TraceOptions): Record<string, boolean> | undefined {
+export function compilerFlags(backend: XlaBackend, { precision }: TraceOptions): Record<string, boolean> | undefined {
   if (backend.executor.platform !== 'cuda') return undefined;
   const flags = {
     xla_gpu_enable_triton_gemm: false,

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 
 /**
  * Writes a file, and its folder if needed, so that the file is either complete or absent. What a killed process left of an
@@ -13,7 +14,7 @@ export function writeWholeFile(
   content: Uint8Array,
   modes: { folder?: number; file?: number } = {},
 ): void {
-  const temporary = `${path}.${process.pid}.${Date.now()}`;
+  const temporary = `${path}.${process.pid}.${threadId}${Date.now()}`;
   mkdirSync(dirname(path), { recursive: true, mode: modes.folder });
   removeLeftovers(path);
   try {

@@ -22,6 +22,8 @@ export type FakeExecutor = Executor & {
   takeUploads(): number[];
   /** How many arrays were copied to the host. */
   downloads(): number;
+  /** Programs that `startCompiling` was asked for and that are not ready: the test ends each, or it is waited for. */
+  readonly pending: { text: string; finish(error?: Error): void }[];
 };
 
 /**
@@ -53,6 +55,16 @@ export function createFakeExecutor(): FakeExecutor {
     const { spec, data } = usable(buffer);
     return data ?? hostArray(spec, new ArrayBuffer(elementCount(spec) * 8));
   };
+  const pending: FakeExecutor['pending'] = [];
+  const makeExecutable = (inputs: ArraySpec[], outputs: ArraySpec[], replicas = 1): Executable => ({
+    replicas,
+    inputs,
+    outputs,
+    cached: false,
+    compileSeconds: 0,
+    memory: () => undefined,
+    dispose() {},
+  });
   return {
     platform: 'fake',
     deviceKind: 'fake device',
@@ -68,7 +80,38 @@ export function createFakeExecutor(): FakeExecutor {
     },
     compile(module, { inputs, outputs, replicas = 1 }): Executable {
       modules.push(module);
-      return { replicas, inputs, outputs, cached: false, compileSeconds: 0, memory: () => undefined, dispose() {} };
+      return makeExecutable(inputs, outputs, replicas);
+    },
+    pending,
+    startCompiling(text, { inputs, outputs, replicas, onBegin }) {
+      modules.push(text);
+      onBegin?.(false);
+      const executable = makeExecutable(inputs, outputs, replicas);
+      let failure: Error | undefined;
+      let finish = (_error?: Error) => {};
+      const ready = new Promise<Executable>((resolve, reject) => {
+        finish = (error) => {
+          failure = error;
+          const place = pending.findIndex((entry) => entry.finish === finish);
+          if (place >= 0) pending.splice(place, 1);
+          if (error) reject(error);
+          else resolve(executable);
+        };
+      });
+      pending.push({ text, finish });
+      return {
+        ready,
+        wait() {
+          if (failure) throw failure;
+          finish();
+          return executable;
+        },
+        cancel() {
+          if (!pending.some((entry) => entry.finish === finish)) return false;
+          finish(new DOMException('cancelled', 'AbortError'));
+          return true;
+        },
+      };
     },
     upload(data, spec, device = 0) {
       uploads.push(device);

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Executor } from '../src/executor.js';
 import { jit } from '../src/jit.js';
+import type { TracedFunction } from '../src/trace.js';
 import { arrayCases } from './array-cases.js';
 import { hasTestDevice, useTestDevice } from './device.js';
 import { elementwiseCases } from './elementwise-cases.js';
@@ -26,7 +27,7 @@ function evaluate({ run, hasGradient }: Case, inputs: tf.Tensor[]): tf.Tensor[] 
 }
 
 /** Results of all cases by name; a case that throws gives its error. Together, since each program costs the compiler. */
-async function evaluateAll(compile: typeof jit): Promise<Record<string, Result[] | Error>> {
+async function evaluateAll(compile: <F extends TracedFunction>(fn: F) => F): Promise<Record<string, Result[] | Error>> {
   const errors: Record<string, Error> = {};
   const all = compile((inputs: Record<string, tf.Tensor[]>) => {
     const results: Record<string, tf.Tensor[]> = {};
@@ -59,7 +60,7 @@ describe.skipIf(!hasTestDevice())('kernels', () => {
     await useBackend('cpu');
     expected = await evaluateAll((fn) => fn);
     executor = await useTestDevice();
-    actual = await evaluateAll(jit);
+    actual = await evaluateAll((fn) => jit(fn));
   }, 120_000);
   afterAll(() => executor.dispose());
 

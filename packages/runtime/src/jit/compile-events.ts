@@ -2,9 +2,11 @@
 export type CompileEvent = {
   /** Name of the function. */
   name: string;
+  /** Whether another thread compiles the program, ahead of need (see `Prepared`). If not, this thread is busy until it is ready. */
+  isAhead: boolean;
 } & (
   | {
-      /** A program is about to be compiled, or loaded from the cache folder; this thread may be busy until it is ready. */
+      /** A program is about to be compiled, or loaded from the cache folder. */
       state: 'begun';
       isCached: boolean;
       /** How long its compilation took last time, where that is known. */
@@ -15,6 +17,12 @@ export type CompileEvent = {
       isCached: boolean;
       /** Tracing included. */
       seconds: number;
+      /** Those of `seconds` in which this thread was busy. */
+      blockedSeconds: number;
+    }
+  | {
+      /** The program was given up, or its compilation failed; the next call of the function tries again. */
+      state: 'failed';
     }
 );
 

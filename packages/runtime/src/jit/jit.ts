@@ -24,8 +24,22 @@ export type JitOptions = {
 type Traceable = (...args: any[]) => any;
 
 /** A function on several devices: each argument and the result is an array with one item for each device. */
-export type Replicated<F extends Traceable> = (...args: PerDevice<Parameters<F>>) => ReturnType<F>[];
+export type Replicated<F extends Traceable> = Prepared<(...args: PerDevice<Parameters<F>>) => ReturnType<F>[]>;
 type PerDevice<Args extends unknown[]> = { [Index in keyof Args]: readonly Args[Index][] };
+
+/** A function of `jit`, whose programs can be made ready ahead of their first use. */
+export type Prepared<F extends Traceable> = F & {
+  /**
+   * Makes the program for such arguments ready, without running it: the function is traced at once, and other threads compile the
+   * trace (on `xla`; other backends compile nothing, and this does nothing). Only shapes, dtypes and plain values count;
+   * donated arguments are not consumed. A call that comes earlier waits for the program.
+   *
+   * @throws Error (rejecting) as the call would, or an `AbortError` after `cancel`; the next call tries again
+   */
+  prepare(...args: Parameters<F>): Promise<void>;
+  /** Gives up the prepared programs whose compilation has not begun. */
+  cancel(): void;
+};
 
 /** What a backend is like, for code that plans its work: ask for a trait, not for a backend's name. */
 export type BackendTraits = {
@@ -44,7 +58,7 @@ export type BackendTraits = {
 /** What a backend offers beyond TensorFlow.js's operations. For packages that bring a backend. */
 export type BackendSupport = {
   /** Must keep `jit`'s contract, donation included. */
-  compile<F extends Traceable>(fn: F, options: JitOptions): F;
+  compile<F extends Traceable>(fn: F, options: JitOptions): F | Prepared<F>;
   traits(): BackendTraits;
   /** The tree with its values on one device, from 0. The caller owns the tensors; they may share memory with the old ones. */
   toDevice<T extends TensorTree>(tree: T, device: number): T;
@@ -78,10 +92,10 @@ export function backendTraits(): BackendTraits {
  *   fewer devices than `replicas`
  */
 export function jit<F extends Traceable>(fn: F, options: JitOptions & { replicas: number }): Replicated<F>;
-export function jit<F extends Traceable>(fn: F, options?: JitOptions): F;
-export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
-  const compiled = new Map<BackendSupport, F>();
-  const call = (...args: Parameters<F>): ReturnType<F> => {
+export function jit<F extends Traceable>(fn: F, options?: JitOptions): Prepared<F>;
+export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): Prepared<F> {
+  const compiled = new Map<BackendSupport, F | Prepared<F>>();
+  const programOf = (): F | Prepared<F> => {
     const support = currentSupport();
     let program = compiled.get(support);
     if (!program) {
@@ -89,9 +103,19 @@ export function jit<F extends Traceable>(fn: F, options: JitOptions = {}): F {
       program = support.compile(fn, options);
       compiled.set(support, program);
     }
-    return program(...args);
+    return program;
   };
-  return call as F;
+  const call = (...args: Parameters<F>): ReturnType<F> => programOf()(...args);
+  return Object.assign(call as F, {
+    async prepare(...args: Parameters<F>) {
+      const program = programOf();
+      if ('prepare' in program) await program.prepare(...args);
+    },
+    cancel() {
+      const program = programOf();
+      if ('cancel' in program) program.cancel();
+    },
+  });
 }
 
 /**

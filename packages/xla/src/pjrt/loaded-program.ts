@@ -1,8 +1,10 @@
 /** Programs that a client has loaded, as bytes and back. */
-import { runDeleter } from './call.js';
-import type { Client } from './client.js';
+import { type PjrtApi, runDeleter } from './call.js';
 import { blockOf, readBytes } from './memory.js';
 import { Functions } from './structs.js';
+
+/** What loads programs: of a client its address, and of its plugin the functions. It can be used on any thread. */
+export type Loader = { readonly plugin: { readonly api: PjrtApi }; readonly address: bigint };
 
 /** A program that can run. */
 export type LoadedProgram = {
@@ -13,7 +15,7 @@ export type LoadedProgram = {
 };
 
 /** Runs `use` on the executable behind a loaded one. */
-export function withExecutable<R>({ plugin: { api } }: Client, loaded: bigint, use: (executable: bigint) => R): R {
+export function withExecutable<R>({ plugin: { api } }: Loader, loaded: bigint, use: (executable: bigint) => R): R {
   const { executable } = api.call(Functions.LoadedExecutable_GetExecutable, { loaded_executable: loaded });
   try {
     return use(executable);
@@ -22,7 +24,7 @@ export function withExecutable<R>({ plugin: { api } }: Client, loaded: bigint, u
   }
 }
 
-export function serialize(client: Client, loaded: bigint): Uint8Array {
+export function serialize(client: Loader, loaded: bigint): Uint8Array {
   return withExecutable(client, loaded, (executable) => {
     const result = client.plugin.api.call(Functions.Executable_Serialize, { executable });
     const bytes = readBytes(result.serialized_bytes, Number(result.serialized_bytes_size));
@@ -31,7 +33,7 @@ export function serialize(client: Client, loaded: bigint): Uint8Array {
   });
 }
 
-export function deserialize(client: Client, program: Uint8Array): bigint {
+export function deserialize(client: Loader, program: Uint8Array): bigint {
   const bytes = blockOf(program);
   const result = client.plugin.api.call(Functions.Executable_DeserializeAndLoad, {
     client: client.address,

@@ -1,10 +1,22 @@
 /** The `Executor` over the PJRT C API: what runs programs on GPUs. */
-import type { Executor } from '../executor.js';
+import { availableParallelism } from 'node:os';
+import type { Executor, PendingExecutable } from '../executor.js';
 import { createBufferPool } from './buffers.js';
 import { defaultCacheFolder, openProgramCache } from './cache.js';
 import { type Client, type ClientOptions, createClient } from './client.js';
+import { CompilePool, startCompileThread } from './compile-pool.js';
+import { loadOrCompile, type TimedProgram } from './load-or-compile.js';
 import { loadPlugin, type Plugin } from './plugin.js';
-import { compileProgram, compilerIdentity, executeProgram, type PjrtProgram } from './program.js';
+import {
+  compileProgram,
+  compilerIdentity,
+  executeProgram,
+  type PjrtProgram,
+  type ProgramRequest,
+  programOf,
+  programSource,
+} from './program.js';
+import { Functions } from './structs.js';
 
 /** Which plugin an executor uses, and how its devices are opened. */
 export type PjrtExecutorOptions = ClientOptions & {
@@ -12,6 +24,8 @@ export type PjrtExecutorOptions = ClientOptions & {
   plugin?: string;
   /** Folder of compiled programs, or false for none; default `TB_XLA_CACHE` or the user's cache folder. */
   cacheFolder?: string | false;
+  /** How many programs compile at once; default: as many as the host has cores. */
+  compileThreads?: number;
 };
 
 /** An executor on the devices of a PJRT plugin. */
@@ -38,11 +52,57 @@ function assertOptions({ memoryFraction }: ClientOptions): void {
   }
 }
 
-/** The executor over a client that exists already. */
-export function executorOfClient(client: Client, cacheFolder: string | undefined): PjrtExecutor {
-  const pool = createBufferPool(client);
+/** The compiling side of an executor: on the calling thread, or ahead of need on others. */
+function createCompiling(client: Client, cacheFolder: string | undefined, threads: number) {
+  const { api, table } = client.plugin;
   const cache = cacheFolder === undefined ? undefined : openProgramCache(cacheFolder);
   const programs = new Set<PjrtProgram>();
+  const workerData = { table, client: client.address, cacheFolder };
+  const threadPool = new CompilePool(
+    () => startCompileThread(workerData),
+    threads,
+    (source) => loadOrCompile(client, cache, source),
+  );
+  let open = true;
+  const adopt = (program: PjrtProgram): PjrtProgram => {
+    const { dispose } = program;
+    program.dispose = () => {
+      programs.delete(program);
+      dispose.call(program);
+    };
+    programs.add(program);
+    return program;
+  };
+  return {
+    compile: (module: string, request: ProgramRequest) => adopt(compileProgram(client, cache, module, request)),
+    startCompiling(module: string, request: ProgramRequest): PendingExecutable {
+      const { ready, wait, cancel } = threadPool.start(programSource(client, module, request), request.onBegin);
+      let program: PjrtProgram | undefined;
+      const take = (loaded: TimedProgram) => {
+        if (!open) throw new Error('compile: the executor was disposed');
+        program ??= adopt(programOf(client, loaded, request));
+        return program;
+      };
+      const taken = ready.then(take);
+      taken.catch(() => undefined); // as in the pool
+      return { ready: taken, wait: () => take(wait()), cancel };
+    },
+    closePrograms() {
+      for (const { loaded } of threadPool.close()) api.destroy(Functions.LoadedExecutable_Destroy, loaded);
+      open = false;
+      for (const program of [...programs]) program.dispose();
+    },
+  };
+}
+
+/** The executor over a client that exists already. */
+export function executorOfClient(
+  client: Client,
+  cacheFolder: string | undefined,
+  compileThreads = availableParallelism(),
+): PjrtExecutor {
+  const pool = createBufferPool(client);
+  const { closePrograms, ...compiling } = createCompiling(client, cacheFolder, compileThreads);
   let open = true;
   return {
     plugin: client.plugin,
@@ -53,16 +113,7 @@ export function executorOfClient(client: Client, cacheFolder: string | undefined
     deviceAttributes: client.devices[0]!.attributes,
     processes: client.processes,
     compilerIdentity: compilerIdentity(client),
-    compile(module, options) {
-      const program = compileProgram(client, cache, module, options);
-      const { dispose } = program;
-      program.dispose = () => {
-        programs.delete(program);
-        dispose.call(program);
-      };
-      programs.add(program);
-      return program;
-    },
+    ...compiling,
     upload: (data, spec, device = 0) => pool.upload(data, spec, device),
     execute: (executable, inputs, donated = []) =>
       executeProgram(client, pool, executable as PjrtProgram, inputs, donated),
@@ -75,7 +126,7 @@ export function executorOfClient(client: Client, cacheFolder: string | undefined
       if (!open) return;
       open = false;
       pool.freeAll();
-      for (const program of [...programs]) program.dispose();
+      closePrograms();
       client.destroy();
     },
   };
@@ -93,6 +144,7 @@ export function createPjrtExecutor(options: PjrtExecutorOptions = {}): PjrtExecu
     client.destroy();
     throw new Error(`createPjrtExecutor: the plugin ${client.plugin.location.path} found no device`);
   }
-  const { cacheFolder } = options;
-  return executorOfClient(client, cacheFolder === false ? undefined : (cacheFolder ?? defaultCacheFolder()));
+  const { cacheFolder, compileThreads } = options;
+  const folder = cacheFolder === false ? undefined : (cacheFolder ?? defaultCacheFolder());
+  return executorOfClient(client, folder, compileThreads);
 }

@@ -1,4 +1,4 @@
-/** Compiled programs: compile or load from the cache folder, and run. */
+/** Compiled programs: what the compiler is given, what it returns, and how it is run. */
 import { oneProcess, replicasOfProcess } from '@tb/runtime';
 import type { ArraySpec, CompileOptions, DeviceBuffer, Executable, ProgramMemory } from '../executor.js';
 import { type BufferPool, liveAddress, type PjrtBuffer } from './buffers.js';
@@ -6,8 +6,9 @@ import { cacheKey, type ProgramCache } from './cache.js';
 import type { Client } from './client.js';
 import { encodeCompileOptions } from './compile-options.js';
 import { PjrtError } from './errors.js';
-import { deserialize, type LoadedProgram, serialize, withExecutable } from './loaded-program.js';
-import { addressOf, type Block, blockOf } from './memory.js';
+import { loadOrCompile, type ProgramSource, type TimedProgram } from './load-or-compile.js';
+import { withExecutable } from './loaded-program.js';
+import { addressOf, type Block } from './memory.js';
 import { shareProgram } from './share-program.js';
 import { allocateStruct, Functions, Structs, writeFields } from './structs.js';
 
@@ -49,47 +50,6 @@ function launchBlocks(address: bigint, replicas: number, inputCount: number, out
   return { execute, options, inputs, outputs, lists };
 }
 
-function compileFresh(client: Client, module: string, options: Uint8Array): bigint {
-  const code = blockOf(module);
-  const format = blockOf('mlir');
-  const optionBytes = blockOf(options);
-  const program = allocateStruct(Structs.Program);
-  writeFields(program.view, Structs.Program, {
-    code,
-    code_size: code.length,
-    format,
-    format_size: format.length,
-  });
-  const result = client.plugin.api.call(
-    Functions.Client_Compile,
-    { client: client.address, program, compile_options: optionBytes, compile_options_size: optionBytes.length },
-    [{ layout: Structs.Program, block: program, points: [code, format] }],
-  );
-  return result.executable;
-}
-
-/** The program from the cache folder, or undefined. One that the plugin rejects is removed, with a note. */
-function loadCached(client: Client, cache: ProgramCache, key: string): bigint | undefined {
-  const bytes = cache.read(key);
-  if (!bytes) return undefined;
-  try {
-    return deserialize(client, bytes);
-  } catch (error) {
-    console.warn(`compile cache: a program was rejected and is compiled again (${(error as Error).message})`);
-    cache.remove(key);
-    return undefined;
-  }
-}
-
-function storeCached(client: Client, cache: ProgramCache, key: string, loaded: bigint): void {
-  try {
-    cache.write(key, serialize(client, loaded));
-  } catch (error) {
-    if (!(error instanceof PjrtError)) throw error;
-    console.warn(`compile cache: the plugin cannot serialize this program (${error.message})`);
-  }
-}
-
 /** Everything that the machine code depends on, besides the module and its options. */
 function compilerParts({ plugin, platformVersion, devices }: Client): string[] {
   return [
@@ -128,32 +88,6 @@ function readProgramMemory(client: Client, loaded: bigint): ProgramMemory | unde
   }
 }
 
-/** Stores what is new in the cache. */
-function loadOrCompile(
-  client: Client,
-  cache: ProgramCache | undefined,
-  module: string,
-  options: Uint8Array,
-  { name, onBegin }: ProgramRequest,
-): LoadedProgram {
-  if (!cache) {
-    onBegin?.(false);
-    return { loaded: compileFresh(client, module, options), cached: false };
-  }
-  const key = programKey(client, module, options);
-  if (cache.has(key)) {
-    onBegin?.(true);
-    const found = loadCached(client, cache, key);
-    if (found !== undefined) return { loaded: found, cached: true };
-  }
-  onBegin?.(false, name === undefined ? undefined : cache.secondsOf(name));
-  const start = performance.now();
-  const loaded = compileFresh(client, module, options);
-  if (name !== undefined) cache.keepSeconds(name, (performance.now() - start) / 1000);
-  storeCached(client, cache, key, loaded);
-  return { loaded, cached: false };
-}
-
 /**
  * The devices that run a program, one for each replica: one of this process, or equally many of every process, process
  * after process. All processes must number them alike.
@@ -178,20 +112,48 @@ function flagsOf({ platform, processes }: Client, { flags }: ProgramRequest): Pr
   return processes && platform === 'cuda' ? { xla_gpu_shard_autotuning: false, ...flags } : flags;
 }
 
-/** @throws PjrtError with the compiler's message; Error when the module has another number of results than `outputs` */
+/**
+ * What the compiler is given.
+ *
+ * @throws Error when there are not so many devices
+ */
+export function programSource(client: Client, module: string, request: ProgramRequest): ProgramSource {
+  const { deviceIds } = placeReplicas(client, request.replicas ?? 1);
+  const options = encodeCompileOptions({ ...request, flags: flagsOf(client, request) }, deviceIds);
+  return { module, options, key: programKey(client, module, options), name: request.name };
+}
+
+/**
+ * Compiles a program on this thread, or loads it; together with the other processes, if they run it too.
+ *
+ * @throws PjrtError with the compiler's message
+ */
 export function compileProgram(
   client: Client,
   cache: ProgramCache | undefined,
   module: string,
   request: ProgramRequest,
 ): PjrtProgram {
-  const { replicas = 1, inputs, outputs } = request;
-  const { deviceIds, ownReplicas } = placeReplicas(client, replicas);
+  const { replicas = 1, onBegin } = request;
+  const { ownReplicas } = placeReplicas(client, replicas);
+  const source = programSource(client, module, request);
   const start = performance.now();
-  const options = encodeCompileOptions({ ...request, flags: flagsOf(client, request) }, deviceIds);
-  const load = () => loadOrCompile(client, cache, module, options, request);
-  const { loaded, cached } =
-    ownReplicas < replicas ? shareProgram(client, programKey(client, module, options), request, load) : load();
+  const load = () => loadOrCompile(client, cache, source, onBegin);
+  const program = ownReplicas < replicas ? shareProgram(client, source.key, request, load) : load();
+  return programOf(client, { ...program, seconds: (performance.now() - start) / 1000 }, request);
+}
+
+/**
+ * The program of a loaded executable, which it owns.
+ *
+ * @throws Error when the module has another number of results than `outputs`
+ */
+export function programOf(
+  client: Client,
+  { loaded, cached, seconds }: TimedProgram,
+  { replicas = 1, inputs, outputs }: ProgramRequest,
+): PjrtProgram {
+  const { ownReplicas } = placeReplicas(client, replicas);
   const { api } = client.plugin;
   const destroy = (executable: bigint) => api.destroy(Functions.LoadedExecutable_Destroy, executable);
   const results = withExecutable(client, loaded, (executable) =>
@@ -208,7 +170,7 @@ export function compileProgram(
     inputs,
     outputs,
     cached,
-    compileSeconds: (performance.now() - start) / 1000,
+    compileSeconds: seconds,
     blocks: launchBlocks(loaded, ownReplicas, inputs.length, outputs.length),
     memory() {
       return readProgramMemory(client, this.address);
