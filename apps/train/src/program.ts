@@ -4,6 +4,7 @@ import { demoCommand } from './commands/demo/index.js';
 import { doctorCommand } from './commands/doctor/index.js';
 import { evalCommand } from './commands/eval/index.js';
 import { featuresCommand } from './commands/features/index.js';
+import { launchCommand } from './commands/launch/index.js';
 import { linkTensorflowCommand } from './commands/link-tensorflow/index.js';
 import { modelCommand } from './commands/model/index.js';
 import { vaeCommand } from './commands/vae/index.js';
@@ -24,6 +25,7 @@ Example, with one folder of images per class in my-images:
   .addCommand(modelCommand)
   .addCommand(featuresCommand)
   .addCommand(evalCommand)
+  .addCommand(launchCommand)
   .addCommand(demoCommand)
   .addCommand(doctorCommand)
   .addCommand(linkTensorflowCommand);

@@ -24,6 +24,12 @@ const ownOptions = grouped('Training', {
   config: configOption,
   out: text('run folder', { placeholder: 'folder', default: 'runs/model' }),
   resume: toggle('continue the run in --out from its newest checkpoint', { default: false }),
+  resumeOrStart: toggle(
+    'as --resume if --out holds a checkpoint, else start a run: one command for a job that may be repeated',
+    {
+      default: false,
+    },
+  ),
   seed: integer('seed of all random numbers', { default: 0 }),
   steps: integer('length of the run in updates', { min: 1, default: 2000 }),
   epochs: number('length of the run in epochs, instead of --steps', { min: 0 }),
@@ -94,13 +100,22 @@ export async function resolveTraining<Table extends Options>(
 }> {
   const { config } = flags as { config?: string };
   const file = config === undefined ? {} : await readConfig(table, config, command);
-  const { resume, out } = resolve(table, file, flags) as { resume?: boolean; out: string };
+  const asked = resolve(table, file, flags) as { resume?: boolean; resumeOrStart?: boolean; out: string };
+  const { out } = asked;
+  const resume = asked.resume || (asked.resumeOrStart && (await hasCheckpoints(out)));
   const stored = resume ? await readStoredOptions(command, table, out) : {};
   const { preset } = resolve(table, stored, file, flags) as { preset?: string };
   const sources = [defaultsOf(table), presets[preset ?? ''] ?? {}, stored, file, flags] as Overrides<Table>[];
-  const values = merge<object>(...sources.map((source) => unite(source))) as TrainingValues<Table>;
+  const values = merge<object>(...sources.map((source) => unite(source)), { resume }) as TrainingValues<Table>;
   assertOneStart([file, flags]);
+  // The first start of a job that may be repeated began with these weights.
+  if (resume && asked.resumeOrStart) delete (values as { initial?: string }).initial;
   return { values, given: [file, flags] };
+}
+
+async function hasCheckpoints(out: string): Promise<boolean> {
+  const { openRun } = await import('@tb/trainer'); // not loaded for --help
+  return openRun(out).hasCheckpoints();
 }
 
 async function readStoredOptions<Table extends Options>(
@@ -146,14 +161,13 @@ function unite<Table extends Options>(source: Overrides<Table>): Source<Table> {
 }
 
 /**
- * Turns resolved values back into options. Checkpoints and reports store them, and `--resume` reads them. `anyClasses` and
- * `anyVae` are left out, because they hold for one start of a run.
+ * Turns resolved values back into options. Checkpoints and reports store them, and `--resume` reads them. Options that
+ * hold for one start of a run are left out.
  */
-export function storedOptions<Resolved extends Alternatives & { anyClasses?: boolean; anyVae?: boolean }>(
-  command: string,
-  values: Resolved,
-) {
-  const { length, warmup, peak, anyClasses: _, anyVae: __, ...rest } = values;
+export function storedOptions<
+  Resolved extends Alternatives & { anyClasses?: boolean; anyVae?: boolean; resumeOrStart?: boolean },
+>(command: string, values: Resolved) {
+  const { length, warmup, peak, anyClasses: _, anyVae: __, resumeOrStart: ___, ...rest } = values;
   const warmupOption = 'steps' in warmup ? { warmupSteps: warmup.steps } : { warmupEpochs: warmup.epochs };
   return { command, ...rest, ...length, ...warmupOption, ...peak };
 }

@@ -27,6 +27,9 @@ export type Cluster = {
   source: string;
 };
 
+/** Exit code of a process whose job another process has ended. It may succeed if it is started again. */
+export const jobFailed = 75;
+
 /** One line about this process and its job. */
 export function describeCluster({ source, processes, process, local, coordinator, secret }: Cluster): string {
   const facts = [`process ${process} of ${processes} (numbered from 0)`];
@@ -37,7 +40,7 @@ export function describeCluster({ source, processes, process, local, coordinator
 }
 
 /** `host:port`, with an IPv6 address in brackets. */
-export const formatAddress = ({ host, port }: Coordinator) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+const formatAddress = ({ host, port }: Coordinator) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /**
  * Reads `host:port`, `[IPv6]:port` or a host alone.

@@ -1,11 +1,9 @@
 import { type JoinedProcesses, joinProcesses } from '@tb/runtime';
 import { UsageError } from '../options.js';
 import { onFailure } from '../program.js';
+import { jobFailed } from './cluster.js';
 import type { ClusterValues } from './detect.js';
 import { findCluster } from './find-cluster.js';
-
-/** Exit code of a process whose job another process has ended. It may succeed if it is started again. */
-const jobFailed = 75;
 
 /**
  * Finds out which process of a job this one is, and connects it to the others. From then on this process ends with one

@@ -94,6 +94,20 @@ function takeLine(
   else if ('fail' in line) job.end(`${describeMember(member)}, failed: ${String(line.fail).slice(0, 1000)}`);
 }
 
+/** Why a process does not belong to this job. Who does not know the secret learns nothing else. */
+function refusalOf(
+  { proof, nonce: other, ...claims }: Partial<Hello>,
+  nonce: string,
+  { identity, secret }: Pick<ServerOptions, 'identity' | 'secret'>,
+): Refusal | undefined {
+  if (!isProof(proof, proofOf(secret, 'client', [nonce, String(other)], claims))) return 'secret';
+  const { job, incarnation = -1, index = -1, count } = claims;
+  if (job !== identity.job) return 'job';
+  if (!Number.isInteger(incarnation) || incarnation < identity.incarnation) return 'old';
+  if (incarnation > identity.incarnation) return 'earlier';
+  return count === identity.count && Number.isInteger(index) && index >= 0 && index < count ? undefined : 'count';
+}
+
 /** The processes of the job that this store belongs to. */
 function createJob({ identity, secret, lostMs, joinMs }: ServerOptions) {
   const members = new Map<number, { member: Member; socket: Socket }>();
@@ -106,23 +120,15 @@ function createJob({ identity, secret, lostMs, joinMs }: ServerOptions) {
     for (const { socket } of members.values()) sendLine(socket, { end: reason } satisfies ServerLine);
   }
 
-  function refusalOf(hello: Partial<Hello>, nonce: string): Refusal | undefined {
-    const { proof, nonce: other, ...claims } = hello;
-    if (!isProof(proof, proofOf(secret, 'client', [nonce, String(other)], claims))) return 'secret';
-    if (hello.job !== identity.job) return 'job';
-    if (!Number.isInteger(hello.incarnation) || hello.incarnation! < identity.incarnation) return 'old';
-    if (hello.incarnation! > identity.incarnation) return 'earlier';
-    const { index, count } = hello;
-    if (count !== identity.count || !Number.isInteger(index) || index! < 0 || index! >= count) return 'count';
-    if (ended !== undefined) return 'ended';
-    return members.has(index!) ? 'taken' : undefined;
-  }
-
   return {
     end,
     /** Lets a process in, or sends it the reason why not. */
     admit(hello: Partial<Hello>, nonce: string, socket: Socket): Member | undefined {
-      const refused = refusalOf(hello, nonce);
+      const isTaken = members.has(hello.index ?? -1);
+      const refused =
+        refusalOf(hello, nonce, { identity, secret }) ??
+        (ended === undefined ? undefined : 'ended') ??
+        (isTaken ? 'taken' : undefined);
       if (refused) {
         sendLine(socket, { refused, by: refused === 'taken' ? describeMember(members.get(hello.index!)!.member) : '' });
         return undefined;
