@@ -27,6 +27,7 @@ const loadedByName = ['@tb/xla', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node
 const folders = [
   '.',
   'bench',
+  'scripts/campaign',
   ...['packages', 'apps'].flatMap((group) => readdirSync(group).map((name) => `${group}/${name}`)),
 ];
 const packages = new Map(folders.map(readPackage).map((each) => [each.manifest.name, each]));
@@ -92,12 +93,21 @@ function importsOf(files) {
 
 /** Sources in a package: the files at its top, and those of every folder that people write in. */
 function filesOf(folder) {
-  const written = ['src', 'test', 'bench', 'examples', 'scripts', 'configs', 'page'].map((name) => `${folder}/${name}`);
-  const nested = folder === '.' ? ['./scripts'] : written.filter((each) => existsSync(each));
-  const list = (from, options) => readdirSync(from, { encoding: 'utf8', ...options }).map((file) => `${from}/${file}`);
-  return [...list(folder), ...nested.flatMap((each) => list(each, { recursive: true }))].filter((file) =>
-    /\.m?tsx?$|\.mjs$/.test(file),
+  const written = ['src', 'test', 'bench', 'examples', 'scripts', 'configs', 'page', 'programs'].map(
+    (name) => `${folder}/${name}`,
   );
+  const nested = folder === '.' ? foldersOfScripts() : written.filter((each) => existsSync(each));
+  const list = (from, options) => readdirSync(from, { encoding: 'utf8', ...options }).map((file) => `${from}/${file}`);
+  const files = [...list(folder), ...nested.flatMap((each) => list(each, { recursive: true }))];
+  return [...files, ...(folder === '.' ? list('./scripts') : [])].filter((file) => /\.m?tsx?$|\.mjs$/.test(file));
+}
+
+/** Those of the root itself: scripts/campaign is a package of the workspace. */
+function foldersOfScripts() {
+  const entries = readdirSync('scripts', { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory() && entry.name !== 'campaign')
+    .map(({ name }) => `./scripts/${name}`);
 }
 
 if (problems.length > 0) {

@@ -1,0 +1,4 @@
+import { runProgram } from '@tb/command-line';
+import { program } from './command.js';
+
+await runProgram(program);
