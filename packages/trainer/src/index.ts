@@ -27,7 +27,7 @@ export {
 export { clipByGlobalNorm, globalNorm } from './optimizer/clip.js';
 export { learningRateAt, type ScheduleOptions, scaledLearningRate } from './optimizer/schedule.js';
 export { type SavedCheckpoint, type SaveOptions, saveCheckpoint } from './run-folder/checkpoint-writer.js';
-export { finishedWeightsOf } from './run-folder/layout.js';
+export { finishedWeightsOf, logOf, sampleFile } from './run-folder/layout.js';
 export {
   assertSameVae,
   classNamesOf,

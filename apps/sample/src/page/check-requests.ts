@@ -8,7 +8,7 @@ export class RefusedError extends Error {
 
   constructor(
     message: string,
-    readonly status: 400 | 403 | 404 | 408 | 413 | 415 | 429 | 503 = 400,
+    readonly status: 400 | 401 | 403 | 404 | 413 | 415 | 429 | 500 = 400,
   ) {
     super(message);
   }

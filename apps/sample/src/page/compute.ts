@@ -94,6 +94,9 @@ export type PageCompute = {
   dispose(): void;
 };
 
+/** Lets events out before the next computation, which may block the thread. */
+export const deliver = () => new Promise<void>((resolve) => setTimeout(resolve));
+
 /** Makes what computes for the page. */
 export function createPageCompute(options: ComputeOptions): PageCompute {
   const { model, precision = 'bf16' } = options;
@@ -179,7 +182,10 @@ async function sample(options: ComputeOptions, params: SamplingParameters, reque
   const seeds = await Promise.all(images.map(({ label, index }) => options.seedOf(seed, label ?? -1, index)));
   const generator = generatorOf(options, params, request);
   const progress = { labels: images.map(({ label }) => label), seeds, signal };
-  const show = async (preview: ImagesPreview) => emit(await previewEvent(preview, options));
+  const show = async (preview: ImagesPreview) => {
+    emit(await previewEvent(preview, options));
+    await deliver();
+  };
   const batches = generator.generate({
     ...progress,
     ...(isEdited && { known }),

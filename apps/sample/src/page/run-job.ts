@@ -1,6 +1,6 @@
 // The course of a job: it waits for its turn, computes, and reports how it ended. Without modules of Node.
 import { RefusedError } from './check-requests.js';
-import type { JobContext } from './compute.js';
+import { deliver, type JobContext } from './compute.js';
 import type { JobEvent } from './messages.js';
 import type { Queue } from './queue.js';
 
@@ -53,6 +53,7 @@ async function runJob(
     timer = setTimeout(() => limit.abort(tooLong), 1000 * seconds);
     const begun = performance.now();
     emit({ type: 'started' });
+    await deliver();
     await compute({ emit, signal, pass: ticket.pass });
     emit({ type: 'done', seconds: (performance.now() - begun) / 1000, command });
   } catch (error) {

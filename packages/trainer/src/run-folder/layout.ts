@@ -53,6 +53,7 @@ export const setAsidePattern = /^\.(step-\d{8})\.[0-9a-f]{8}\.tmp\.old$/;
 /** Matches a checkpoint that was not written to its end. */
 export const unfinishedPattern = /^\.step-\d{8}\.[0-9a-f]{8}\.tmp$/;
 
+/** Path of a run's log. */
 export const logOf = (run: string) => join(run, 'log.jsonl');
 
 export const reportOf = (run: string) => join(run, 'report.html');

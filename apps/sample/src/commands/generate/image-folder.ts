@@ -45,9 +45,17 @@ export async function writeImage(
   backend: string,
 ): Promise<void> {
   const { label, name, index, seed } = job;
-  const program = `tb-sample ${version}`;
-  const all = { program, ...settings, backend, class: name, label, index, pictureSeed: String(seed) };
-  await writeFileAtomic(join(folder, job.file), withPngSettings(await encodePng(image), all));
+  const png = await pngOfImage(image, settings, { backend, class: name, label, index, seed });
+  await writeFileAtomic(join(folder, job.file), png);
+}
+
+/** What a file states about its image, besides the settings. */
+type ImageFacts = { backend: string; class: string | null; label: number | null; index: number; seed: bigint };
+
+/** Encodes an image with its settings, without loss. */
+export async function pngOfImage(image: Pixels, settings: object, { seed, ...facts }: ImageFacts): Promise<Uint8Array> {
+  const all = { program: `tb-sample ${version}`, ...settings, ...facts, pictureSeed: String(seed) };
+  return withPngSettings(await encodePng(image), all);
 }
 
 const fileName = /^class-\d+-\d+\.png$/;

@@ -82,13 +82,18 @@ export type GenerateValues = Omit<AllValues, 'ema' | 'raw' | 'grid' | 'out' | 'n
 /** @throws UsageError when options exclude each other */
 export function resolveGenerate(flags: Overrides<typeof generateOptions>): GenerateValues {
   const { ema, raw, grid, out, npz, ...values } = resolve(generateOptions, flags);
-  if (ema && raw) throw new UsageError('--ema and --raw exclude each other');
   if (npz !== undefined && out === undefined)
     throw new UsageError('--npz needs --out: the images are kept there, so that an interrupted run can be resumed');
   return {
     ...values,
-    set: raw || ema === false ? 'raw' : ema ? 'ema' : undefined,
+    set: weightSetOf({ ema, raw }),
     grid: grid ?? (out === undefined ? 'samples.png' : undefined),
     images: out === undefined ? undefined : { folder: out, npz },
   };
+}
+
+/** Which of two sets of weights the flags choose, if they do. @throws UsageError when they exclude each other */
+export function weightSetOf({ ema, raw }: { ema?: boolean; raw: boolean }): GenerateValues['set'] {
+  if (ema && raw) throw new UsageError('--ema and --raw exclude each other');
+  return raw || ema === false ? 'raw' : ema ? 'ema' : undefined;
 }

@@ -1,0 +1,51 @@
+import {
+  backendOptions,
+  changeDefaults,
+  integer,
+  list,
+  maxPixelsOption,
+  type Overrides,
+  resolve,
+  text,
+  toggle,
+  UsageError,
+  type Values,
+} from '@tb/command-line';
+import { generateOptions, weightSetOf } from '../generate/options.js';
+
+const { model, modelConfig, vae, anyVae, latentScale, ema, raw, classNames } = generateOptions;
+const weightOptions = { model, modelConfig, vae, anyVae, latentScale, ema, raw, classNames };
+
+export const serveOptions = {
+  ...backendOptions,
+  ...weightOptions,
+  ...changeDefaults({ batch: generateOptions.batch }, { batch: 4 }),
+  port: integer('port of the page, 0 for any that is free', { max: 65535, default: 8790 }),
+  host: text('address to listen on; others than loopback let other machines in, with a token', {
+    placeholder: 'address',
+    default: '127.0.0.1',
+  }),
+  allowHost: list('further names under which the page is reached, such as that of a proxy', 'name,…'),
+  open: toggle('open the page in the browser', { default: false }),
+  runs: text('folder whose training runs can be looked at', 'folder'),
+  maxImages: integer('images that can be asked for at once', { min: 1, max: 4096, default: 64 }),
+  queue: integer('jobs that may wait', { min: 1, max: 10_000, default: 16 }),
+  timeLimit: integer('seconds that one job may take', { min: 1, max: 1_000_000, default: 600 }),
+  maxPixels: maxPixelsOption,
+};
+
+export type ServeValues = Omit<Values<typeof serveOptions>, 'ema' | 'raw'> & {
+  /** Which of two sets of weights, where one was chosen. */
+  set?: 'ema' | 'raw';
+  /** The flags about weights and backend that were typed, for equal command lines. */
+  typed: Overrides<typeof serveOptions>;
+};
+
+/** @throws UsageError when options exclude each other or a name is not that of a host */
+export function resolveServe(flags: Overrides<typeof serveOptions>): ServeValues {
+  const { ema, raw, ...values } = resolve(serveOptions, flags);
+  const wrong = values.allowHost?.find((name) => !/^[a-z0-9._-]+$/i.test(name));
+  if (wrong !== undefined)
+    throw new UsageError(`--allow-host must be names of hosts without ports, got ${JSON.stringify(wrong)}`);
+  return { ...values, set: weightSetOf({ ema, raw }), typed: flags };
+}
