@@ -12,21 +12,22 @@ type Header = { length: number };
  *
  * @param key - a prefix of keys that nothing else uses; the same in `receiveBytes`
  * @param timeoutMs - for the others to take the next 16 MiB
+ * @param receivers - the processes that call `receiveBytes`; default all others
  * @throws Error when the time is up
  */
 export function sendBytes(
   { count, store }: ProcessGroup,
   key: string,
   bytes: Uint8Array,
-  { timeoutMs }: { timeoutMs: number },
+  { timeoutMs, receivers = othersOf(count) }: { timeoutMs: number; receivers?: readonly number[] },
 ): void {
-  if (count === 1 || !store) return;
+  if (!store || receivers.length === 0) return;
   putJson(store, key, { length: bytes.length } satisfies Header);
   for (const window of windowsOf(bytes.length)) {
     for (const chunk of window) {
       store.put(`${key}/${chunk}`, bytes.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes));
     }
-    for (let other = 1; other < count; other++) store.get(`${key}/${window.at(-1)}/taken/${other}`, { timeoutMs });
+    for (const other of receivers) store.get(`${key}/${window.at(-1)}/taken/${other}`, { timeoutMs });
     for (const chunk of window) store.put(`${key}/${chunk}`, new Uint8Array()); // gives the memory back
   }
 }
@@ -50,6 +51,8 @@ export function receiveBytes(
   }
   return bytes;
 }
+
+const othersOf = (count: number) => Array.from({ length: count - 1 }, (_, other) => other + 1);
 
 /** Numbers of the chunks, in the groups that are sent together. */
 function windowsOf(length: number): number[][] {

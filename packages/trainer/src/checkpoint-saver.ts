@@ -5,7 +5,7 @@ import { beginCheckpoint } from './run-folder/checkpoint-writer.js';
 import type { Progress } from './run-folder/progress.js';
 import type { TrainState } from './train-step.js';
 
-/** Saves the checkpoints of a run, one at a time. */
+/** Saves the checkpoints of a run, one at a time. In a group of processes, process 0 does. */
 export type CheckpointSaver = {
   /** Saves the current step. With `saveInBackground`, returns when the state is copied and the step before is saved. */
   save(): Promise<void>;
@@ -22,13 +22,15 @@ type SaverOptions = {
   keepCheckpoints: number;
   metadata?: Record<string, string>;
   saveInBackground?: boolean;
+  /** Whether this process writes, or leaves it to another. */
+  isWriter: boolean;
 };
 
 /** @param run - its states may be replaced after every step; the first one is saved */
 export function createCheckpointSaver(
   run: { states: TrainState[]; progress: Progress },
   losses: LossQueue<unknown>,
-  { out, resume, keepCheckpoints: keep, metadata, saveInBackground }: SaverOptions,
+  { out, resume, keepCheckpoints: keep, metadata, saveInBackground, isWriter }: SaverOptions,
   log: RunLog,
 ): CheckpointSaver {
   const { progress } = run;
@@ -51,7 +53,7 @@ export function createCheckpointSaver(
   return {
     async save() {
       await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
-      if (saved === progress.step) return;
+      if (saved === progress.step || !isWriter) return;
       await writing;
       await begin();
       saved = progress.step;

@@ -1,3 +1,4 @@
+export { type BatchShare, shareOfBatch, takeRows } from './data/batch-share.js';
 export { type BatchSource, createDataOrder, type DataOrder } from './data/batches.js';
 export { createDecodePool, type DecodePool, DecodePoolError } from './data/decode-pool.js';
 export { type ImageBatch, type ImageBatchOptions, openImageBatches } from './data/image-batches.js';
@@ -46,6 +47,7 @@ export type { Progress } from './run-folder/progress.js';
 export { type Change, compareData, type DataChanges, describeImages, type TrainedOn } from './run-folder/trained-on.js';
 export { type LoadedState, type LoadStateOptions, loadNewestState } from './run-folder/training-state.js';
 export { describeWeights, readWeightsInfo, type WeightsInfo } from './run-folder/weights-info.js';
+export type { Task, TrainOptions } from './task.js';
 export { calibrateVae, createLatentStatistics, type LatentStatistics } from './tasks/calibrate-vae.js';
 export { createFeaturesTask, type FeaturesTaskOptions } from './tasks/features-task.js';
 export { type LatentScale, type LatentScaleOptions, withLatentScale } from './tasks/latent-scale.js';
@@ -58,7 +60,7 @@ export {
 } from './tasks/model-task.js';
 export { defaultVaeLossWeights, type VaeLossWeights, vaeLoss } from './tasks/vae-loss.js';
 export { createVaeTask, measureLatents, quantizedLatents, reconstruct } from './tasks/vae-task.js';
-export { type Task, type TrainOptions, type TrainResult, train } from './train.js';
+export { type TrainResult, train } from './train.js';
 export {
   createTrainStep,
   initTrainState,

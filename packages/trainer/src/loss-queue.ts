@@ -24,6 +24,8 @@ type UnreadStep<Batch> = { step: number; learningRate: number; metrics: StepMetr
 
 /** The metrics of the latest steps, on their way from the device to the log. */
 export type LossQueue<Batch> = {
+  /** Whether a process wished to stop, by what was read. The same in all processes after the same step. */
+  readonly isStopWished: boolean;
   /** Adds a step, and reads those that more than `delay` steps have followed. */
   add(step: UnreadStep<Batch>): Promise<void>;
   /** Reads all of them. */
@@ -45,22 +47,28 @@ export function createLossQueue<Batch>(
   log: RunLog,
 ): LossQueue<Batch> {
   const queue: UnreadStep<Batch>[] = [];
+  let isStopWished = false;
   const readFirst = async () => {
     const { step, learningRate, metrics, batch } = queue[0]; // it stays queued until it is read: `drop` disposes it
     const values: Record<string, number> = {};
     for (const [name, metric] of Object.entries(metrics)) values[name] = (await metric.data())[0];
     disposeTree(metrics);
     queue.shift();
-    const { loss, gradientNorm } = values;
+    const { stop = 0, ...logged } = values;
+    isStopWished ||= stop > 0;
+    const { loss, gradientNorm } = logged;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       throw new NonFiniteLossError(step, loss, batches.describe(batch));
     }
     const { smoothedLoss: before } = progress;
     const smoothedLoss = before === null ? loss : 0.98 * before + 0.02 * loss;
     progress.smoothedLoss = smoothedLoss;
-    progress.seconds = log.step(step, { ...values, learningRate, smoothedLoss }, batches.batchSize);
+    progress.seconds = log.step(step, { ...logged, learningRate, smoothedLoss }, batches.batchSize);
   };
   return {
+    get isStopWished() {
+      return isStopWished;
+    },
     async add(step) {
       queue.push(step);
       while (queue.length > delay) await readFirst();

@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ToyTask, toyOptions, toyTask } from '../test/toy-task.js';
 import { createRunLog, type RunLog } from './log/run-log.js';
-import { type TrainOptions, train } from './train.js';
+import type { TrainOptions } from './task.js';
+import { train } from './train.js';
 
 beforeAll(() => useBackend('cpu'));
 afterEach(() => vi.restoreAllMocks());

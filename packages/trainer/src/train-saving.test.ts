@@ -8,7 +8,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ToyTask, toyOptions, toyTask } from '../test/toy-task.js';
 import { createRunLog } from './log/run-log.js';
-import { type TrainOptions, type TrainResult, train } from './train.js';
+import type { TrainOptions } from './task.js';
+import { type TrainResult, train } from './train.js';
 
 /** What happens to an operation on a file or folder among the checkpoints; set by each test. */
 const { disk } = vi.hoisted(() => ({ disk: { before: async (_name: string, _path: string): Promise<void> => {} } }));

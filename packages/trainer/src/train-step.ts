@@ -2,6 +2,7 @@
 // and the moving average of the parameters.
 import {
   allReduceMean,
+  backendTraits,
   disposeTree,
   foldIn,
   type JitOptions,
@@ -9,6 +10,7 @@ import {
   type Key,
   mapTree,
   mapTreeWithNames,
+  replicasOfProcess,
   storeFloat32,
   type TensorTree,
   tidyTree,
@@ -61,14 +63,20 @@ export type TrainStepOptions = {
 
 /** How a batch is spread over devices and time. */
 export type Parallelism = {
-  /** Devices that work at once, each on an equal share of the batch. */
+  /** Devices that work at once, each on an equal share of the batch; those of all processes, each with equally many. */
   devices: number;
   /** Equal parts of its share that a device works on one after another; their gradients are added up. */
   microBatches: number;
 };
 
 /** Small tensors of one step: its learning rate, its number (int32), and the run's random key. */
-export type StepInputs = { learningRate: tf.Scalar; step: tf.Scalar; runKey: Key };
+export type StepInputs = {
+  learningRate: tf.Scalar;
+  step: tf.Scalar;
+  runKey: Key;
+  /** 1 if this process is to stop, else 0. The metric `stop` is then its mean over all devices: who reads it, knows of all. */
+  stop?: tf.Scalar;
+};
 
 /** Makes the state before the first step. Takes over `params`, unless it throws. */
 export function initTrainState<Params extends TensorTree>(params: Params): TrainState<Params> {
@@ -79,11 +87,13 @@ export function initTrainState<Params extends TensorTree>(params: Params): Train
 }
 
 /**
- * Makes a function that performs one training step. It takes and returns one copy of the state for each device (an array of
- * one without `parallelism`; see `replicate` of @tb/runtime), and takes one copy of the constants for each.
+ * Makes a function that performs one training step. It takes and returns one copy of the state for each device of this
+ * process (an array of one without `parallelism`; see `replicate` of @tb/runtime), and takes one copy of the constants for
+ * each.
  *
  * The batch is cut into devices · microBatches equal parts along the first axis of its tensors. Loss, metrics and
- * gradients are the means over all parts, those of the complete batch, so the copies of the state stay equal.
+ * gradients are the means over all parts, those of the complete batch, so the copies of the state stay equal. In a group
+ * of processes, each calls the step at the same time with its rows of the batch (see `shareOfBatch`).
  *
  * A step consumes the states that it gets, unless it throws. If loss or gradients are not finite, it returns the state
  * unchanged.
@@ -105,7 +115,7 @@ export function createTrainStep<Params extends TensorTree, Constants extends Ten
     // Tidied as a unit, so that a step that fails in the middle leaves nothing behind.
     tidyTree(() => {
       const passes = passesOf(batch, devices, microBatches);
-      const results = run({ states, constants, inputs: Array.from({ length: devices }, () => inputs) }, passes);
+      const results = run({ states, constants, inputs: states.map(() => inputs) }, passes);
       return { states: results.map(({ state }) => state), metrics: results[0].metrics }; // the same on every device
     });
 }
@@ -115,23 +125,26 @@ export function parallelismOf({ parallelism }: Pick<TrainStepOptions, 'paralleli
   return parallelism ?? { devices: 1, microBatches: 1 };
 }
 
-/** What a step gets, one of each for each device. */
+/** What a step gets, one of each for each device of this process. */
 type OnDevices<Params extends TensorTree, Constants> = {
   states: TrainState<Params>[];
   constants: Constants[];
   inputs: StepInputs[];
 };
 
-/** The parts of a batch that all devices work on at once, and their numbers within the batch. */
+/** The parts of a batch that the devices of this process work on at once, and their numbers within the complete batch. */
 type Pass<Batch> = { batches: Batch[]; parts: tf.Scalar[] };
 
 type StepResult<Params extends TensorTree> = { state: TrainState<Params>; metrics: StepMetrics };
 
 function passesOf<Batch extends TensorTree>(batch: Batch, devices: number, microBatches: number): Pass<Batch>[] {
-  const batches = splitBatch(batch, devices * microBatches);
+  const { processes } = backendTraits();
+  const own = replicasOfProcess('trainStep', processes, devices);
+  const first = own < devices ? processes.index * own : 0; // number of this process's first device
+  const batches = splitBatch(batch, own * microBatches);
   return Array.from({ length: microBatches }, (_, pass) => ({
-    batches: batches.slice(pass * devices, (pass + 1) * devices),
-    parts: Array.from({ length: devices }, (_, device) => tf.scalar(pass * devices + device, 'int32')),
+    batches: batches.slice(pass * own, (pass + 1) * own),
+    parts: Array.from({ length: own }, (_, device) => tf.scalar(pass * devices + first + device, 'int32')),
   }));
 }
 
@@ -171,7 +184,8 @@ function onePass<Params extends TensorTree, Constants extends TensorTree, Batch 
     part: tf.Scalar,
   ): StepResult<Params> => {
     const computed = lossAndGradients(loss, { params: state.params, constants, batch }, inputs, part);
-    return updateState(state, allReduceMean(computed), inputs.learningRate, options);
+    const means = allReduceMean({ ...computed, metrics: withStop(computed.metrics, inputs) });
+    return updateState(state, means, inputs.learningRate, options);
   };
   const { devices: replicas } = parallelismOf(options);
   const program = jit(trainStep, { donate: [0], precision: options.precision, replicas });
@@ -208,11 +222,12 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
     state: TrainState<Params>,
     sum: Params,
     scalars: StepMetrics[],
-    { learningRate }: StepInputs,
+    inputs: StepInputs,
   ): StepResult<Params> => {
     const gradients = mapTree((value) => tf.div(value, microBatches), sum);
     const { loss: mean, ...metrics } = meanOf(scalars);
-    return updateState(state, allReduceMean({ loss: mean, metrics, gradients }), learningRate, options);
+    const means = allReduceMean({ loss: mean, metrics: withStop(metrics, inputs), gradients });
+    return updateState(state, means, inputs.learningRate, options);
   };
   const accumulate = jit(accumulateGradients, { donate: [0], precision: options.precision, replicas });
   const apply = jit(applyGradients, { donate: [0, 1, 2], replicas });
@@ -228,6 +243,11 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
     }
     return apply(states, sums, scalars, inputs);
   };
+}
+
+/** The metrics, with the wish to stop where there is one. */
+function withStop(metrics: StepMetrics, { stop }: StepInputs): StepMetrics {
+  return stop ? { ...metrics, stop: tf.clone(stop) } : metrics;
 }
 
 function meanOf([first, ...others]: StepMetrics[]): StepMetrics {

@@ -1,111 +1,28 @@
-// The training loop: from a task and its options to a trained state, with checkpoints, validation and a log on the way.
-import type { Pixels } from '@tb/images';
 import { lockFolder, makeFolder } from '@tb/io';
 import {
+  backendTraits,
   disposeTree,
-  type HostRandom,
   hostRandom,
   type Key,
+  type ProcessGroup,
   randomKey,
   replicate,
   type TensorTree,
   tidyTree,
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { assertSameRun } from './agreement.js';
 import { type CheckpointSaver, createCheckpointSaver } from './checkpoint-saver.js';
+import { assertShare, type BatchShare, shareOfBatch } from './data/batch-share.js';
 import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queue.js';
-import { learningRateAt, type ScheduleOptions } from './optimizer/schedule.js';
+import { learningRateAt } from './optimizer/schedule.js';
 import { checkpointsOf } from './run-folder/layout.js';
-import type { Checkpoint } from './run-folder/open-run.js';
 import type { Progress } from './run-folder/progress.js';
-import { loadNewestState, type ParameterShapes } from './run-folder/training-state.js';
-import {
-  createTrainStep,
-  initTrainState,
-  type LossResult,
-  parallelismOf,
-  type StepMetrics,
-  type TrainState,
-  type TrainStepOptions,
-} from './train-step.js';
-
-/**
- * A model to train and the data to train it on: everything that the training loop does not know.
- *
- * `Batch` is what the data source gives, in host memory; `Tensors` is what `toTensors` makes of it for the loss. Write a
- * task with all four types, so that its members are checked against one another, and pass it on as `Task<Params, Batch>`:
- * nobody but the task's own members handles its tensors and constants.
- */
-export type Task<
-  Params extends TensorTree = TensorTree,
-  Batch = unknown,
-  Tensors extends TensorTree = TensorTree,
-  Constants extends TensorTree = TensorTree,
-> = {
-  /** New parameters, from a random key or from a file. */
-  init(key: Key): Promise<Params> | Params;
-  /**
-   * Tensors that the loss reads and training does not change, such as an autoencoder's weights. They are an argument of
-   * the compiled step, with a copy on each device. If the loss took them from its surroundings instead, `jit` would make
-   * them part of the compiled program.
-   */
-  constants: Constants;
-  /** What is minimized; see `LossFunction`. */
-  loss(params: Params, constants: Constants, batch: Tensors, key: Key): LossResult;
-  /**
-   * Opens the data at the batch of step `firstStep`. A function, since that step is known only after a checkpoint was
-   * found, and changes when the run rolls back.
-   */
-  openBatches(firstStep: number): BatchSource<Batch>;
-  /**
-   * The first axis of every tensor counts the images: the batch is cut along it, for several devices or micro-batches.
-   *
-   * @param random - the step's own random numbers, for what is drawn on the host, such as masks
-   */
-  toTensors(batch: Batch, random: HostRandom): Tensors;
-  /** Numbers about the averaged parameters on data that training does not see. */
-  validate?(ema: Params): Promise<Record<string, number>>;
-  /** An image that shows what the averaged parameters can do. */
-  draw?(ema: Params): Promise<Pixels>;
-};
-
-/** How a task is trained: length, schedule, optimizer, checkpoints and validation. */
-export type TrainOptions = TrainStepOptions & {
-  steps: number;
-  seed: number;
-  /** In steps. */
-  schedule: ScheduleOptions;
-  /** Folder of the run; checkpoints are in `checkpoints` below it. */
-  out: string;
-  /** Continue from the newest checkpoint. */
-  resume: boolean;
-  /** Steps between checkpoints; the last step writes one too. */
-  checkpointEvery: number;
-  /** How many of the newest checkpoints stay. */
-  keepCheckpoints: number;
-  /** Steps between validations. */
-  validateEvery: number;
-  /** Steps between drawn images. */
-  drawEvery: number;
-  /** How many times to roll back to the last checkpoint after a loss that is not finite. */
-  nanRetries: number;
-  /** Steps whose losses may still be on their way from the device; 0 reads each at once. */
-  lossDelay: number;
-  /** Whether training continues while a checkpoint is written, for which the host holds a copy of the state. */
-  saveInBackground?: boolean;
-  /** Stored in every checkpoint. */
-  config: Record<string, unknown>;
-  /** Stored in every checkpoint: the images that the run is trained on (see `describeImages`). */
-  data?: Progress['data'];
-  /** Called with the checkpoint that a resumed run continues from, before its tensors are loaded; throws to refuse it. */
-  onResume?: (checkpoint: Omit<Checkpoint, 'damaged'>) => void;
-  /** Metadata of the weights in every checkpoint (see `describeWeights`). */
-  metadata?: Record<string, string>;
-  /** Shapes that the parameters of a checkpoint must have, by dotted name. */
-  shapes?: ParameterShapes;
-};
+import { loadSharedState } from './run-folder/shared-state.js';
+import type { Task, TrainOptions } from './task.js';
+import { createTrainStep, initTrainState, parallelismOf, type StepMetrics, type TrainState } from './train-step.js';
 
 /** The end of a run. */
 export type TrainResult<Params extends TensorTree> = {
@@ -118,7 +35,12 @@ export type TrainResult<Params extends TensorTree> = {
 /**
  * Trains a task. The caller owns the state that comes back.
  *
- * @param signal - when aborted, the run saves a checkpoint after the step in progress and returns
+ * In a group of processes (see `backendTraits`), all call this with the same options, and train together: process 0 writes
+ * checkpoints, log and images, and each reads its share of every batch. A signal to any of them stops all after the same
+ * step.
+ *
+ * @param signal - when aborted, the run saves a checkpoint after the step in progress and returns; in a group, some steps
+ *   (`lossDelay`) later
  * @throws NonFiniteLossError when a loss is not finite and no retry is left; the last checkpoint stays as it is;
  *   FolderInUseError when another process works in the run folder
  */
@@ -128,20 +50,24 @@ export async function train<Params extends TensorTree, Batch>(
   log: RunLog,
   signal?: AbortSignal,
 ): Promise<TrainResult<Params>> {
-  const training = { task, options, log, signal, trainStep: createTrainStep(task.loss, options) };
-  let run = options.resume ? await restore<Params>(options, log) : await start(task, options);
+  const { processes } = backendTraits();
+  assertSameRun(processes, options);
+  const training = { task, options, log, signal, processes, trainStep: createTrainStep(task.loss, options) };
+  let run = options.resume ? await restore<Params>(training) : await start(task, options);
   for (;;) {
     let leave = async () => {};
     try {
-      await makeFolder(checkpointsOf(options.out)); // not before the start has succeeded
-      leave = await lockFolder(options.out);
+      if (processes.index === 0) {
+        await makeFolder(checkpointsOf(options.out)); // not before the start has succeeded
+        leave = await lockFolder(options.out);
+      }
       await log.begin(run.progress, options.steps);
       return await trainFrom(run, training);
     } catch (error) {
       disposeTree(run.states);
       if (!(error instanceof NonFiniteLossError) || run.progress.retries >= options.nanRetries) throw error;
       const retries = run.progress.retries + 1;
-      run = (await tryRestore<Params>(options, log)) ?? (await start(task, options));
+      run = (await tryRestore<Params>(training)) ?? (await start(task, options));
       run.progress.retries = retries;
       log.print(
         `${error.message}. Rolled back to step ${run.progress.step}, retry ${retries} of ${options.nanRetries}.`,
@@ -152,7 +78,7 @@ export async function train<Params extends TensorTree, Batch>(
   }
 }
 
-/** Where a run is. Each device has a copy of the state; the first one is saved, validated and drawn. */
+/** Where a run is. Each device of this process has a copy of the state; the first one is saved, validated and drawn. */
 type Run<Params extends TensorTree> = { states: TrainState<Params>[]; progress: Progress };
 
 /** What stays the same for a run. */
@@ -161,6 +87,7 @@ type Training<Params extends TensorTree, Batch> = {
   options: TrainOptions;
   log: RunLog;
   signal?: AbortSignal;
+  processes: ProcessGroup;
   trainStep: ReturnType<typeof createTrainStep<Params, TensorTree, TensorTree>>;
 };
 
@@ -169,13 +96,14 @@ async function trainFrom<Params extends TensorTree, Batch>(
   run: Run<Params>,
   training: Training<Params, Batch>,
 ): Promise<TrainResult<Params>> {
-  const { task, options, log } = training;
+  const { task, options, log, processes } = training;
   const { progress } = run;
-  const batches = task.openBatches(progress.step);
+  const share = shareOfBatch(parallelismOf(options), processes);
+  const batches = task.openBatches(progress.step, share);
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
-  const saver = createCheckpointSaver(run, losses, options, log);
+  const saver = createCheckpointSaver(run, losses, { ...options, isWriter: processes.index === 0 }, log);
   try {
-    await runSteps(run, batches, { losses, saver }, training);
+    await runSteps(run, batches, { losses, saver, share }, training);
     const [state, ...copies] = run.states;
     disposeTree(copies);
     return { state, progress, stopped: progress.step < options.steps };
@@ -197,29 +125,33 @@ async function trainFrom<Params extends TensorTree, Batch>(
 //   4. queues the loss, which is read and logged `lossDelay` steps later;
 //   5. saves a checkpoint, where one is due: copies the state to the host, and writes it while the next steps run;
 //   6. validates and draws with the averaged parameters, where it is due.
+// In a group of processes, the gradients meet in 3; process 0 alone does 5 and 6, while the others wait in the next 3. What
+// decides the course of the run is the same in all of them: the loss, and the wish of any process to stop, are means over
+// all devices.
 async function runSteps<Params extends TensorTree, Batch>(
   run: Run<Params>,
   batches: BatchSource<Batch>,
-  { losses, saver }: { losses: LossQueue<Batch>; saver: CheckpointSaver },
+  { losses, saver, share }: { losses: LossQueue<Batch>; saver: CheckpointSaver; share: BatchShare },
   training: Training<Params, Batch>,
 ): Promise<void> {
-  const { task, options, log, signal } = training;
+  const { task, options, log, signal, processes } = training;
   const { progress } = run;
   if (progress.step < options.steps)
     log.print(`step ${progress.step + 1}: the first step takes longer than later ones`);
-  const constants = tidyTree(() => replicate(task.constants, run.states.length));
+  const constants = tidyTree(() => replicate(task.constants, parallelismOf(options).devices));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
   try {
-    while (progress.step < options.steps && !signal?.aborted) {
-      const batch = await batches.next();
+    const isStopped = () => (processes.count === 1 ? signal?.aborted : losses.isStopWished);
+    while (progress.step < options.steps && !isStopped()) {
+      const batch = { own: await batches.next(), share, images: batches.batchSize };
       const learningRate = learningRateAt(options.schedule, progress.step);
       const metrics = updateStates(run, batch, { constants, runKey, learningRate }, training);
       progress.step++;
-      await losses.add({ step: progress.step, learningRate, metrics, batch });
+      await losses.add({ step: progress.step, learningRate, metrics, batch: batch.own });
       if (isDue(progress.step, options.checkpointEvery, options.steps)) await saver.save();
       saver.throwIfFailed();
-      await validateAndDraw(run, training);
+      if (processes.index === 0) await validateAndDraw(run, training);
       await new Promise(setImmediate); // lets signals in where operations run in this thread
     }
     await saver.save();
@@ -231,14 +163,20 @@ async function runSteps<Params extends TensorTree, Batch>(
 /** Makes one step. Returns its metrics; if it throws, the states are what they were. */
 function updateStates<Params extends TensorTree, Batch>(
   run: Run<Params>,
-  batch: Batch,
+  { own, share, images }: { own: Batch; share: BatchShare; images: number },
   { constants, runKey, learningRate }: { constants: TensorTree[]; runKey: Key; learningRate: number },
-  { task, options, trainStep }: Training<Params, Batch>,
+  { task, options, trainStep, processes, signal }: Training<Params, Batch>,
 ): StepMetrics {
   const { step, retries } = run.progress;
   const { states, metrics } = tidyTree(() => {
-    const tensors = task.toTensors(batch, hostRandom(options.seed, hostStream, retries, step));
-    const inputs = { learningRate: tf.scalar(learningRate), step: tf.scalar(step, 'int32'), runKey };
+    const tensors = task.toTensors(own, hostRandom(options.seed, hostStream, retries, step), share, images);
+    assertShare(tensors, share, images);
+    const inputs = {
+      learningRate: tf.scalar(learningRate),
+      step: tf.scalar(step, 'int32'),
+      runKey,
+      ...(processes.count > 1 && { stop: tf.scalar(signal?.aborted ? 1 : 0) }),
+    };
     return trainStep(run.states, constants, tensors, inputs);
   });
   run.states = states;
@@ -294,19 +232,27 @@ async function initParameters<Params extends TensorTree, Batch>(
   }
 }
 
-async function restore<Params extends TensorTree>(options: TrainOptions, log: RunLog): Promise<Run<Params>> {
-  const run = await tryRestore<Params>(options, log, options.onResume);
+/** What is needed to load a checkpoint. */
+type Restoring = { options: TrainOptions; log: RunLog; processes: ProcessGroup };
+
+async function restore<Params extends TensorTree>(restoring: Restoring): Promise<Run<Params>> {
+  const { options } = restoring;
+  const run = await tryRestore<Params>(restoring, options.onResume);
   if (run) return run;
   throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
 }
 
+/** How often this process has looked for a checkpoint: all processes of a group do it equally often. */
+let restores = 0;
+
 /** The run at its newest checkpoint, if there is one. `options.shapes` makes sure that it holds such parameters. */
 async function tryRestore<Params extends TensorTree>(
-  options: TrainOptions,
-  log: RunLog,
+  { options, log, processes }: Restoring,
   check?: TrainOptions['onResume'],
 ): Promise<Run<Params> | undefined> {
-  const checkpoint = await loadNewestState(options.out, { shapes: options.shapes, check });
+  restores++;
+  const { shapes } = options;
+  const checkpoint = await loadSharedState(options.out, processes, `restore/${restores}`, { shapes, check });
   if (!checkpoint) return undefined;
   for (const damage of checkpoint.damaged) log.print(`passed over a damaged checkpoint: ${damage}`);
   const state = checkpoint.state as TrainState<Params>;

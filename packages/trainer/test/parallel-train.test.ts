@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasTestDevice, useTestDevice } from '../../xla/test/device.js';
 import { readRecords } from '../src/log/json-lines.js';
 import { createRunLog } from '../src/log/run-log.js';
-import { type TrainOptions, train } from '../src/train.js';
+import type { TrainOptions } from '../src/task.js';
+import { train } from '../src/train.js';
 import type { Parallelism } from '../src/train-step.js';
 import { toyOptions, toyTask } from './toy-task.js';
 

@@ -1,13 +1,14 @@
-import { hostRandom } from '@tb/runtime';
+import { hostRandom, randomKey } from '@tb/runtime';
 import type { TokenBridge, TokenBridgeConfig } from '@tb/tokenbridge';
+import { demo, initVae, type VaeConfig } from '@tb/vae';
 import type { LatentBatch } from '../src/data/latent-batches.js';
+import type { Task } from '../src/task.js';
 import { cachedMoments, createModelTask } from '../src/tasks/model-task.js';
-import type { Task } from '../src/train.js';
 
 const network = { width: 16, depth: 1, heads: 2 };
 
 /** TokenBridge as small as it gets: 4 × 4 positions, 4 channels, 8 levels, 3 classes. */
-function smallConfig(dropout: number): TokenBridgeConfig {
+export function smallSizes(dropout: number): TokenBridgeConfig {
   return {
     latent: { height: 4, width: 4, channels: 4 },
     classes: 3,
@@ -22,7 +23,7 @@ function smallConfig(dropout: number): TokenBridgeConfig {
 /** The task of training it on a latent cache, with posterior noise, masks and hidden labels. */
 export function smallModelTask({ dropout = 0 } = {}): Task<TokenBridge, LatentBatch> {
   return createModelTask({
-    config: smallConfig(dropout),
+    config: smallSizes(dropout),
     latents: cachedMoments([4, 4, 4]),
     latentScale: 1,
     openBatches: () => {
@@ -39,4 +40,23 @@ export function smallBatch(step: number, images: number): LatentBatch {
   const random = hostRandom(11, step);
   const moments = Float32Array.from({ length: images * 4 * 4 * 8 }, (_, i) => random.normal() - (i % 8 < 4 ? 0 : 1));
   return { moments, labels: Int32Array.from({ length: images }, (_, i) => (step + i) % 3), indices: [] };
+}
+
+/** The rows of a batch that one process reads. */
+export function rowsOfBatch({ moments, labels }: LatentBatch, rows: readonly number[]): LatentBatch {
+  const length = moments.length / labels.length;
+  return {
+    moments: Float32Array.from(rows.flatMap((row) => [...moments.subarray(row * length, (row + 1) * length)])),
+    labels: Int32Array.from(rows, (row) => labels[row]),
+    indices: [...rows],
+  };
+}
+
+/** An untrained autoencoder for the latents of the small model: 4 × 4 images. */
+export function smallDecoder() {
+  const config: VaeConfig = { ...demo, channels: 4, channelMultipliers: [1], latentChannels: 4, normGroups: 2 };
+  const key = randomKey(5);
+  const params = initVae(key, config);
+  key.dispose();
+  return { params, config };
 }

@@ -1,7 +1,8 @@
 import { dropoutMask, hostRandom } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { completeBatch, takeRows } from '../src/data/batch-share.js';
 import { createDataOrder, prefetch } from '../src/data/batches.js';
-import type { Task, TrainOptions } from '../src/train.js';
+import type { Task, TrainOptions } from '../src/task.js';
 
 export type ToyBatch = { x: Float32Array; indices: number[] };
 
@@ -32,29 +33,33 @@ export function toyTask({
       const error = tf.sub(tf.add(weight, bias), tf.add(kept, noise));
       return { loss: tf.mean(tf.square(error)), metrics: { absolute: tf.mean(tf.abs(error)) } };
     },
-    openBatches: (firstStep) => ({
+    openBatches: (firstStep, share = completeBatch) => ({
       samplesPerEpoch: samples,
       batchSize,
-      next: prefetch(async (step) => makeBatch(step), firstStep, 2).next,
+      next: prefetch(async (step) => makeBatch(step, share.rowsOf(batchSize)), firstStep, 2).next,
       describe: ({ indices }: ToyBatch) => `samples ${indices.join(', ')}`,
       close: async () => {},
     }),
-    toTensors: ({ x }, random) => ({
-      x: tf.tensor2d(x, [batchSize, 4]),
-      noise: tf.tensor2d(
-        Array.from({ length: batchSize * 4 }, () => 0.01 * random.normal()),
-        [batchSize, 4],
+    toTensors: ({ x, indices }, random, share = completeBatch, images = indices.length) => ({
+      x: tf.tensor2d(x, [indices.length, 4]),
+      noise: takeRows(
+        tf.tensor2d(
+          Array.from({ length: images * 4 }, () => 0.01 * random.normal()),
+          [images, 4],
+        ),
+        share,
+        images,
       ),
     }),
   };
 
-  function makeBatch(step: number): ToyBatch {
+  function makeBatch(step: number, rows: readonly number[]): ToyBatch {
     onBatch?.(step);
-    const indices = Array.from({ length: batchSize }, (_, row) => order.at(step * batchSize + row).index);
+    const indices = rows.map((row) => order.at(step * batchSize + row).index);
     const x = Float32Array.from(
       indices.flatMap((index) => Array.from({ length: 4 }, (_, i) => hostRandom(9, index, i).normal())),
     );
-    if (poisonedStep?.(step)) x[0] = Number.NaN;
+    if (poisonedStep?.(step) && rows.includes(0)) x[0] = Number.NaN;
     return { x, indices };
   }
 }

@@ -66,6 +66,9 @@ function watch(child: ChildProcess): GroupMember {
   return { child, output: () => text, result, exit };
 }
 
+/** The tests compile more than they compute. */
+const quickCompilation = '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true';
+
 type MemberArgument<Task> = { port: number; index: number; count: number; task: Task };
 
 /** The tasks of all processes have the number of devices that each of them has. */
@@ -86,6 +89,7 @@ export async function memberMain<Task extends MemberTask>(
       executor = createJaxlibExecutor({ devices: task.devices, processes: group as JoinedProcesses | undefined });
       return executor;
     });
+    process.env.XLA_FLAGS ??= quickCompilation;
     await useBackend('xla', { device: 'cpu', processes });
     tf.enableProdMode();
     const value = await run(task, processes);

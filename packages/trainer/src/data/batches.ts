@@ -5,6 +5,7 @@ import { hostRandom } from '@tb/runtime';
 export type BatchSource<Batch> = {
   /** Number of distinct samples. */
   readonly samplesPerEpoch: number;
+  /** Images of a complete batch; in a group of processes, each reads its share. */
   readonly batchSize: number;
   /** The next batch; the first is that of the step at which the source was opened. */
   next(): Promise<Batch>;

@@ -1,4 +1,5 @@
 import { printable } from '@tb/io';
+import { type BatchShare, completeBatch } from './batch-share.js';
 import { type BatchSource, createDataOrder, prefetch } from './batches.js';
 import { createDecodePool, type DecodePool, DecodePoolError } from './decode-pool.js';
 import type { BadImage, ImageSource } from './image-source.js';
@@ -21,9 +22,11 @@ export type ImageBatchOptions = {
   seed: number;
   /** Step of the first batch. */
   firstStep: number;
+  /** What this process reads of each batch; default all. */
+  share?: BatchShare;
   /** Decoding threads. */
   threads: number;
-  /** Share of all samples that may be unreadable (three always may) before the run stops. */
+  /** Share of all samples that may be unreadable (three always may) before the run stops; each process counts its own. */
   badLimit: number;
   /** Called once for each unreadable file. */
   onBadImage?: (bad: BadImage) => void;
@@ -36,25 +39,26 @@ export type ImageBatchOptions = {
  * @throws Error (from `next`) when too many files are unreadable; DecodePoolError when a thread ended or all were closed
  */
 export function openImageBatches(source: ImageSource, options: ImageBatchOptions): BatchSource<ImageBatch> {
-  const { batchSize, seed, firstStep, threads } = options;
+  const { batchSize, seed, firstStep, threads, share = completeBatch } = options;
+  const rows = share.rowsOf(batchSize);
   const order = createDataOrder(source.length, seed);
   const pool = createDecodePool(threads);
   const read = readerThatSkips(source, pool, options);
   const pixels = source.size * source.size * 3;
   const make = async (step: number): Promise<ImageBatch> => {
     const batch: ImageBatch = {
-      images: new Uint8Array(batchSize * pixels),
-      labels: new Int32Array(batchSize),
-      paths: new Array(batchSize).fill(''),
+      images: new Uint8Array(rows.length * pixels),
+      labels: new Int32Array(rows.length),
+      paths: new Array(rows.length).fill(''),
     };
-    const place = async (_: unknown, row: number) => {
+    const place = async (row: number, at: number) => {
       const { index, epoch } = order.at(step * batchSize + row);
       const sample = await read(index, epoch);
-      batch.images.set(sample.pixels, row * pixels);
-      batch.labels[row] = sample.label;
-      batch.paths[row] = sample.path;
+      batch.images.set(sample.pixels, at * pixels);
+      batch.labels[at] = sample.label;
+      batch.paths[at] = sample.path;
     };
-    await Promise.all(Array.from({ length: batchSize }, place));
+    await Promise.all(rows.map(place));
     return batch;
   };
   return {

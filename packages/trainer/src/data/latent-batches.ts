@@ -1,5 +1,6 @@
 import { toFloat32 } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
+import { type BatchShare, completeBatch } from './batch-share.js';
 import { type BatchSource, createDataOrder, prefetch } from './batches.js';
 import { type LatentCache, type LatentCacheInfo, type LatentSamples, momentsLength } from './latent-cache.js';
 
@@ -15,14 +16,23 @@ export type LatentBatch = {
   indices: number[];
 };
 
-export type LatentBatchOptions = { batchSize: number; seed: number; firstStep: number; flip: boolean };
+export type LatentBatchOptions = {
+  batchSize: number;
+  seed: number;
+  /** Step of the first batch. */
+  firstStep: number;
+  flip: boolean;
+  /** What this process reads of each batch; default all. */
+  share?: BatchShare;
+};
 
 /** Opens batches of cached latents in random order, half of them mirrored. */
 export function openLatentBatches(cache: LatentCache, options: LatentBatchOptions): BatchSource<LatentBatch> {
-  const { batchSize, seed, firstStep, flip } = options;
+  const { batchSize, seed, firstStep, flip, share = completeBatch } = options;
+  const rows = share.rowsOf(batchSize);
   const order = createDataOrder(cache.length, seed);
   const make = (step: number): Promise<LatentBatch> => {
-    const places = Array.from({ length: batchSize }, (_, row) => {
+    const places = rows.map((row) => {
       const { index, epoch } = order.at(step * batchSize + row);
       return { index, mirror: flip && hostRandom(seed, epoch, index).uniform() < 0.5 };
     });

@@ -9,6 +9,7 @@ import {
   type Terminal,
   writeFileAtomic,
 } from '@tb/io';
+import { oneProcess, type ProcessGroup } from '@tb/runtime';
 import type { BadImage } from '../data/image-source.js';
 import { logOf, sampleFile, samplesOf } from '../run-folder/layout.js';
 import type { Progress } from '../run-folder/progress.js';
@@ -43,11 +44,21 @@ export type RunLogOptions = {
   title: string;
   config: Record<string, unknown>;
   terminal: Terminal;
+  /** The processes that train together; all but process 0 report only what it cannot know. */
+  processes?: ProcessGroup;
   now?: () => number;
 };
 
 /** Opens the log of a run. Nothing is written before `begin`. */
-export function createRunLog({ out, title, config, terminal, now = Date.now }: RunLogOptions): RunLog {
+export function createRunLog({ processes = oneProcess, now = Date.now, ...options }: RunLogOptions): RunLog {
+  return processes.index === 0
+    ? openRunLog({ ...options, now })
+    : createQuietLog(processes.index, options.terminal, now);
+}
+
+type OwnLogOptions = Omit<RunLogOptions, 'processes'> & { now: () => number };
+
+function openRunLog({ out, title, config, terminal, now }: OwnLogOptions): RunLog {
   const path = logOf(out);
   const line = createStatusLine(terminal, now);
   let events: EventFile | undefined;
@@ -99,6 +110,30 @@ export function createRunLog({ out, title, config, terminal, now = Date.now }: R
     print: (message) => line.print(printable(message)),
     pause: line.end,
     report: (notes) => writeRunReport(out, { title, config, notes }),
+  };
+}
+
+/**
+ * The log of a process that trains with others: process 0 has the run folder and reports for all. This one prints only
+ * what process 0 cannot know.
+ *
+ * @param index - of this process, for its messages
+ */
+function createQuietLog(index: number, terminal: Terminal, now: () => number): RunLog {
+  let clock = createClock({ step: 0, steps: 0, seconds: 0 }, now);
+  return {
+    found() {},
+    async begin({ step, seconds }, steps) {
+      clock = createClock({ step, steps, seconds }, now);
+    },
+    step: (step, _, batchSize) => clock.tick(step, batchSize).seconds,
+    validation() {},
+    async image() {},
+    badImage: ({ path, reason }) =>
+      void terminal.write(`${printable(`process ${index}: skipped unreadable image: ${path}: ${reason}`)}\n`),
+    print() {},
+    pause() {},
+    report: async () => '',
   };
 }
 

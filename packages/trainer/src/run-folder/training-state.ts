@@ -31,12 +31,18 @@ export async function loadNewestState(
   run: string,
   { shapes, check }: LoadStateOptions = {},
 ): Promise<LoadedState | undefined> {
-  const newest = await firstIntact(await listCheckpoints(run), async (folder) => {
-    const checkpoint = await readCheckpoint(folder);
-    check?.(checkpoint);
-    return { ...checkpoint, state: await loadState(folder, shapes) };
-  });
+  const newest = await firstIntact(await listCheckpoints(run), (folder) => loadStateOf(folder, { shapes, check }));
   return newest && { ...newest.found, damaged: newest.damaged };
+}
+
+/** Loads one checkpoint. The caller owns its tensors. @throws DamagedCheckpointError; otherwise as `loadNewestState` */
+export async function loadStateOf(
+  folder: string,
+  { shapes, check }: LoadStateOptions,
+): Promise<Omit<LoadedState, 'damaged'>> {
+  const checkpoint = await readCheckpoint(folder);
+  check?.(checkpoint);
+  return { ...checkpoint, state: await loadState(folder, shapes) };
 }
 
 /** Reads one file after the other, so that the host holds one of them at a time. */

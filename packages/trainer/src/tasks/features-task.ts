@@ -7,14 +7,13 @@ import {
 } from '@tb/metrics';
 import { crossEntropy } from '@tb/nn';
 import * as tf from '@tensorflow/tfjs-core';
-import type { BatchSource } from '../data/batches.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import type { Task } from '../train.js';
+import type { Task } from '../task.js';
 
 /** What a feature network is trained on. */
 export type FeaturesTaskOptions = {
   config: SmallFeatureConfig;
-  openBatches: (firstStep: number) => BatchSource<ImageBatch>;
+  openBatches: Task<SmallFeatures, ImageBatch>['openBatches'];
   /** Images that training does not see. */
   heldOut: readonly ImageBatch[];
   /** Side of the images. */

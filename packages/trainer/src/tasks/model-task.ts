@@ -13,10 +13,10 @@ import {
 } from '@tb/tokenbridge';
 import { encode, imagesToTensor, type Posterior, posteriorOf, sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
-import type { BatchSource } from '../data/batches.js';
+import { completeBatch, takeRows } from '../data/batch-share.js';
 import type { ImageBatch } from '../data/image-batches.js';
 import type { LatentBatch } from '../data/latent-batches.js';
-import type { Task } from '../train.js';
+import type { Task } from '../task.js';
 
 /** Where the model's latents come from: images through the autoencoder, or a cache of what it gave for them. */
 export type LatentInput<Batch, Latents extends Sources = Sources, Constants extends TensorTree = TensorTree> = {
@@ -61,7 +61,7 @@ export type ModelTaskOptions<Batch, Latents extends Sources = Sources> = {
   latents: LatentInput<Batch, Latents>;
   /** A latent times this has about unit variance. */
   latentScale: number;
-  openBatches: (firstStep: number) => BatchSource<Batch>;
+  openBatches: Task<TokenBridge, Batch>['openBatches'];
   /** Data that training does not see. */
   heldOut: readonly Batch[];
   /** Turns latents into images; without it no samples are drawn. */
@@ -106,11 +106,11 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
       loss: loss(params, config, lossInputs(constants, tensors), { dropoutKey, rematerialize }),
     }),
     openBatches,
-    toTensors: (batch, random) => ({
+    toTensors: (batch, random, share = completeBatch, images = batch.labels.length) => ({
       ...latents.toTensors(batch),
       labels: tf.tensor1d(batch.labels, 'int32'),
-      masks: drawTrainingMasks(random, config, batch.labels.length, maskGranularity),
-      keys: drawKeys(random, batch.labels.length),
+      masks: takeRows(drawTrainingMasks(random, config, images, maskGranularity), share, images),
+      keys: takeRows(drawKeys(random, images), share, images),
     }),
   };
   if (heldOut.length > 0) task.validate = (ema) => validate(ema, heldOut, task, evaluateBatch);

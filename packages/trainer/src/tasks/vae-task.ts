@@ -4,16 +4,16 @@ import { createQuantizer } from '@tb/quantizer';
 import { disposeTree, drawKeys } from '@tb/runtime';
 import { type Autoencoder, createAutoencoder, imagesToTensor, initVae, type Vae, type VaeConfig } from '@tb/vae';
 import type * as tf from '@tensorflow/tfjs-core';
-import type { BatchSource } from '../data/batches.js';
+import { completeBatch, takeRows } from '../data/batch-share.js';
 import type { ImageBatch } from '../data/image-batches.js';
-import type { Task } from '../train.js';
+import type { Task } from '../task.js';
 import { calibrateVae, createLatentStatistics } from './calibrate-vae.js';
 import { type VaeLossWeights, vaeLoss } from './vae-loss.js';
 
 export type VaeTaskOptions = {
   config: VaeConfig;
   weights: VaeLossWeights;
-  openBatches: (firstStep: number) => BatchSource<ImageBatch>;
+  openBatches: Task<Vae, ImageBatch>['openBatches'];
   /** Images that training does not see. */
   heldOut: readonly ImageBatch[];
   /** The first eight of these are drawn above their reconstructions (default: the first of `heldOut`). */
@@ -42,9 +42,9 @@ export function createVaeTask({
     constants: {},
     loss: (params, _, { images, keys }) => vaeLoss(params, config, images, keys, weights),
     openBatches,
-    toTensors: ({ images, labels }, random) => ({
-      images: imagesToTensor(images, labels.length, size),
-      keys: drawKeys(random, labels.length),
+    toTensors: ({ images: pixels, labels }, random, share = completeBatch, images = labels.length) => ({
+      images: imagesToTensor(pixels, labels.length, size),
+      keys: takeRows(drawKeys(random, images), share, images),
     }),
   };
   if (heldOut.length > 0) task.validate = (ema) => validateVae(ema, config, heldOut, size, autoencoder);
