@@ -13,9 +13,22 @@ const allowed = {
   vae: ['nn', 'io', 'runtime'],
   backbone: ['nn', 'io', 'runtime'],
   'ar-head': ['nn', 'io', 'runtime'],
-  tokenbridge: ['vae', 'backbone', 'ar-head', 'quantizer', 'nn', 'io', 'runtime'],
+  'diffusion-head': ['nn', 'io', 'runtime'],
+  tokenbridge: ['vae', 'backbone', 'ar-head', 'diffusion-head', 'quantizer', 'nn', 'io', 'runtime'],
   metrics: ['images', 'nn', 'io', 'runtime'],
-  trainer: ['tokenbridge', 'vae', 'backbone', 'ar-head', 'quantizer', 'metrics', 'images', 'nn', 'io', 'runtime'],
+  trainer: [
+    'tokenbridge',
+    'vae',
+    'backbone',
+    'ar-head',
+    'diffusion-head',
+    'quantizer',
+    'metrics',
+    'images',
+    'nn',
+    'io',
+    'runtime',
+  ],
 };
 const problems = [];
 

@@ -8,7 +8,7 @@ import {
 } from '../packages/runtime/src/backends/tensorflow/index.ts';
 
 const python = process.env.TB_TENSORFLOW_PYTHON ?? 'python3';
-const computing = ['runtime', 'nn', 'vae', 'backbone', 'ar-head', 'tokenbridge'];
+const computing = ['runtime', 'nn', 'vae', 'backbone', 'ar-head', 'diffusion-head', 'tokenbridge'];
 /** Folders, each with the test files to run there (all if none is named): the rest is files, logs and host arithmetic. */
 const suites = [
   ...computing.map((name) => [`packages/${name}`]),
