@@ -84,7 +84,8 @@ function tableOf(verdicts: [generated: Verdict, seenParts: Verdict, heldOut: Ver
     note:
       `Compared with ${report.reference.count} crops of the parts trained on, by the features of a small classifier of these ` +
       `photographs (SHA-256 ${report.weightsHash.slice(0, 16)}…). The distance is not an FID: compare it with the other ` +
-      `columns only. Numbers of so few images are rough: shares may be off by ${error} points, and distances are too large.`,
+      `columns only. The best possible distance is that of other crops of the parts trained on. Held-out parts show other ` +
+      `things, so their distance is larger than that of images which resemble the parts trained on. Numbers of so few images are rough: shares may be off by ${error} points, and distances are too large.`,
   };
 }
 

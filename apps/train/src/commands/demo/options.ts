@@ -7,7 +7,7 @@ export const demoOptions = {
     defaultText: 'the bundled weights',
   }),
   out: text('folder for the images and the report', { placeholder: 'folder', default: 'runs/demo' }),
-  steps: integer('training updates to show', { min: 1, default: 24 }),
+  steps: integer('updates that teach the model a new class', { min: 1, default: 24 }),
   seed: integer('seed of the generated images', { max: 2 ** 32 - 1, default: 1 }),
   numIter: integer('sampling steps per image', { min: 1, default: 16 }),
   cfg: number('guidance scale; 1 means no guidance', { min: 1, default: 3 }),

@@ -1,27 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, parse } from 'node:path';
+import { parse } from 'node:path';
 import { createProgressLine, resolve } from '@tb/command-line';
 import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
-import { disposeTree, mapTree } from '@tb/runtime';
-import {
-  classNamesOf,
-  createModelTask,
-  createRunLog,
-  defaultAdamW,
-  encodedImages,
-  type LoadedModel,
-  type LoadedVae,
-  type LogRecord,
-  quantizedLatents,
-  type ReportImage,
-  readRecords,
-  reconstruct,
-  train,
-} from '@tb/trainer';
+import { type LoadedModel, type LoadedVae, quantizedLatents, type ReportImage, reconstruct } from '@tb/trainer';
 import { createAutoencoder } from '@tb/vae';
-import * as tf from '@tensorflow/tfjs-core';
-import { batchesOf, openData } from '../../data.js';
+import { openData } from '../../data.js';
 import { generateImages, type LabelledImages } from '../../evaluation/generated-images.js';
 import { imageOptions } from '../../options/images.js';
 import { demoSeedStride } from '../../seeds.js';
@@ -106,53 +88,4 @@ export async function drawGenerated(
     title: 'Generated, one image of each class',
     png: await encodePng(imageGrid(shown, { columns: 5, captions, zoom: 2 })),
   };
-}
-
-/** Trains for some updates from the demo's weights. @returns the log of the run */
-export async function fineTune(weights: DemoWeights, steps: number): Promise<LogRecord[]> {
-  const out = await mkdtemp(join(tmpdir(), 'tb-train-demo-'));
-  try {
-    await trainInFolder(weights, out, steps);
-    return readRecords(join(out, 'log.jsonl'));
-  } finally {
-    await rm(out, { recursive: true });
-  }
-}
-
-async function trainInFolder({ vae, model, photographs }: DemoWeights, out: string, steps: number): Promise<void> {
-  const seed = Date.now() % 1e6; // crops that no run has used
-  const values = { ...cropData(photographs, seed), batch: 4 };
-  const { training } = await openData(values, silent);
-  const log = createRunLog({ out, title: 'Fine-tuning', config: values, terminal: process.stderr });
-  const task = createModelTask({
-    config: model.config,
-    latents: encodedImages(vae.params, vae.config, size),
-    latentScale: vae.config.latentScale,
-    openBatches: batchesOf(training, values, log.badImage),
-    heldOut: [],
-    classNames: classNamesOf(model),
-    initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params),
-  });
-  const { state } = await train(
-    task,
-    {
-      out,
-      steps,
-      seed,
-      schedule: { kind: 'constant', peak: 1e-5, minimum: 0, warmup: 0, total: steps },
-      adamw: defaultAdamW,
-      clipNorm: 1,
-      emaRate: 0.99,
-      resume: false,
-      checkpointEvery: steps,
-      keepCheckpoints: 1,
-      validateEvery: steps + 1,
-      drawEvery: steps + 1,
-      nanRetries: 0,
-      lossDelay: 0,
-      config: values,
-    },
-    log,
-  );
-  disposeTree(state);
 }

@@ -1,0 +1,161 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodePng, imageGrid, type Pixels } from '@tb/images';
+import { disposeTree, mapTree } from '@tb/runtime';
+import { createImageGenerator, type TokenBridge } from '@tb/tokenbridge';
+import {
+  classNamesOf,
+  createModelTask,
+  createRunLog,
+  defaultAdamW,
+  encodedImages,
+  type ImageSource,
+  type LoadedModel,
+  type LogRecord,
+  type ReportImage,
+  type RunLog,
+  readRecords,
+  type Task,
+  train,
+} from '@tb/trainer';
+import * as tf from '@tensorflow/tfjs-core';
+import { batchesOf, openData, readSome } from '../../data.js';
+import { packageFolder } from '../../package.js';
+import { demoSeedStride } from '../../seeds.js';
+import type { DemoValues } from './options.js';
+import { cropData, type DemoWeights, silent } from './steps.js';
+
+/** Images of the new class that are drawn before and after. */
+const drawn = 5;
+const batch = 8;
+
+/** What the demo's training changed. */
+export type LearnedClass = {
+  name: string;
+  /** Crops of the photograph, and images generated before and after with the same seeds. */
+  image: ReportImage;
+  /** Loss on crops of a part of the photograph that training does not see, in nats per token. */
+  heldOutLoss: { before: number; after: number };
+  records: LogRecord[];
+};
+
+/** Adds a class to the demo's model and trains it on crops of one more photograph. The model in `weights` does not change. */
+export async function learnClass(weights: DemoWeights, values: DemoValues): Promise<LearnedClass> {
+  const label = weights.model.config.classes;
+  const data = { ...cropData(packageFolder('demo/new-class'), values.seed), batch };
+  const { training, validation } = await openData(data, silent);
+  const source: ImageSource = { ...training, labelOf: () => label };
+  const heldOut = (await readSome({ ...validation!, labelOf: () => label }, batch, 1)).slice(0, 1);
+  const model = withNewClass(weights.model, training.classNames[0]);
+  const out = await mkdtemp(join(tmpdir(), 'tb-train-demo-'));
+  const log = createRunLog({ out, title: 'A new class', config: data, terminal: process.stderr });
+  const task = createModelTask({
+    config: model.config,
+    latents: encodedImages(weights.vae.params, weights.vae.config, training.size),
+    latentScale: weights.vae.config.latentScale,
+    openBatches: batchesOf(source, data, log.badImage),
+    heldOut,
+    classNames: classNamesOf(model),
+    initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params), // training consumes its own copy
+  });
+  try {
+    const before = { rows: await generateClass(weights, model, values), loss: await lossOf(task, model.params) };
+    const params = await trainTask(task, log, out, values);
+    const trained = { ...model, params };
+    const after = { rows: await generateClass(weights, trained, values), loss: await lossOf(task, params) };
+    disposeTree(params);
+    return {
+      name: training.classNames[0],
+      image: await drawRows(heldOut[0].images, training.size, [before.rows, after.rows]),
+      heldOutLoss: { before: before.loss, after: after.loss },
+      records: await readRecords(join(out, 'log.jsonl')),
+    };
+  } finally {
+    tf.dispose(model.params.class_emb.weight);
+    await rm(out, { recursive: true });
+  }
+}
+
+/** The model with one class more, whose embedding starts as the mean of the others. The other tensors are shared. */
+function withNewClass(model: LoadedModel, name: string): LoadedModel {
+  const { weight } = model.params.class_emb;
+  const extended = tf.tidy(() => tf.concat<tf.Tensor>([weight, tf.mean(weight, 0, true)], 0));
+  return {
+    ...model,
+    config: { ...model.config, classes: model.config.classes + 1 },
+    classNames: [...classNamesOf(model), name],
+    params: { ...model.params, class_emb: { weight: extended } },
+  };
+}
+
+/** Generates images of the last class, always with the same seeds. */
+async function generateClass(
+  { vae }: DemoWeights,
+  model: LoadedModel,
+  { seed, numIter, cfg }: DemoValues,
+): Promise<Pixels[]> {
+  const settings = { steps: numIter, guidanceScale: cfg, temperature: 1, batchSize: drawn };
+  const generator = createImageGenerator({ model, vae, ...settings });
+  const labels = new Array<number>(drawn).fill(model.config.classes - 1);
+  const seeds = labels.map((_, index) => seed * demoSeedStride + index);
+  const images: Pixels[] = [];
+  try {
+    for await (const batch of generator.generate({ labels, seeds })) images.push(...batch.images);
+    return images;
+  } finally {
+    generator.dispose();
+  }
+}
+
+/** Trains for `values.steps` updates. @returns the parameters after the last one; the caller disposes them */
+async function trainTask<Batch>(
+  task: Task<TokenBridge, Batch>,
+  log: RunLog,
+  out: string,
+  { steps, seed }: DemoValues,
+): Promise<TokenBridge> {
+  const { state } = await train(
+    task,
+    {
+      out,
+      steps,
+      seed,
+      schedule: { kind: 'cosine', peak: 1e-3, minimum: 0, warmup: 2, total: steps },
+      adamw: defaultAdamW,
+      clipNorm: 1,
+      emaRate: 0,
+      resume: false,
+      checkpointEvery: steps,
+      keepCheckpoints: 1,
+      validateEvery: steps + 1,
+      drawEvery: steps + 1,
+      nanRetries: 0,
+      lossDelay: 0,
+      config: {},
+    },
+    log,
+  );
+  const { params, ...rest } = state;
+  disposeTree(rest);
+  return params;
+}
+
+const lossOf = async <Batch>(task: Task<TokenBridge, Batch>, params: TokenBridge) =>
+  (await task.validate!(params)).loss;
+
+async function drawRows(crops: Uint8Array, size: number, generated: [Pixels[], Pixels[]]): Promise<ReportImage> {
+  const length = size * size * 3;
+  const originals = Array.from({ length: drawn }, (_, index) => ({
+    width: size,
+    height: size,
+    data: crops.subarray(index * length, (index + 1) * length),
+  }));
+  const rowLabels = ['photograph', 'before', 'after'];
+  const grid = imageGrid([originals, ...generated].flat(), { columns: drawn, rowLabels, zoom: 2 });
+  return {
+    title:
+      'A class that the model did not know: crops of its photograph, and images generated before and after training',
+    png: await encodePng(grid),
+  };
+}
