@@ -8,6 +8,7 @@ import {
   jit,
   type Key,
   normal,
+  type ProcessGroup,
   randomIntegers,
   randomKey,
   splitKey,
@@ -39,8 +40,12 @@ const commonArguments = {
 
 type Options = Record<string, { type: 'string'; default?: string }>;
 
-/** Parses the command line and opens the backend. */
-export async function open<Extra extends Options>(extra: Extra) {
+/**
+ * Parses the command line and opens the backend.
+ *
+ * @param processes - whose devices are used together
+ */
+export async function open<Extra extends Options>(extra: Extra, processes?: ProcessGroup) {
   const parsed = parseArgs({ options: { ...commonArguments, ...extra } }).values;
   const values = parsed as unknown as Record<
     keyof Extra | Exclude<keyof typeof commonArguments, 'out' | 'profile'>,
@@ -50,7 +55,7 @@ export async function open<Extra extends Options>(extra: Extra) {
   if (!(preset in presets)) throw new Error(`--preset must be one of ${Object.keys(presets)}, got ${preset}`);
   if (precision !== 'bf16' && precision !== 'fp32')
     throw new Error(`--precision must be bf16 or fp32, got ${precision}`);
-  await useBackend(values.backend as BackendChoice);
+  await useBackend(values.backend as BackendChoice, { processes });
   return { values, config: presets[preset as PresetName], precision: precision as Precision };
 }
 

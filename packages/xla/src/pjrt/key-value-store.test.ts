@@ -17,7 +17,7 @@ function freePort(): Promise<number> {
   });
 }
 
-describe('openKeyValueStore', () => {
+describe('openKeyValueStore', { timeout: 30_000 }, () => {
   const open: OpenStore[] = [];
   afterEach(async () => {
     await Promise.all(open.splice(0).map((store) => store.close()));
@@ -128,7 +128,7 @@ async function untilStep(fake: Fake, step: number): Promise<void> {
   while (!fake.output().includes(`step ${step}\n`)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-describe.concurrent('a job of two processes', { timeout: 30_000 }, () => {
+describe.concurrent('a job of two processes', { timeout: 60_000 }, () => {
   it('ends when all have finished', async () => {
     const port = await freePort();
     const fakes = [0, 1].map((index) => startFake(port, index, { steps: 3 }));
