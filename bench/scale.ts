@@ -29,7 +29,7 @@ async function measure(): Promise<void> {
   const { values, config, precision } = await open(
     {
       devices: { type: 'string' },
-      pictures: { type: 'string', default: '32' },
+      images: { type: 'string', default: '32' },
       microBatches: { type: 'string', default: '1' },
       steps: { type: 'string', default: '10' },
     },
@@ -37,16 +37,16 @@ async function measure(): Promise<void> {
   );
   const { deviceCount } = backendTraits();
   const sizes = processes ? [deviceCount] : (values.devices ?? `1,${deviceCount}`).split(',').map(Number);
-  const [pictures, microBatches] = [Number(values.pictures), Number(values.microBatches)];
+  const [images, microBatches] = [Number(values.images), Number(values.microBatches)];
   for (const devices of new Set(sizes)) {
-    const batch = pictures * devices * microBatches;
+    const batch = images * devices * microBatches;
     const common = { config, precision, dropout: true, batch, devices, microBatches };
     const measured = await measureSpeed(common, Number(values.steps));
     const imagesPerSecondAndDevice = rounded(measured.imagesPerSecond / devices);
     const name = `${processes?.count ?? 1} × ${devices / (processes?.count ?? 1)}`; // processes × devices of each
     const found = { [name]: { ...measured, imagesPerSecondAndDevice } };
     if (!processes || processes.index === 0)
-      report(describe({ preset: values.preset, precision, pictures, ...found }), values.out);
+      report(describe({ preset: values.preset, precision, images, ...found }), values.out);
   }
   await processes?.close();
   process.exit();

@@ -120,7 +120,7 @@ describe('tb-sample', () => {
         yield { label: place % 2, moments, place };
       }
     }
-    const training = { origin: 'noise', samplesFrom };
+    const training = { origin: 'noise', length: 8, samplesFrom };
     await writeLatentCache(
       cache,
       { ...info, latentScale: 1, vaeSha256: 'a'.repeat(64) },

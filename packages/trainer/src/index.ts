@@ -11,7 +11,8 @@ export {
 } from './data/image-source.js';
 export { type LatentBatch, openLatentBatches, readHeldOutLatents } from './data/latent-batches.js';
 export { type LatentCache, type LatentCacheInfo, type LatentSamples, openLatentCache } from './data/latent-cache.js';
-export { type CachePart, type CacheSample, writeLatentCache } from './data/latent-cache-writer.js';
+export { writeLatentCache } from './data/latent-cache-writer.js';
+export type { CachePart, CacheSample } from './data/latent-shard.js';
 export { openPhotographCrops, type PhotographCropsOptions } from './data/photograph-crops.js';
 export { type LogRecord, readRecords } from './log/json-lines.js';
 export { type ReportImage, type ReportInput, type ReportTable, renderReport } from './log/report.js';

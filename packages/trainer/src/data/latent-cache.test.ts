@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { writeManifest } from '../run-folder/manifest.js';
 import { openLatentBatches, readHeldOutLatents } from './latent-batches.js';
 import { cacheFormat, openLatentCache } from './latent-cache.js';
-import { type CachePart, writeLatentCache } from './latent-cache-writer.js';
+import { writeLatentCache } from './latent-cache-writer.js';
+import type { CachePart } from './latent-shard.js';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'tb-data-'));
 
@@ -25,8 +26,9 @@ describe('the latent cache', () => {
     return {
       asked,
       origin: `${count} samples`,
-      async *samplesFrom(first) {
-        for (let place = first; place < count; place++) {
+      length: count,
+      async *samplesFrom(first, end = count) {
+        for (let place = first; place < end; place++) {
           if (place === failAt) throw new Error('stopped');
           asked.push(place);
           yield sampleAt(place);
@@ -52,6 +54,30 @@ describe('the latent cache', () => {
       expect(labels[row]).toBe(label);
     }
     await cache.close();
+  });
+
+  it('is the same whatever processes write it, also after one of them was stopped', async () => {
+    const [alone, together] = [newFolder(), newFolder()];
+    await writeLatentCache(alone, info, { training: part(11), heldOut: part(3) }, { samplesPerShard: 2 });
+    const parts = (failAt?: number) => ({ training: part(11, failAt), heldOut: part(3) });
+    const write = (index: number, count: number, made = parts()) =>
+      writeLatentCache(together, info, made, { samplesPerShard: 2, share: { index, count } });
+    await expect(write(1, 2, parts(9))).rejects.toThrow('stopped'); // shards 3 to 5 are its share, 4 holds 8 and 9
+    await expect(write(0, 2)).rejects.toThrow('2 shards of latents are missing');
+    const again = parts();
+    expect(await write(2, 3, again)).toBeUndefined();
+    expect(again.training.asked).toEqual([8, 9, 10]);
+    const damaged = join(together, 'latents-00001.safetensors');
+    writeFileSync(damaged, readFileSync(damaged).subarray(0, -1));
+    await expect(write(0, 6)).rejects.toThrow('1 shards of latents are missing');
+    expect(await write(1, 6)).toBeUndefined();
+    expect(await write(0, 6)).toEqual({ training: 11, heldOut: 3 });
+    const [first, second] = [await openLatentCache(alone), await openLatentCache(together)];
+    expect(second.shards).toEqual(first.shards);
+    for (let place = 0; place < 11; place++)
+      expect(await second.read(place, true)).toEqual(await first.read(place, true));
+    await first.close();
+    await second.close();
   });
 
   it('keeps held-out samples apart, in their order and not mirrored', async () => {

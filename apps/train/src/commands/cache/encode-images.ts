@@ -16,7 +16,7 @@ export type EncodeOptions = {
 };
 
 /**
- * Encodes every readable image of a source in order, from number `first` on, and its mirror image. Shows the progress.
+ * Encodes every readable image of a source in order, from number `first` on and before `end`, and its mirror image. Shows the progress.
  * Reading, encoding and whatever is done with the results run at the same time.
  *
  * @throws UsageError when too many images are unreadable; DecodePoolError when a decoding thread ended; the signal's
@@ -27,15 +27,16 @@ export async function* encodeImages(
   vae: LoadedVae,
   { pool, batch, threads, badLimit, signal }: EncodeOptions,
   first: number,
+  end = source.length,
 ): AsyncGenerator<CacheSample> {
   const autoencoder = createAutoencoder(vae.config, source.size);
   // Where each shape needs a separate program, a batch that is not full is filled up.
   const traits = backendTraits();
   const rows = traits.compilesPerShape ? batch : undefined;
   const line = createProgressLine();
-  line.show(first, source.length);
+  line.show(first, end);
   const read = workAhead(
-    placesOf(source, first, batch),
+    placesOf(end, first, batch),
     (places) => Promise.all(places.map((place) => readImage(source, pool, place))),
     1 + Math.ceil(threads / batch), // enough for every thread while one batch waits
   );
@@ -50,8 +51,8 @@ export async function* encodeImages(
   try {
     for await (const samples of encoded) {
       yield* samples;
-      done = Math.min(done + batch, source.length);
-      line.show(done, source.length);
+      done = Math.min(done + batch, end);
+      line.show(done, end);
     }
   } finally {
     line.end();
@@ -61,7 +62,7 @@ export async function* encodeImages(
 type Image = { place: number; label: number; pixels: Uint8Array };
 type Unreadable = { path: string; reason: string };
 
-function* placesOf({ length }: ImageSource, first: number, batch: number): Generator<number[]> {
+function* placesOf(length: number, first: number, batch: number): Generator<number[]> {
   for (let start = first; start < length; start += batch) {
     yield Array.from({ length: Math.min(batch, length - start) }, (_, i) => start + i);
   }

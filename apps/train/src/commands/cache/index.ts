@@ -18,6 +18,11 @@ command again to resume an interrupted cache.
 A cache of --crops holds the crops of one epoch, which training sees again in
 every epoch: multiply --crops-per-photograph by the epochs that you plan.
 
+Several processes share the files of the cache: start the same command in each, on
+hosts that share the folder --out, as docs/distributed.md shows. Process 0 waits
+for the others. With few images for each process, use a smaller
+--samples-per-shard.
+
 Examples:
   tb-train cache --data images --image-size 256 --vae kl16.ckpt --out runs/cache
   tb-train model --cache runs/cache --preset large --steps 100000`,

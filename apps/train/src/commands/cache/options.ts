@@ -1,4 +1,13 @@
-import { backendOptions, integer, type Overrides, omit, resolve, text, type Values } from '@tb/command-line';
+import {
+  backendOptions,
+  clusterOptions,
+  integer,
+  type Overrides,
+  omit,
+  resolve,
+  text,
+  type Values,
+} from '@tb/command-line';
 import { configOption, latentScaleOption, readConfig, vaeOption } from '../../options/files.js';
 import { assertImagesFit, imageOptions } from '../../options/images.js';
 
@@ -13,6 +22,7 @@ export const cacheOptions = {
   config: configOption,
   ...omit(imageOptions, 'flip'), // a cache holds every image and its mirror image
   ...omit(backendOptions, 'precision'),
+  ...clusterOptions,
 };
 
 export type CacheValues = Values<typeof cacheOptions>;
