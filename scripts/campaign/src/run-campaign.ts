@@ -24,10 +24,10 @@ export async function runCampaign(parts: readonly Part[], options: CampaignOptio
   const done: TrialRecord[] = [];
   for (const part of parts) {
     if (options.signal?.aborted) break;
-    const start = performance.now();
+    options.terminal.write(`${part.name}: preparing\n`);
     const open = await part.open(options.workshop);
     try {
-      done.push(...(await runPart(part, open, start, options)));
+      done.push(...(await runPart(part, open, options)));
     } finally {
       await open.close?.();
     }
@@ -35,7 +35,8 @@ export async function runCampaign(parts: readonly Part[], options: CampaignOptio
   return done;
 }
 
-async function runPart(part: Part, open: OpenPart, start: number, options: CampaignOptions): Promise<TrialRecord[]> {
+async function runPart(part: Part, open: OpenPart, options: CampaignOptions): Promise<TrialRecord[]> {
+  const start = performance.now();
   const { seed, minutes, journal, terminal, signal } = options;
   const line = createStatusLine(terminal);
   const done: TrialRecord[] = [];

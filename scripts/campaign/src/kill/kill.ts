@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { HostRandom } from '@tb/runtime';
 import { differenceOf } from '../folders.js';
 import { makeInputs } from '../inputs.js';
+import { cacheCommand, type Job, jobsOf } from '../jobs.js';
 import type { Part, Trial, TrialInput } from '../part.js';
 import type { ProcessEnd, Workshop } from '../workshop.js';
 import { leftoversBelow, placeBystanders } from './bystanders.js';
-import { cacheCommand, type Job, killedJobs } from './jobs.js';
 
 export const kill: Part = {
   name: 'kill',
@@ -18,7 +18,7 @@ export const kill: Part = {
     const inputs = await makeInputs(workshop.newFolder('inputs'));
     const cache = join(workshop.newFolder('cache'), 'cache');
     assertDone(await workshop.run(cacheCommand(inputs, cache)), 'the cache to train on');
-    const jobs = killedJobs(inputs, cache);
+    const jobs = jobsOf(inputs, cache, 40);
     const references = new Map<Job, Promise<Reference>>();
     return {
       async run(input) {
