@@ -8,6 +8,7 @@ import {
   guidanceOfStep,
   maskedAfterStep,
   maskedCount,
+  maskingCapacities,
   maskingOfOrders,
   positionLists,
   randomOrder,
@@ -67,6 +68,10 @@ describe('maskingOfOrders', () => {
       return `${visible.shape} ${masked.shape}`;
     });
     expect(new Set(shapes).size).toBeLessThanOrEqual(6);
+    const capacities = maskingCapacities({ positions: 256, minimumRatio: 0.7 });
+    expect(capacities.map(({ masked }) => masked)).toEqual([256, 240, 224, 208, 192]);
+    const expected = new Set(capacities.map(({ visible, masked }) => `1,${visible} 1,${masked}`));
+    for (const shape of shapes) expect(expected).toContain(shape);
   });
 
   it('refuses lists longer than their capacity', () => {

@@ -93,18 +93,14 @@ export type DrawMaskingOptions = {
 export function maskingOfOrders(
   orders: readonly ArrayLike<number>[],
   count: number,
-  granularity = Math.ceil(orders[0].length / 16),
+  granularity = defaultGranularity(orders[0].length),
 ): Masking {
   const positions = orders[0].length;
   if (!Number.isInteger(count) || count < 1 || count > positions)
     throw new RangeError(`maskingOfOrders: count must be an integer in [1, ${positions}], got ${count}`);
   if (!Number.isInteger(granularity) || granularity < 1)
     throw new RangeError(`maskingOfOrders: granularity must be a positive integer, got ${granularity}`);
-  // Both lengths follow from the masked one alone, so there are no more programs than multiples.
-  const step = Math.min(granularity, positions); // no list is longer than all positions
-  const maskedCapacity = roundUp(count, step);
-  const fewestMasked = maskedCapacity - step + 1;
-  const visibleCapacity = roundUp(Math.max(1, positions - fewestMasked), step);
+  const { masked: maskedCapacity, visible: visibleCapacity } = capacitiesOf(count, positions, granularity);
   const sorted = (order: ArrayLike<number>, from: number, to: number) => Int32Array.from(order).slice(from, to).sort();
   return {
     visible: positionLists(
@@ -117,6 +113,37 @@ export function maskingOfOrders(
     ),
   };
 }
+
+/** Lengths of the lists of a masking. */
+export type MaskingCapacities = { masked: number; visible: number };
+
+/** Both lengths follow from the masked one alone, so there are no more programs than multiples. */
+function capacitiesOf(count: number, positions: number, granularity: number): MaskingCapacities {
+  const step = Math.min(granularity, positions); // no list is longer than all positions
+  const masked = roundUp(count, step);
+  const fewestMasked = masked - step + 1;
+  return { masked, visible: roundUp(Math.max(1, positions - fewestMasked), step) };
+}
+
+/**
+ * Lists the lengths that `drawMasking` pads to, the likeliest first: the density of the ratio grows up to 1.
+ *
+ * @throws RangeError if `minimumRatio` is out of range
+ */
+export function maskingCapacities({
+  positions,
+  minimumRatio,
+  granularity = defaultGranularity(positions),
+}: Omit<DrawMaskingOptions, 'images'>): MaskingCapacities[] {
+  if (!(minimumRatio >= 0 && minimumRatio < 1))
+    throw new RangeError(`maskingCapacities: minimumRatio must be in [0, 1), got ${minimumRatio}`);
+  const fewest = Math.max(1, maskedCount(minimumRatio, positions));
+  const counts = Array.from({ length: positions - fewest + 1 }, (_, index) => positions - index);
+  const all = counts.map((count) => capacitiesOf(count, positions, granularity));
+  return all.filter(({ masked }, index) => index === 0 || masked !== all[index - 1].masked);
+}
+
+const defaultGranularity = (positions: number): number => Math.ceil(positions / 16);
 
 /** Puts lists of positions into one tensor int32 [N, capacity], filled up with −1. @throws RangeError if a list is longer */
 export function positionLists(lists: readonly ArrayLike<number>[], capacity: number): tf.Tensor2D {

@@ -32,6 +32,10 @@ export function createCompileProgress(stream: Terminal = process.stderr, now: ()
   };
   return (event: CompileEvent): void => {
     if (event.state === 'ready') excludeFromSpeed(event.blockedSeconds);
+    if (event.state === 'waited') {
+      excludeFromSpeed(event.seconds);
+      return;
+    }
     if (event.isAhead) {
       if (event.state === 'begun') {
         const { name, isCached, expectedSeconds } = event;
@@ -70,7 +74,7 @@ function describeRunning(running: readonly Running[], time: number): string {
 /** A line about a program that is compiled or loaded; undefined where that is too quick to be noticed, or the status shows it. */
 export function describeCompiling(event: CompileEvent): string | undefined {
   const name = event.name || 'a program';
-  if (event.state === 'failed') return undefined; // the error itself is reported where the program is needed
+  if (event.state === 'failed' || event.state === 'waited') return undefined; // the error itself is reported where the program is needed
   if (event.state === 'begun') {
     const { isAhead, isCached, expectedSeconds } = event;
     if (isAhead || isCached || (expectedSeconds !== undefined && expectedSeconds < shortest)) return undefined;

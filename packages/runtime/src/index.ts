@@ -8,7 +8,7 @@ export {
   useBackend,
 } from './backends/use-backend.js';
 export { type ArgumentReader, type ArgumentTensor, type Call, createArgumentReader } from './jit/arguments.js';
-export { type CompileEvent, onCompile, reportCompile } from './jit/compile-events.js';
+export { type CompileEvent, onCompile, reportCompile, untilReady } from './jit/compile-events.js';
 export {
   type BackendSupport,
   type BackendTraits,

@@ -3,6 +3,7 @@ import { disposeTree, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { knownFlags } from './known-tokens.js';
 import { positionCount, type TokenBridge } from './model.js';
+import { prepareSteps } from './prepare-steps.js';
 import { dequantize } from './quantization.js';
 import {
   markAll,
@@ -161,8 +162,10 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
     await reportProgress(run, step);
     await showPreview(request, preview);
   };
+  const programs = prepareSteps(steps, (step) => prepareStep(run, inputs, step));
   try {
     for (const [index, step] of steps.entries()) {
+      await programs.untilReady(step);
       request.signal?.throwIfAborted();
       recordStep(run, step);
       run.state = predictFeatures(run, inputs, step);
@@ -174,6 +177,7 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
     }
     while (started.length > 0) await finishOldest();
   } finally {
+    programs.stop();
     await Promise.allSettled(started.map(({ done }) => done));
     for (const { preview } of started) disposePreview(preview);
     disposeTree(plan);
@@ -229,10 +233,33 @@ async function fillMostConfident(run: Run, step: PlannedStep): Promise<Int32Arra
 
 /** Runs the backbone's part of a step. @returns the next state */
 function predictFeatures({ request, params, positions, state }: Run, inputs: SamplingInputs, { visible }: PlannedStep) {
-  const { config, guidanceScale, precision } = request;
-  const visibleCapacity = capacityForVisible(visible[0].length, positions, request);
-  const options = { config, guided: guidanceScale !== 1, visibleCapacity };
-  return samplingPrograms[precision].predictFeatures(state, params, options, inputs);
+  const options = featureOptions(request, visible[0].length, positions);
+  return samplingPrograms[request.precision].predictFeatures(state, params, options, inputs);
+}
+
+function featureOptions(request: SamplingRequest, visible: number, positions: number) {
+  const { config, guidanceScale } = request;
+  return { config, guided: guidanceScale !== 1, visibleCapacity: capacityForVisible(visible, positions, request) };
+}
+
+/** The two programs of a step. */
+function prepareStep(run: Run, inputs: SamplingInputs, { before, after, visible }: PlannedStep) {
+  const { request, params, positions } = run;
+  const features = featureOptions(request, visible[0].length, positions);
+  const tokens = tokenOptions(request, before - after);
+  const { predictFeatures: featureProgram, fillPositions } = samplingPrograms[request.precision];
+  return {
+    key: `${features.visibleCapacity}, ${tokens.predictedCapacity}`,
+    prepare: () =>
+      Promise.all([
+        featureProgram.prepare(run.state, params, features, inputs),
+        fillPositions.prepare(run.state, params, tokens, inputs),
+      ]),
+    cancel() {
+      featureProgram.cancel();
+      fillPositions.cancel();
+    },
+  };
 }
 
 function tokenOptions(request: SamplingRequest, predicted: number) {

@@ -21,6 +21,7 @@ export {
   drawTrainingMasks,
   type Evaluation,
   evaluate,
+  exampleTrainingMasks,
   type LossInputs,
   type LossOptions,
   loss,

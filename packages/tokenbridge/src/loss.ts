@@ -4,12 +4,14 @@ import {
   drawMasking,
   gatherPositions,
   type Masking,
+  type MaskingCapacities,
+  maskingCapacities,
   type RandomSource,
   type StackOptions,
   selectPositions,
 } from '@tb/backbone';
 import { assertShape, crossEntropy } from '@tb/nn';
-import { type Key, splitKey } from '@tb/runtime';
+import { disposeTree, type Key, splitKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { backboneConfig, channelHeadConfig, positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
 import { dequantize, quantize } from './quantization.js';
@@ -158,4 +160,28 @@ export function drawTrainingMasks(
   const masking = drawMasking(random, { images, positions, minimumRatio: minimumMaskRatio, granularity });
   const hidden = Float32Array.from({ length: images }, () => (random.uniform() < labelDropout ? 1 : 0));
   return { ...masking, unlabelled: tf.tensor1d(hidden) };
+}
+
+/**
+ * Makes masks of all shapes that `drawTrainingMasks` may draw, with lists that are empty: for compiling ahead of need. First are
+ * those that it would draw from `random`, then the likeliest. Takes what `drawTrainingMasks` takes.
+ */
+export function exampleTrainingMasks(
+  random: RandomSource & { uniform(): number },
+  config: TokenBridgeConfig,
+  images: number,
+  granularity?: number,
+): TrainingMasks[] {
+  const drawn = drawTrainingMasks(random, config, images, granularity);
+  const [, first] = drawn.masked.shape;
+  disposeTree(drawn);
+  const options = { positions: positionCount(config), minimumRatio: config.training.minimumMaskRatio, granularity };
+  const capacities = maskingCapacities(options);
+  const isFirst = ({ masked }: MaskingCapacities) => masked === first;
+  const sorted = [...capacities.filter(isFirst), ...capacities.filter((capacity) => !isFirst(capacity))];
+  return sorted.map(({ visible, masked }) => ({
+    visible: tf.fill<tf.Rank.R2>([images, visible], -1, 'int32'),
+    masked: tf.fill<tf.Rank.R2>([images, masked], -1, 'int32'),
+    unlabelled: tf.fill<tf.Rank.R1>([images], 0),
+  }));
 }

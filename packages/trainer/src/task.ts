@@ -48,6 +48,20 @@ export type Task<
    * @param images - of the complete batch
    */
   toTensors(batch: Batch, random: HostRandom, share?: BatchShare, images?: number): Tensors;
+  /**
+   * Tensors of all shapes that `toTensors` returns for a batch of so many images; values do not matter. Where the backend
+   * compiles each shape, their programs are made ready ahead of need, in this order.
+   *
+   * @param random - that of the first step to come, whose shapes should be first
+   */
+  examples?(images: number, random: HostRandom): Tensors[];
+  /**
+   * Makes the programs of `validate` ready ahead of need. Called where the backend compiles.
+   *
+   * @param ema - the averaged parameters at that moment: each step replaces them
+   * @param signal - aborted when the run ends and needs them no more
+   */
+  prepare?(ema: () => Params, signal: AbortSignal): Promise<void>;
   /** Numbers about the averaged parameters on data that training does not see. */
   validate?(ema: Params): Promise<Record<string, number>>;
   /** An image that shows what the averaged parameters can do. */

@@ -105,8 +105,13 @@ export function createTrainStep<Params extends TensorTree, Constants extends Ten
   options: TrainStepOptions,
 ) {
   const { devices, microBatches } = parallelismOf(options);
-  const run = microBatches === 1 ? onePass(loss, options) : accumulatingPasses(loss, options);
-  return (
+  const { run, prepare, cancel } = microBatches === 1 ? onePass(loss, options) : accumulatingPasses(loss, options);
+  const onDevices = (states: TrainState<Params>[], constants: Constants[], inputs: StepInputs) => ({
+    states,
+    constants,
+    inputs: states.map(() => inputs),
+  });
+  const step = (
     states: TrainState<Params>[],
     constants: Constants[],
     batch: Batch,
@@ -115,9 +120,39 @@ export function createTrainStep<Params extends TensorTree, Constants extends Ten
     // Tidied as a unit, so that a step that fails in the middle leaves nothing behind.
     tidyTree(() => {
       const passes = passesOf(batch, devices, microBatches);
-      const results = run({ states, constants, inputs: states.map(() => inputs) }, passes);
+      const results = run(onDevices(states, constants, inputs), passes);
       return { states: results.map(({ state }) => state), metrics: results[0].metrics }; // the same on every device
     });
+  const shapesReady = new Set<string>();
+  return Object.assign(step, {
+    /**
+     * Makes the programs for such a batch ready ahead of its step, where the backend compiles. Only shapes and dtypes of the
+     * batch count; nothing is consumed.
+     */
+    async prepare(states: TrainState<Params>[], constants: Constants[], batch: Batch, inputs: StepInputs) {
+      const shapes = treeLeaves(batch)
+        .map(({ shape }) => shape.join('x'))
+        .join();
+      if (shapesReady.has(shapes) || !backendTraits().compilesPerShape) return;
+      const programs: Promise<unknown>[] = [];
+      tf.tidy(() => {
+        const part = tf.scalar(0, 'int32');
+        const images = mapTree((tensor) => likePart(tensor, states.length * microBatches), batch);
+        const pass = { batches: states.map(() => images), parts: states.map(() => part) };
+        programs.push(...prepare(onDevices(states, constants, inputs), pass));
+      });
+      await Promise.all(programs);
+      shapesReady.add(shapes);
+    },
+    /** Gives up prepared programs whose compilation has not begun. */
+    cancel,
+  });
+}
+
+/** A tensor of the shape that `splitBatch` gives a part of a batch. */
+function likePart(tensor: tf.Tensor, count: number): tf.Tensor {
+  const [images = 1, ...rest] = tensor.shape;
+  return tf.fill([images / count, ...rest], 0, tensor.dtype);
 }
 
 /** The parallelism of some options: one device and one pass, if nothing is set. */
@@ -189,8 +224,15 @@ function onePass<Params extends TensorTree, Constants extends TensorTree, Batch 
   };
   const { devices: replicas } = parallelismOf(options);
   const program = jit(trainStep, { donate: [0], precision: options.precision, replicas });
-  return ({ states, constants, inputs }: OnDevices<Params, Constants>, [{ batches, parts }]: Pass<Batch>[]) =>
-    program(states, constants, batches, inputs, parts);
+  type Inputs = OnDevices<Params, Constants>;
+  return {
+    run: ({ states, constants, inputs }: Inputs, [{ batches, parts }]: Pass<Batch>[]) =>
+      program(states, constants, batches, inputs, parts),
+    prepare: ({ states, constants, inputs }: Inputs, { batches, parts }: Pass<Batch>) => [
+      program.prepare(states, constants, batches, inputs, parts),
+    ],
+    cancel: () => program.cancel(),
+  };
 }
 
 /**
@@ -202,10 +244,9 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
   options: TrainStepOptions,
 ) {
   const { devices: replicas, microBatches } = parallelismOf(options);
-  const start = jit((params: Params) => mapTree((value) => tf.zerosLike(value), params), {
-    replicas,
-    name: 'zeroGradients',
-  });
+  const zeroGradients = (params: Params) => mapTree((value) => tf.zerosLike(value), params);
+  const start = jit(zeroGradients, { replicas });
+  let metricNames: string[] | undefined; // once the loss was traced
   const accumulateGradients = (
     sum: Params,
     params: Params,
@@ -215,6 +256,7 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
     part: tf.Scalar,
   ) => {
     const { gradients, metrics, loss: value } = lossAndGradients(loss, { params, constants, batch }, inputs, part);
+    metricNames = Object.keys(metrics);
     const added = mapTree((before, gradient) => tf.add(before, storeFloat32(gradient)), sum, gradients);
     return { sum: added, scalars: { loss: value, ...metrics } };
   };
@@ -232,7 +274,7 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
   const accumulate = jit(accumulateGradients, { donate: [0], precision: options.precision, replicas });
   const apply = jit(applyGradients, { donate: [0, 1, 2], replicas });
 
-  return ({ states, constants, inputs }: OnDevices<Params, Constants>, passes: Pass<Batch>[]): StepResult<Params>[] => {
+  const run = ({ states, constants, inputs }: OnDevices<Params, Constants>, passes: Pass<Batch>[]) => {
     const params = states.map((state) => state.params);
     const scalars: StepMetrics[][] = states.map(() => []);
     let sums = start(params);
@@ -243,7 +285,24 @@ function accumulatingPasses<Params extends TensorTree, Constants extends TensorT
     }
     return apply(states, sums, scalars, inputs);
   };
+  const prepare = ({ states, constants, inputs }: OnDevices<Params, Constants>, { batches, parts }: Pass<Batch>) => {
+    const params = states.map((state) => state.params); // the sums of gradients have their shapes
+    const programs = [start.prepare(params), accumulate.prepare(params, params, constants, batches, inputs, parts)];
+    if (metricNames === undefined) return programs;
+    const names = ['loss', ...metricNames];
+    const scalars = states.map(() => Array.from({ length: microBatches }, () => zeroMetrics(names)));
+    return [...programs, apply.prepare(states, params, scalars, inputs)];
+  };
+  return { run, prepare, cancel: () => cancelAll([start, accumulate, apply]) };
 }
+
+function cancelAll(programs: readonly { cancel(): void }[]): void {
+  for (const program of programs) program.cancel();
+}
+
+/** Metrics of these names, for programs that are prepared: their values do not matter. */
+const zeroMetrics = (names: readonly string[]): StepMetrics =>
+  Object.fromEntries(names.map((name) => [name, tf.scalar(0)]));
 
 /** The metrics, with the wish to stop where there is one. */
 function withStop(metrics: StepMetrics, { stop }: StepInputs): StepMetrics {

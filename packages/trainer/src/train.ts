@@ -18,6 +18,7 @@ import type { BatchSource } from './data/batches.js';
 import type { RunLog } from './log/run-log.js';
 import { createLossQueue, type LossQueue, NonFiniteLossError } from './loss-queue.js';
 import { learningRateAt } from './optimizer/schedule.js';
+import { prepareAhead, untilReadyOrStopped } from './prepare-ahead.js';
 import { checkpointsOf } from './run-folder/layout.js';
 import type { Progress } from './run-folder/progress.js';
 import { loadSharedState } from './run-folder/shared-state.js';
@@ -141,12 +142,21 @@ async function runSteps<Params extends TensorTree, Batch>(
   const constants = tidyTree(() => replicate(task.constants, parallelismOf(options).devices));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
+  const isAlone = processes.count === 1; // several compile in one order, which only the steps have
+  const ahead = prepareAhead(isAlone ? task : {}, training.trainStep, {
+    states: () => run.states,
+    constants,
+    runKey,
+    images: batches.batchSize,
+    random: randomOfStep(progress, options),
+  });
   try {
     const isStopped = () => (processes.count === 1 ? signal?.aborted : losses.isStopWished);
     while (progress.step < options.steps && !isStopped()) {
       const batch = { own: await batches.next(), share, images: batches.batchSize };
       const learningRate = learningRateAt(options.schedule, progress.step);
-      const metrics = updateStates(run, batch, { constants, runKey, learningRate }, training);
+      const metrics = await updateStates(run, batch, { constants, runKey, learningRate }, training);
+      if (!metrics) break;
       progress.step++;
       await losses.add({ step: progress.step, learningRate, metrics, batch: batch.own });
       if (isDue(progress.step, options.checkpointEvery, options.steps)) await saver.save();
@@ -156,32 +166,48 @@ async function runSteps<Params extends TensorTree, Batch>(
     }
     await saver.save();
   } finally {
+    ahead.stop();
     disposeTree([runKey, constants]);
   }
 }
 
-/** Makes one step. Returns its metrics; if it throws, the states are what they were. */
-function updateStates<Params extends TensorTree, Batch>(
+/**
+ * Makes one step, once its program is ready. Returns its metrics, or undefined if the run was stopped before that. If it throws,
+ * the states are what they were.
+ */
+async function updateStates<Params extends TensorTree, Batch>(
   run: Run<Params>,
   { own, share, images }: { own: Batch; share: BatchShare; images: number },
   { constants, runKey, learningRate }: { constants: TensorTree[]; runKey: Key; learningRate: number },
   { task, options, trainStep, processes, signal }: Training<Params, Batch>,
-): StepMetrics {
-  const { step, retries } = run.progress;
-  const { states, metrics } = tidyTree(() => {
-    const tensors = task.toTensors(own, hostRandom(options.seed, hostStream, retries, step), share, images);
-    assertShare(tensors, share, images);
-    const inputs = {
+): Promise<StepMetrics | undefined> {
+  const { step } = run.progress;
+  const { tensors, inputs } = tidyTree(() => ({
+    tensors: task.toTensors(own, randomOfStep(run.progress, options), share, images),
+    inputs: {
       learningRate: tf.scalar(learningRate),
       step: tf.scalar(step, 'int32'),
-      runKey,
       ...(processes.count > 1 && { stop: tf.scalar(signal?.aborted ? 1 : 0) }),
-    };
-    return trainStep(run.states, constants, tensors, inputs);
-  });
-  run.states = states;
-  return metrics;
+    },
+  }));
+  try {
+    assertShare(tensors, share, images);
+    const stepInputs = { ...inputs, runKey };
+    if (processes.count === 1) {
+      await untilReadyOrStopped(trainStep.prepare(run.states, constants, tensors, stepInputs), signal);
+      if (signal?.aborted) return undefined;
+    }
+    const { states, metrics } = trainStep(run.states, constants, tensors, stepInputs);
+    run.states = states;
+    return metrics;
+  } finally {
+    disposeTree([tensors, inputs]);
+  }
 }
+
+/** The random numbers that a step draws on the host. */
+const randomOfStep = ({ step, retries }: Progress, { seed }: TrainOptions) =>
+  hostRandom(seed, hostStream, retries, step);
 
 /** Keeps what is drawn on the host apart from the data order, which has the same seed. */
 const hostStream = 1_000_003;

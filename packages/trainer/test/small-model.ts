@@ -3,7 +3,7 @@ import type { TokenBridge, TokenBridgeConfig } from '@tb/tokenbridge';
 import { demo, initVae, type VaeConfig } from '@tb/vae';
 import type { LatentBatch } from '../src/data/latent-batches.js';
 import type { Task } from '../src/task.js';
-import { cachedMoments, createModelTask } from '../src/tasks/model-task.js';
+import { cachedMoments, createModelTask, type ModelTaskOptions } from '../src/tasks/model-task.js';
 
 const network = { width: 16, depth: 1, heads: 2 };
 
@@ -20,8 +20,15 @@ export function smallSizes(dropout: number): TokenBridgeConfig {
   };
 }
 
-/** The task of training it on a latent cache, with posterior noise, masks and hidden labels. */
-export function smallModelTask({ dropout = 0 } = {}): Task<TokenBridge, LatentBatch> {
+/**
+ * The task of training it on a latent cache, with posterior noise, masks and hidden labels.
+ *
+ * @param changes - of the task's options: by default it has no data, and masks of one shape, since each costs the compiler seconds
+ */
+export function smallModelTask(
+  { dropout = 0 } = {},
+  changes: Partial<ModelTaskOptions<LatentBatch>> = {},
+): Task<TokenBridge, LatentBatch> {
   return createModelTask({
     config: smallSizes(dropout),
     latents: cachedMoments([4, 4, 4]),
@@ -31,7 +38,8 @@ export function smallModelTask({ dropout = 0 } = {}): Task<TokenBridge, LatentBa
     },
     heldOut: [],
     classNames: ['a', 'b', 'c'],
-    maskGranularity: 16, // one shape: each costs the compiler seconds
+    maskGranularity: 16,
+    ...changes,
   });
 }
 

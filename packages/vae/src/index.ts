@@ -15,6 +15,7 @@ export {
   decodeToImages,
   imagesToTensor,
   type Pixels,
+  prepareDecoding,
   tensorToImages,
 } from './programs.js';
 export {

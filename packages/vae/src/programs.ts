@@ -110,6 +110,23 @@ export async function decodeToImages(params: Vae, config: VaeConfig, latents: tf
   }
 }
 
+/**
+ * Makes the program of `decodeToImages` ready ahead of need, where the backend compiles.
+ *
+ * @param shape - of the latents, [N, height, width, C]
+ * @throws Error (rejecting) when it does not compile; `decodeToImages` then tries again
+ */
+export function prepareDecoding(
+  params: Vae,
+  config: VaeConfig,
+  shape: [number, number, number, number],
+): Promise<void> {
+  const latents = tf.fill<tf.Rank.R4>(shape, 0);
+  const prepared = compiledDecode.prepare(params, config, latents);
+  latents.dispose();
+  return prepared;
+}
+
 const valueOfByte = Float32Array.from({ length: 256 }, (_, byte) => byte / 127.5 - 1);
 
 /** Converts square images from RGB bytes [count, size, size, 3] to a tensor of that shape with values in [-1, 1]. */

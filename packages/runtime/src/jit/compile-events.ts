@@ -21,6 +21,11 @@ export type CompileEvent = {
       blockedSeconds: number;
     }
   | {
+      /** Somebody waited for the program, which `prepare` had begun, while this thread was free. */
+      state: 'waited';
+      seconds: number;
+    }
+  | {
       /** The program was given up, or its compilation failed; the next call of the function tries again. */
       state: 'failed';
     }
@@ -42,3 +47,17 @@ export function onCompile(listener: (event: CompileEvent) => void): () => void {
 export function reportCompile(event: CompileEvent): void {
   for (const listener of listeners) listener(event);
 }
+
+/** Waits until prepared programs are ready, and reports how long that took. @throws as `prepare` rejects */
+export async function untilReady(name: string, prepared: Promise<unknown>): Promise<void> {
+  const start = performance.now();
+  try {
+    await prepared;
+  } finally {
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds > shortestWait) reportCompile({ name, isAhead: true, state: 'waited', seconds });
+  }
+}
+
+/** A promise that is settled already takes less than this, in seconds. */
+const shortestWait = 0.005;

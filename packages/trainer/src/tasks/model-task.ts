@@ -4,6 +4,7 @@ import {
   createImageGenerator,
   drawTrainingMasks,
   evaluate,
+  exampleTrainingMasks,
   initTokenBridge,
   type LossInputs,
   loss,
@@ -23,6 +24,8 @@ export type LatentInput<Batch, Latents extends Sources = Sources, Constants exte
   /** Tensors that `posterior` reads and training does not change; see `Task`. */
   constants: Constants;
   toTensors(batch: Batch): Latents;
+  /** Tensors of the shapes that `toTensors` returns for so many images. */
+  example(images: number): Latents;
   /** Pure; runs inside the training step. */
   posterior(constants: Constants, tensors: Latents): Posterior;
 };
@@ -35,6 +38,7 @@ export function encodedImages(vae: Vae, config: VaeConfig, size: number): Latent
   const input: LatentInput<ImageBatch, { images: tf.Tensor4D }, Vae> = {
     constants: vae,
     toTensors: ({ images, labels }) => ({ images: imagesToTensor(images, labels.length, size) }),
+    example: (images) => ({ images: tf.fill<tf.Rank.R4>([images, size, size, 3], 0) }),
     posterior: (autoencoder, { images }) => encode(autoencoder, config, images),
   };
   return input;
@@ -50,6 +54,7 @@ export function cachedMoments(
     toTensors: ({ moments, labels }) => ({
       moments: tf.tensor4d(moments, [labels.length, height, width, 2 * channels]),
     }),
+    example: (images) => ({ moments: tf.fill<tf.Rank.R4>([images, height, width, 2 * channels], 0) }),
     posterior: (_, { moments }) => posteriorOf(moments),
   };
   return input;
@@ -112,10 +117,40 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
       masks: takeRows(drawTrainingMasks(random, config, images, maskGranularity), share, images),
       keys: takeRows(drawKeys(random, images), share, images),
     }),
+    examples: (images, random) =>
+      exampleTrainingMasks(random, config, images, maskGranularity).map((masks) => ({
+        ...latents.example(images),
+        labels: tf.fill<tf.Rank.R1>([images], 0, 'int32'),
+        masks,
+        keys: tf.fill<tf.Rank.R2>([images, 2], 0, 'int32'),
+      })),
   };
-  if (heldOut.length > 0) task.validate = (ema) => validate(ema, heldOut, task, evaluateBatch);
+  if (heldOut.length > 0) {
+    task.validate = (ema) => validate(ema, heldOut, task, evaluateBatch);
+    task.prepare = (ema, signal) => {
+      signal.addEventListener('abort', () => evaluateBatch.cancel());
+      return prepareValidation(ema, heldOut, task, evaluateBatch, signal);
+    };
+  }
   if (decoder) task.draw = drawerOf(options, decoder);
   return task;
+}
+
+/** Makes the programs of `validate` ready, one for each shape of its masks. */
+async function prepareValidation<Batch, Tensors extends TensorTree>(
+  params: () => TokenBridge,
+  batches: readonly Batch[],
+  { toTensors, constants }: Task<TokenBridge, Batch, Tensors>,
+  evaluateBatch: { prepare(params: TokenBridge, constants: TensorTree, tensors: Tensors): Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [index, batch] of batches.entries()) {
+    if (signal.aborted) return;
+    const tensors = toTensors(batch, hostRandom(0, index));
+    evaluateBatch.prepare(params(), constants, tensors).catch(() => undefined); // validation throws it
+    disposeTree(tensors);
+    await new Promise((resolve) => setImmediate(resolve)); // tracing keeps the thread busy
+  }
 }
 
 /** Loss in nats and accuracy per token, with the same masks and noise every time. */
