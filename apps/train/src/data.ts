@@ -4,6 +4,7 @@ import { printable } from '@tb/io';
 import type { TokenBridgeConfig } from '@tb/tokenbridge';
 import {
   type BadImage,
+  type BatchShare,
   type BatchSource,
   compareData,
   createDataOrder,
@@ -77,8 +78,9 @@ export function batchesOf(
   source: ImageSource,
   { batch, seed, threads, badLimit }: ReadValues & { batch: number; seed: number },
   onBadImage: (bad: BadImage) => void,
-): (firstStep: number) => BatchSource<ImageBatch> {
-  return (firstStep) => openImageBatches(source, { batchSize: batch, seed, firstStep, threads, badLimit, onBadImage });
+): (firstStep: number, share?: BatchShare) => BatchSource<ImageBatch> {
+  return (firstStep, share) =>
+    openImageBatches(source, { batchSize: batch, seed, firstStep, share, threads, badLimit, onBadImage });
 }
 
 /** Validation reads images and latents in batches of this, or fewer where there are fewer. */

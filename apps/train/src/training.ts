@@ -1,7 +1,14 @@
 // Runs training for tb-train vae, model and features, from resolved values to the end of the run.
 import { listenForStop, prepareFolder, UsageError } from '@tb/command-line';
 import { countParameters } from '@tb/nn';
-import { type BackendTraits, backendTraits, disposeTree, type TensorTree } from '@tb/runtime';
+import {
+  type BackendTraits,
+  backendTraits,
+  disposeTree,
+  type JoinedProcesses,
+  meetProcesses,
+  type TensorTree,
+} from '@tb/runtime';
 import {
   defaultAdamW,
   learningRateAt,
@@ -16,6 +23,7 @@ import {
   train,
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
+import { isFirst, reportOf } from './group.js';
 import type { Length, TrainingValues } from './options/training.js';
 
 /** The values that every run has, whatever it trains. */
@@ -30,8 +38,12 @@ export type TrainingRun = {
   config: Record<string, unknown>;
 } & Pick<TrainOptions, 'data' | 'metadata' | 'onResume' | 'shapes'>;
 
-/** Makes the run folder. @throws UsageError when it cannot be used */
-export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 'resume'>): Promise<void> {
+/** Makes the run folder, in the process that writes there. @throws UsageError when it cannot be used */
+export async function prepareRunFolder(
+  { out, resume }: Pick<RunValues, 'out' | 'resume'>,
+  group?: JoinedProcesses,
+): Promise<void> {
+  if (!isFirst(group)) return;
   await prepareFolder('--out', out);
   if (!resume && (await openRun(out).hasCheckpoints())) {
     throw new UsageError(`--out ${out} holds a run already: continue it with --resume, or choose another folder`);
@@ -43,6 +55,7 @@ export async function prepareRunFolder({ out, resume }: Pick<RunValues, 'out' | 
  * signal. A report is written either way.
  *
  * @param finish - writes the results, and returns lines that describe them
+ * @param group - the processes that train together, if there are several: process 0 writes, and all end together
  */
 export async function runTraining<Params extends TensorTree, Batch>(
   task: Task<Params, Batch>,
@@ -50,26 +63,44 @@ export async function runTraining<Params extends TensorTree, Batch>(
   run: TrainingRun,
   log: RunLog,
   finish: (state: TrainState<Params>) => Promise<string[]>,
+  group?: JoinedProcesses,
 ): Promise<void> {
   const plan = planBatch(values, { backend: tf.getBackend(), traits: backendTraits() });
   const options = trainOptionsOf(values, plan, run);
-  for (const line of [...describePlan(plan), ...adviseOnWarmup(options.schedule)]) console.error(line);
+  for (const line of [...describePlan(plan), ...adviseOnWarmup(options.schedule)]) reportOf(group)(line);
   const stop = listenForStop();
   try {
-    const { state, progress, stopped } = await train(task, options, log, stop.signal);
-    const notes = stopped
-      ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
-      : [`${countParameters(state.params).toLocaleString('en-US')} parameters`, ...(await finish(state))];
+    const onProgress = group?.report.bind(group);
+    const { state, progress, stopped } = await train(task, { ...options, onProgress }, log, stop.signal);
+    if (isFirst(group)) {
+      const notes = stopped
+        ? [`Stopped at step ${progress.step} of ${options.steps}; continue with --resume --out ${options.out}`]
+        : [`${countParameters(state.params).toLocaleString('en-US')} parameters`, ...(await finish(state))];
+      for (const note of notes) console.error(note);
+      console.error(`report: ${await log.report(notes)}`);
+    }
     disposeTree(state);
-    for (const note of notes) console.error(note);
-    console.error(`report: ${await log.report(notes)}`);
-    process.exitCode = stop.exitCode();
+    await endTogether(group);
+    process.exitCode = stop.exitCode() || (group && stopped ? stoppedByAnother : 0);
   } catch (error) {
     throw adviseOnMemory(error, plan);
   } finally {
     stop.close();
   }
 }
+
+/** The exit code of a process that stops because another one got a signal: that of SIGTERM. */
+const stoppedByAnother = 143;
+
+/** Waits until process 0 has written its results, and leaves the job. */
+async function endTogether(group: JoinedProcesses | undefined): Promise<void> {
+  if (!group) return;
+  await meetProcesses(group, 'end', { timeoutMs: finishMs });
+  await group.close();
+}
+
+/** Process 0 may have large weights to write, and images to measure. */
+const finishMs = 60 * 60_000;
 
 /** How many passes an accelerator may run ahead of the losses that are read. */
 const acceleratorDelay = 8;
@@ -139,19 +170,22 @@ const defaultMicroBatch = 8;
  * @throws UsageError when there are too few devices, or the batch cannot be shared equally
  */
 export function planBatch(
-  { batch, devices, microBatch }: Pick<RunValues, 'batch' | 'devices' | 'microBatch'>,
+  { batch, devices: own, microBatch }: Pick<RunValues, 'batch' | 'devices' | 'microBatch'>,
   { backend, traits }: Machine,
 ): BatchPlan {
-  const { compilesPerShape, deviceCount: available } = traits;
-  if (devices > available) {
+  const { compilesPerShape, processes } = traits;
+  const available = devicesOfProcess(traits);
+  const devices = own * processes.count;
+  if (own > available) {
     const reason = compilesPerShape
       ? `only ${count(available, 'device')} here`
       : 'one device; several GPUs need --backend xla';
-    throw new UsageError(`--devices ${devices}: backend ${backend} has ${reason}`);
+    throw new UsageError(`--devices ${own}: backend ${backend} has ${reason}`);
   }
   const share = batch / devices;
   if (!Number.isInteger(share)) {
-    throw new UsageError(`--batch ${batch} must be a multiple of --devices ${devices}, which share it equally`);
+    const sharers = processes.count > 1 ? `${devices}, the devices of all processes` : `--devices ${devices}`;
+    throw new UsageError(`--batch ${batch} must be a multiple of ${sharers}, which share it equally`);
   }
   const most = microBatch ?? (compilesPerShape ? share : defaultMicroBatch);
   let microBatches = Math.ceil(share / most);
@@ -167,15 +201,21 @@ export function planBatch(
   return { backend, traits, batch, devices, microBatches };
 }
 
+/** How many devices each process has. */
+const devicesOfProcess = ({ deviceCount, processes }: BackendTraits) => deviceCount / processes.count;
+
 /** Describes the plan in words, and the devices that it leaves idle. */
 export function describePlan({ batch, devices, microBatches, traits }: BatchPlan): string[] {
-  const { deviceCount: available } = traits;
+  const { count: processes } = traits.processes;
+  const [own, available] = [devices / processes, devicesOfProcess(traits)];
   const share = batch / devices;
   const parts = [`batch: ${count(batch, 'image')} per update`];
-  if (devices > 1) parts.push(`${share} on each of ${devices} devices`);
+  if (devices > 1)
+    parts.push(`${share} on each of ${devices} devices${processes > 1 ? ` of ${processes} processes` : ''}`);
   if (microBatches > 1) parts.push(`in ${microBatches} micro-batches of ${share / microBatches}`);
-  const idle = `${devices} of ${available} devices in use: --devices ${available} shares each batch among all of them`;
-  return [parts.join(', '), ...(devices < available ? [idle] : [])];
+  const where = processes > 1 ? ' of each process' : '';
+  const idle = `${own} of ${available} devices${where} in use: --devices ${available} shares each batch among all of them`;
+  return [parts.join(', '), ...(own < available ? [idle] : [])];
 }
 
 /** Warns of a warm-up that is longer than the run. */

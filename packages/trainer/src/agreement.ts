@@ -10,10 +10,11 @@ const timeoutMs = 30 * 60_000;
 function settingsOf(options: TrainOptions): Record<string, unknown> {
   const { steps, seed, schedule, adamw, clipNorm, emaRate, precision, resume, data, metadata } = options;
   const { lossDelay, checkpointEvery, nanRetries } = options;
+  const { devices, microBatches } = parallelismOf(options);
   return {
     length: { steps, checkpointEvery, lossDelay, nanRetries, resume },
     optimizer: { schedule, adamw, clipNorm, emaRate, precision, seed },
-    parallelism: parallelismOf(options),
+    parallelism: { devices, microBatches },
     data,
     model: metadata,
   };

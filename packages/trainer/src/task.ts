@@ -68,6 +68,9 @@ export type Task<
   draw?(ema: Params): Promise<Pixels>;
 };
 
+/** How far a run is: the step that is next, and what takes longer than steps do. */
+export type TrainProgress = { step: number; phase?: string; limitMs?: number };
+
 /** How a task is trained: length, schedule, optimizer, checkpoints and validation. */
 export type TrainOptions = TrainStepOptions & {
   steps: number;
@@ -96,6 +99,11 @@ export type TrainOptions = TrainStepOptions & {
   config: Record<string, unknown>;
   /** Stored in every checkpoint: the images that the run is trained on (see `describeImages`). */
   data?: Progress['data'];
+  /**
+   * Called before each step, and before what takes longer, with the time until the next call: so that others see a process
+   * that hangs.
+   */
+  onProgress?: (progress: TrainProgress) => void;
   /** Called with the checkpoint that a resumed run continues from, before its tensors are loaded; throws to refuse it. */
   onResume?: (checkpoint: Omit<Checkpoint, 'damaged'>) => void;
   /** Metadata of the weights in every checkpoint (see `describeWeights`). */

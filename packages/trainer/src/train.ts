@@ -24,6 +24,7 @@ import type { Progress } from './run-folder/progress.js';
 import { loadSharedState } from './run-folder/shared-state.js';
 import type { Task, TrainOptions } from './task.js';
 import { createTrainStep, initTrainState, parallelismOf, type StepMetrics, type TrainState } from './train-step.js';
+import { type WatchedProgress, watchProgress } from './watched-progress.js';
 
 /** The end of a run. */
 export type TrainResult<Params extends TensorTree> = {
@@ -79,6 +80,14 @@ export async function train<Params extends TensorTree, Batch>(
   }
 }
 
+/** What the steps of a run use. */
+type Loop<Batch> = {
+  losses: LossQueue<Batch>;
+  saver: CheckpointSaver;
+  share: BatchShare;
+  watched: WatchedProgress;
+};
+
 /** Where a run is. Each device of this process has a copy of the state; the first one is saved, validated and drawn. */
 type Run<Params extends TensorTree> = { states: TrainState<Params>[]; progress: Progress };
 
@@ -103,12 +112,14 @@ async function trainFrom<Params extends TensorTree, Batch>(
   const batches = task.openBatches(progress.step, share);
   const losses = createLossQueue(options.lossDelay, progress, batches, log);
   const saver = createCheckpointSaver(run, losses, { ...options, isWriter: processes.index === 0 }, log);
+  const watched = watchProgress(options, processes);
   try {
-    await runSteps(run, batches, { losses, saver, share }, training);
+    await runSteps(run, batches, { losses, saver, share, watched }, training);
     const [state, ...copies] = run.states;
     disposeTree(copies);
     return { state, progress, stopped: progress.step < options.steps };
   } finally {
+    watched.close();
     losses.drop();
     try {
       await saver.finish(); // of what went wrong, a checkpoint that cannot be written came first
@@ -132,7 +143,7 @@ async function trainFrom<Params extends TensorTree, Batch>(
 async function runSteps<Params extends TensorTree, Batch>(
   run: Run<Params>,
   batches: BatchSource<Batch>,
-  { losses, saver, share }: { losses: LossQueue<Batch>; saver: CheckpointSaver; share: BatchShare },
+  { losses, saver, share, watched }: Loop<Batch>,
   training: Training<Params, Batch>,
 ): Promise<void> {
   const { task, options, log, signal, processes } = training;
@@ -153,17 +164,27 @@ async function runSteps<Params extends TensorTree, Batch>(
   try {
     const isStopped = () => (processes.count === 1 ? signal?.aborted : losses.isStopWished);
     while (progress.step < options.steps && !isStopped()) {
+      watched.step(progress.step + 1);
       const batch = { own: await batches.next(), share, images: batches.batchSize };
       const learningRate = learningRateAt(options.schedule, progress.step);
       const metrics = await updateStates(run, batch, { constants, runKey, learningRate }, training);
       if (!metrics) break;
       progress.step++;
       await losses.add({ step: progress.step, learningRate, metrics, batch: batch.own });
-      if (isDue(progress.step, options.checkpointEvery, options.steps)) await saver.save();
+      if (isDue(progress.step, options.checkpointEvery, options.steps)) {
+        watched.phase(progress.step, 'saving');
+        watched.pause(progress.step);
+        await saver.save();
+      }
       saver.throwIfFailed();
+      if (isPaused(progress.step, options)) {
+        watched.phase(progress.step, 'validating or drawing');
+        watched.pause(progress.step);
+      }
       if (processes.index === 0) await validateAndDraw(run, training);
       await new Promise(setImmediate); // lets signals in where operations run in this thread
     }
+    watched.phase(progress.step, 'saving');
     await saver.save();
   } finally {
     ahead.stop();
@@ -213,6 +234,10 @@ const randomOfStep = ({ step, retries }: Progress, { seed }: TrainOptions) =>
 const hostStream = 1_000_003;
 
 const isDue = (step: number, every: number, last: number) => step % every === 0 || step === last;
+
+/** Whether validation, images or the report are due after a step. */
+const isPaused = (step: number, { validateEvery, drawEvery, steps }: TrainOptions) =>
+  isDue(step, validateEvery, steps) || isDue(step, drawEvery, steps);
 
 /** Validation, drawn images and the report, where they are due. */
 async function validateAndDraw<Params extends TensorTree, Batch>(
@@ -277,6 +302,7 @@ async function tryRestore<Params extends TensorTree>(
   check?: TrainOptions['onResume'],
 ): Promise<Run<Params> | undefined> {
   restores++;
+  options.onProgress?.({ step: 0, phase: 'loading a checkpoint', limitMs: 60 * 60_000 });
   const { shapes } = options;
   const checkpoint = await loadSharedState(options.out, processes, `restore/${restores}`, { shapes, check });
   if (!checkpoint) return undefined;

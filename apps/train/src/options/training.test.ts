@@ -18,8 +18,8 @@ it('stores what it resolved as options of the same names', async () => {
 });
 
 it('lets a base learning rate override the learning rate that a command has by default', async () => {
-  expect((await resolveFeatures({})).peak).toEqual({ learningRate: 2e-3 });
-  expect((await resolveFeatures({ baseLearningRate: 1e-4 })).peak).toEqual({ baseLearningRate: 1e-4 });
+  expect((await resolveFeatures({})).values.peak).toEqual({ learningRate: 2e-3 });
+  expect((await resolveFeatures({ baseLearningRate: 1e-4 })).values.peak).toEqual({ baseLearningRate: 1e-4 });
 });
 
 it('has the optimizer of the trainer as its default', () => {

@@ -1,21 +1,26 @@
 // The options of one training run, whatever it trains, and how they are resolved.
 import {
   backendOptions,
+  type ClusterValues,
   checkValues,
   choice,
+  clusterOptions,
   defaultsOf,
+  detectCluster,
   grouped,
   integer,
   merge,
   number,
   type Options,
   type Overrides,
+  omit,
   resolve,
   text,
   toggle,
   UsageError,
   type Values,
 } from '@tb/command-line';
+import type { JoinedProcesses } from '@tb/runtime';
 import { configOption, readConfig } from './files.js';
 import { imageOptions } from './images.js';
 
@@ -38,7 +43,7 @@ const ownOptions = grouped('Training', {
     min: 1,
     defaultText: 'the complete batch on xla, else 8',
   }),
-  devices: integer('GPUs of this machine that share each batch (backend xla)', { min: 1, default: 1 }),
+  devices: integer('GPUs of each process that share each batch (backend xla)', { min: 1, default: 1 }),
   learningRate: number('peak learning rate', { min: 0, defaultText: '--base-learning-rate × batch / 256' }),
   baseLearningRate: number('peak learning rate for 256 images per update', { min: 0, default: 1e-3 }),
   schedule: choice('learning rate after the warm-up', ['cosine', 'constant'], { default: 'cosine' }),
@@ -63,7 +68,7 @@ const ownOptions = grouped('Training', {
 });
 
 /** Options of every command that trains. Commands add options and change defaults. */
-export const trainingOptions = { ...imageOptions, ...ownOptions, ...backendOptions };
+export const trainingOptions = { ...imageOptions, ...ownOptions, ...clusterOptions, ...backendOptions };
 
 /** How long a run or its warm-up lasts. */
 export type Length = { steps: number } | { epochs: number };
@@ -85,6 +90,8 @@ type Source<Table extends Options> = Omit<Overrides<Table>, AlternativeOption> &
  * Resolves the values of a run, from the lowest priority to the highest: the table's defaults, the preset, the options that a
  * run to be resumed was started with, the configuration file, the flags.
  *
+ * A process of a job joins the others first, since all of them continue the run that process 0 sees.
+ *
  * @param presets - by the names of --preset
  * @throws UsageError when a file or a stored run cannot be used, or options exclude each other
  */
@@ -97,20 +104,43 @@ export async function resolveTraining<Table extends Options>(
   values: TrainingValues<Table>;
   /** What the configuration file and the flags set, the flags last. */
   given: readonly Overrides<Table>[];
+  /** The processes that train together, if there are several. */
+  group?: JoinedProcesses;
 }> {
   const { config } = flags as { config?: string };
   const file = config === undefined ? {} : await readConfig(table, config, command);
-  const asked = resolve(table, file, flags) as { resume?: boolean; resumeOrStart?: boolean; out: string };
+  const asked = resolve(table, file, flags) as {
+    resume?: boolean;
+    resumeOrStart?: boolean;
+    out: string;
+  } & ClusterValues;
   const { out } = asked;
-  const resume = asked.resume || (asked.resumeOrStart && (await hasCheckpoints(out)));
-  const stored = resume ? await readStoredOptions(command, table, out) : {};
+  const group = await joinOthers(asked);
+  const { resume, stored } = await decideOnce(group, async () => {
+    const isResumed = asked.resume || (asked.resumeOrStart && (await hasCheckpoints(out)));
+    return { resume: isResumed, stored: isResumed ? await readStoredOptions(command, table, out) : {} };
+  });
   const { preset } = resolve(table, stored, file, flags) as { preset?: string };
   const sources = [defaultsOf(table), presets[preset ?? ''] ?? {}, stored, file, flags] as Overrides<Table>[];
   const values = merge<object>(...sources.map((source) => unite(source)), { resume }) as TrainingValues<Table>;
   assertOneStart([file, flags]);
   // The first start of a job that may be repeated began with these weights.
   if (resume && asked.resumeOrStart) delete (values as { initial?: string }).initial;
-  return { values, given: [file, flags] };
+  return { values, given: [file, flags], ...(group && { group }) };
+}
+
+/** Joins the other processes of a job. What that needs is not loaded for a process that works alone. */
+async function joinOthers(values: ClusterValues): Promise<JoinedProcesses | undefined> {
+  if (!detectCluster(values, process.env)) return undefined;
+  const { joinCluster } = await import('@tb/command-line/compute');
+  return joinCluster(values);
+}
+
+/** What process 0 decides by its run folder, in all processes. */
+async function decideOnce<T>(group: JoinedProcesses | undefined, decide: () => Promise<T>): Promise<T> {
+  if (!group) return decide();
+  const { fromFirstProcess } = await import('@tb/runtime');
+  return fromFirstProcess(group, 'options', decide, { timeoutMs: 10 * 60_000 });
 }
 
 async function hasCheckpoints(out: string): Promise<boolean> {
@@ -165,9 +195,10 @@ function unite<Table extends Options>(source: Overrides<Table>): Source<Table> {
  * hold for one start of a run are left out.
  */
 export function storedOptions<
-  Resolved extends Alternatives & { anyClasses?: boolean; anyVae?: boolean; resumeOrStart?: boolean },
+  Resolved extends Alternatives & ClusterValues & { anyClasses?: boolean; anyVae?: boolean; resumeOrStart?: boolean },
 >(command: string, values: Resolved) {
-  const { length, warmup, peak, anyClasses: _, anyVae: __, resumeOrStart: ___, ...rest } = values;
+  const { length, warmup, peak, anyClasses: _, anyVae: __, resumeOrStart: ___, ...others } = values;
+  const rest = omit(others as typeof others & ClusterValues, 'processes', 'process', 'coordinator');
   const warmupOption = 'steps' in warmup ? { warmupSteps: warmup.steps } : { warmupEpochs: warmup.epochs };
   return { command, ...rest, ...length, ...warmupOption, ...peak };
 }

@@ -2,9 +2,9 @@ import { tableCommand } from '@tb/command-line';
 import { featuresOptions, resolveFeatures } from './options.js';
 
 export const featuresCommand = tableCommand('features', featuresOptions, async (flags) => {
-  const values = await resolveFeatures(flags);
+  const { values, group } = await resolveFeatures(flags);
   const { trainFeatures } = await import('./run.js');
-  await trainFeatures(values);
+  await trainFeatures(values, group);
 })
   .description('Train a small classifier whose features measure images where Inception-v3 is not available')
   .addHelpText(

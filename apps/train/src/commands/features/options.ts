@@ -1,4 +1,5 @@
 import { changeDefaults, integer, type Overrides, omit } from '@tb/command-line';
+import type { JoinedProcesses } from '@tb/runtime';
 import { acceptOptions } from '../../options/files.js';
 import { assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
@@ -26,8 +27,11 @@ export const featuresOptions = changeDefaults(
 
 export type FeaturesValues = TrainingValues<typeof featuresOptions>;
 
-export async function resolveFeatures(flags: Overrides<typeof featuresOptions>): Promise<FeaturesValues> {
-  const { values, given } = await resolveTraining('features', featuresOptions, flags);
+export async function resolveFeatures(flags: Overrides<typeof featuresOptions>): Promise<{
+  values: FeaturesValues;
+  group?: JoinedProcesses;
+}> {
+  const { values, given, group } = await resolveTraining('features', featuresOptions, flags);
   assertImagesFit(values, given);
-  return values;
+  return { values, ...(group && { group }) };
 }

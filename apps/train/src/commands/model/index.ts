@@ -2,9 +2,9 @@ import { tableCommand } from '@tb/command-line';
 import { modelOptions, resolveModel } from './options.js';
 
 export const modelCommand = tableCommand('model', modelOptions, async (flags) => {
-  const { values, requestedSize } = await resolveModel(flags);
+  const { values, requestedSize, group } = await resolveModel(flags);
   const { trainModel } = await import('./run.js');
-  await trainModel(values, requestedSize);
+  await trainModel(values, { requestedSize, group });
 })
   .description('Train the TokenBridge model on images or on a latent cache')
   .addHelpText(

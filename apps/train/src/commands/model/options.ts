@@ -9,6 +9,7 @@ import {
   toggle,
   UsageError,
 } from '@tb/command-line';
+import type { JoinedProcesses } from '@tb/runtime';
 import { acceptOptions, initialOption, latentScaleOption, vaeOption } from '../../options/files.js';
 import { assertCacheDecides, assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
@@ -62,11 +63,12 @@ export async function resolveModel(flags: ModelOverrides): Promise<{
   values: ModelValues;
   /** The image size that a file or a flag sets; undefined where it is a default. */
   requestedSize?: number;
+  group?: JoinedProcesses;
 }> {
-  const { values, given } = await resolveTraining('model', modelOptions, flags, modelPresets);
+  const { values, given, group } = await resolveTraining('model', modelOptions, flags, modelPresets);
   if (values.cache === undefined) assertImagesFit(values, given);
   else assertCacheDecides(given);
-  return { values, requestedSize: merge(...given).imageSize };
+  return { values, requestedSize: merge(...given).imageSize, ...(group && { group }) };
 }
 
 /** Checks that a run from a cache has the image size of the cache. @throws UsageError when another one is requested */

@@ -1,6 +1,7 @@
 import { UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
+import type { JoinedProcesses } from '@tb/runtime';
 import { loadTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from '@tb/tokenbridge';
 import {
   cachedMoments,
@@ -12,8 +13,10 @@ import {
   findVae,
   finishedWeightsOf,
   type ImageBatch,
+  type ImageSource,
   type LatentBatch,
   type LatentCache,
+  type LoadedVae,
   loadVaeFile,
   type ModelTaskOptions,
   openLatentBatches,
@@ -23,6 +26,7 @@ import {
   type TrainOptions,
 } from '@tb/trainer';
 import { batchesOf, latentSize, openData, readSome, scaleLatents, validationBatch } from '../../data.js';
+import { isFirst, measuredOnce, reportOf } from '../../group.js';
 import { storedOptions } from '../../options/training.js';
 import { assertSameData, findInitialWeights, sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
@@ -31,21 +35,25 @@ import { assertSizeOfCache, type ModelValues } from './options.js';
 /**
  * Runs `tb-train model`.
  *
- * @param requestedSize - side of the images that the user set; that of a cache must be equal
+ * @param start - the side of the images that the user set, which that of a cache must equal; and the processes that train
+ *   together, if there are several
  */
-export async function trainModel(values: ModelValues, requestedSize?: number): Promise<void> {
-  await prepareRunFolder(values);
+export async function trainModel(
+  values: ModelValues,
+  { requestedSize, group }: { requestedSize?: number; group?: JoinedProcesses } = {},
+): Promise<void> {
+  await prepareRunFolder(values, group);
   const initial = await findInitialWeights(values, 'model');
   const cache = values.cache === undefined ? undefined : await openLatentCache(values.cache);
   if (cache) assertSizeOfCache(cache.imageSize, requestedSize);
 
   const stored = storedOptions('model', { ...values, ...(cache && { imageSize: cache.imageSize }) });
   const title = `TokenBridge ${values.preset}`;
-  const log = createRunLog({ out: values.out, title, config: stored, terminal: process.stderr });
-  const run = { values, stored, log, initial };
+  const log = createRunLog({ out: values.out, title, config: stored, terminal: process.stderr, processes: group });
+  const run = { values, stored, log, initial, group };
   try {
-    if (cache) await trainOn(await openCached(cache, values), run);
-    else await trainOn(await openImages(values, log), run);
+    if (cache) await trainOn(await openCached(cache, values, group), run);
+    else await trainOn(await openImages(values, log, group), run);
   } finally {
     await cache?.close();
   }
@@ -63,18 +71,22 @@ type ModelData<Batch extends { labels: Int32Array }> = {
 };
 
 /** Opens images, which are encoded again for each batch. */
-async function openImages(values: ModelValues, log: RunLog): Promise<ModelData<ImageBatch>> {
-  const { folder, training, validation } = await openData(values);
+async function openImages(
+  values: ModelValues,
+  log: RunLog,
+  group: JoinedProcesses | undefined,
+): Promise<ModelData<ImageBatch>> {
+  const { folder, training, validation } = await openData(values, reportOf(group));
   log.found(training.summary);
   const vaeFile = findVae(values.vae); // what is missing is reported before a backend is loaded
-  await startBackend(values);
-  const vae = await scaleLatents(await loadVaeFile(vaeFile), training, values);
+  await startBackend(values, group);
+  const vae = await scaleOnce(await loadVaeFile(vaeFile), training, values, group);
   return {
     task: {
       latents: encodedImages(vae.params, vae.config, training.size),
       latentScale: vae.config.latentScale,
       openBatches: batchesOf(training, values, log.badImage),
-      heldOut: validation ? await readSome(validation, values.validationImages, values.threads) : [],
+      heldOut: validation && isFirst(group) ? await readSome(validation, values.validationImages, values.threads) : [],
       decoder: vae,
       classNames: training.classNames,
     },
@@ -87,9 +99,13 @@ async function openImages(values: ModelValues, log: RunLog): Promise<ModelData<I
 }
 
 /** Opens the batches of a cache. The autoencoder is needed only for sample images. */
-async function openCached(cache: LatentCache, values: ModelValues): Promise<ModelData<LatentBatch>> {
+async function openCached(
+  cache: LatentCache,
+  values: ModelValues,
+  group: JoinedProcesses | undefined,
+): Promise<ModelData<LatentBatch>> {
   const vaeFile = values.vae === undefined ? undefined : findVae(values.vae);
-  await startBackend(values);
+  await startBackend(values, group);
   const vae = vaeFile === undefined ? undefined : await loadVaeFile(vaeFile);
   if (vae && vae.sha256 !== cache.vaeSha256 && !values.anyVae) {
     throw new UsageError(
@@ -103,8 +119,8 @@ async function openCached(cache: LatentCache, values: ModelValues): Promise<Mode
     task: {
       latents: cachedMoments(cache.latentShape),
       latentScale: cache.latentScale,
-      openBatches: (firstStep) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip }),
-      heldOut: await readHeldOutLatents(cache, validationImages, validationBatch),
+      openBatches: (firstStep, share) => openLatentBatches(cache, { batchSize: batch, seed, firstStep, flip, share }),
+      heldOut: isFirst(group) ? await readHeldOutLatents(cache, validationImages, validationBatch) : [],
       decoder: vae,
       classNames: cache.classNames,
     },
@@ -123,11 +139,27 @@ type ModelRun = {
   log: RunLog;
   /** File of the weights to start from. */
   initial: string | undefined;
+  group: JoinedProcesses | undefined;
 };
+
+/** Gives the autoencoder its latent scale, which process 0 measures for all. */
+async function scaleOnce(
+  vae: LoadedVae,
+  source: ImageSource,
+  values: ModelValues,
+  group: JoinedProcesses | undefined,
+): Promise<LoadedVae> {
+  let scaled: LoadedVae | undefined;
+  const latentScale = await measuredOnce(group, 'latent-scale', async () => {
+    scaled = await scaleLatents(vae, source, values);
+    return scaled.config.latentScale;
+  });
+  return scaled ?? { ...vae, config: { ...vae.config, latentScale } };
+}
 
 async function trainOn<Batch extends { labels: Int32Array }>(
   source: ModelData<Batch>,
-  { values, stored: asked, log, initial }: ModelRun,
+  { values, stored: asked, log, initial, group }: ModelRun,
 ): Promise<void> {
   const { imageSize, vaeSha256, data } = source;
   const { latentScale } = source.task;
@@ -148,11 +180,18 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   const onResume = sameDataCheck(now, stored, values);
   const { drawEvery } = values;
   const run = { samples: source.samples, data, drawEvery, config: stored, metadata, shapes, onResume };
-  await runTraining(task, values, run, log, async ({ ema }) => {
-    const path = finishedWeightsOf(values.out, 'model');
-    await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
-    return [`model: ${path}`];
-  });
+  await runTraining(
+    task,
+    values,
+    run,
+    log,
+    async ({ ema }) => {
+      const path = finishedWeightsOf(values.out, 'model');
+      await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
+      return [`model: ${path}`];
+    },
+    group,
+  );
 }
 
 /** Fits the preset to the latents and classes of the data. Latents with another number of channels keep their channel order. */

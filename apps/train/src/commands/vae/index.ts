@@ -2,9 +2,9 @@ import { tableCommand } from '@tb/command-line';
 import { resolveVae, vaeOptions } from './options.js';
 
 export const vaeCommand = tableCommand('vae', vaeOptions, async (flags) => {
-  const values = await resolveVae(flags);
+  const { values, group } = await resolveVae(flags);
   const { trainVae } = await import('./run.js');
-  await trainVae(values);
+  await trainVae(values, group);
 })
   .description('Train the autoencoder that turns images into latents')
   .addHelpText(

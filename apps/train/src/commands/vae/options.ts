@@ -1,4 +1,5 @@
 import { changeDefaults, choice, number, type Overrides } from '@tb/command-line';
+import type { JoinedProcesses } from '@tb/runtime';
 import { initialOption } from '../../options/files.js';
 import { assertImagesFit } from '../../options/images.js';
 import { resolveTraining, type TrainingValues, trainingOptions } from '../../options/training.js';
@@ -21,8 +22,11 @@ export const vaeOptions = {
 
 export type VaeValues = TrainingValues<typeof vaeOptions>;
 
-export async function resolveVae(flags: Overrides<typeof vaeOptions>): Promise<VaeValues> {
-  const { values, given } = await resolveTraining('vae', vaeOptions, flags);
+export async function resolveVae(flags: Overrides<typeof vaeOptions>): Promise<{
+  values: VaeValues;
+  group?: JoinedProcesses;
+}> {
+  const { values, given, group } = await resolveTraining('vae', vaeOptions, flags);
   assertImagesFit(values, given);
-  return values;
+  return { values, ...(group && { group }) };
 }

@@ -1,6 +1,6 @@
 import { startBackend } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
-import { disposeTree } from '@tb/runtime';
+import { disposeTree, type JoinedProcesses } from '@tb/runtime';
 import {
   calibrateVae,
   createRunLog,
@@ -13,6 +13,7 @@ import {
 } from '@tb/trainer';
 import { createAutoencoder, loadVae, saveVae, type Vae, type VaeConfig, vaePresets, vaeShapes } from '@tb/vae';
 import { batchesOf, latentSize, openData, readSome } from '../../data.js';
+import { isFirst, reportOf } from '../../group.js';
 import { storedOptions } from '../../options/training.js';
 import { findInitialWeights, sameDataCheck } from '../../starting-weights.js';
 import { prepareRunFolder, runTraining } from '../../training.js';
@@ -25,20 +26,20 @@ const calibrationImages = 256;
 const shownImages = 8;
 
 /** `tb-train vae`. */
-export async function trainVae(values: VaeValues): Promise<void> {
+export async function trainVae(values: VaeValues, group?: JoinedProcesses): Promise<void> {
   const { out, threads } = values;
-  await prepareRunFolder(values);
+  await prepareRunFolder(values, group);
   const initial = await findInitialWeights(values, 'vae');
-  const { folder, training, validation } = await openData(values);
+  const { folder, training, validation } = await openData(values, reportOf(group));
   const { size, classNames } = training;
   const config = vaePresets[values.preset];
   latentSize(size, config); // refuses a size that does not fit before a backend is loaded
-  await startBackend(values);
+  await startBackend(values, group);
 
   const stored = storedOptions('vae', values);
-  const log = createRunLog({ out, title: 'Autoencoder', config: stored, terminal: process.stderr });
+  const log = createRunLog({ out, title: 'Autoencoder', config: stored, terminal: process.stderr, processes: group });
   log.found(training.summary);
-  const heldOut = validation ? await readSome(validation, values.validationImages, threads) : [];
+  const heldOut = validation && isFirst(group) ? await readSome(validation, values.validationImages, threads) : [];
   const [shown] = heldOut.length > 0 ? heldOut : await readSome(training, shownImages, threads);
   const { absoluteWeight: absolute, squaredWeight: squared, gradientWeight: gradient, klWeight: kl } = values;
   const task = createVaeTask({
@@ -58,13 +59,20 @@ export async function trainVae(values: VaeValues): Promise<void> {
   const onResume = sameDataCheck({ imageSize: size, ...data }, stored, {});
   const { drawEvery } = values;
   const run = { samples: training.length, data, drawEvery, config: stored, metadata, shapes, onResume };
-  await runTraining(task, values, run, log, async ({ ema }) => {
-    const calibrated = await calibrate(ema, config, training, threads);
-    const path = finishedWeightsOf(out, 'vae');
-    await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
-    disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
-    return [`autoencoder: ${path}`];
-  });
+  await runTraining(
+    task,
+    values,
+    run,
+    log,
+    async ({ ema }) => {
+      const calibrated = await calibrate(ema, config, training, threads);
+      const path = finishedWeightsOf(out, 'vae');
+      await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
+      disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
+      return [`autoencoder: ${path}`];
+    },
+    group,
+  );
 }
 
 /** Shares all tensors with `params`, except those of the two convolutions around the latents. */
