@@ -7,6 +7,8 @@ import { useBackend } from '@tb/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveServe } from '../src/commands/serve/options.js';
 import { shellWord } from '../src/commands/serve/shell-word.js';
+import { makeThumbnails } from '../src/commands/serve/thumbnails.js';
+import { demoWeights } from '../src/options.js';
 import type { FinishedImage, JobEvent, ModelInfo } from '../src/page/messages.js';
 import { allEvents, post } from './page-server.js';
 import { runCommand, startCommand } from './run-command.js';
@@ -86,6 +88,14 @@ describe('tb-sample serve', () => {
 
   it('listens on loopback and takes four images at once unless asked otherwise', () => {
     expect(resolveServe({})).toMatchObject({ host: '127.0.0.1', batch: 4, open: false, queue: 16, timeLimit: 600 });
+  });
+
+  it('shows the photographs of the demo for its classes, and no images for other models', async () => {
+    const demo = demoWeights('model')!;
+    const thumbnails = await makeThumbnails(demo, ['unknown', 'coffee']);
+    expect([...thumbnails.keys()]).toEqual([1]);
+    expect(await decodeImage(thumbnails.get(1)!)).toMatchObject({ width: 64, height: 64 });
+    expect(await makeThumbnails(weights.model, ['coffee'])).toEqual(new Map());
   });
 
   it('writes command lines that a shell reads as they are meant', () => {
