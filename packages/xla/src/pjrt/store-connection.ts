@@ -39,7 +39,8 @@ const retryMs = 200;
 const answerMs = 10_000;
 
 /**
- * Tries to get in until the time is up. Waits for a server that is not there yet, or that of an earlier start of the job.
+ * Tries to get in until the time is up. Waits for a server that is not there yet, and for the end of that of an
+ * earlier start of the job.
  *
  * @param failed - called with a sentence when this process does not get in
  */
@@ -95,7 +96,7 @@ function tryToEnter(options: ConnectionOptions, done: (result: Connection | Fail
       });
     } else {
       const refused = typeof line.refused === 'string' ? (line.refused as Refusal) : 'secret';
-      finish({ reason: `refuses process ${index}: ${reasonOf(refused, line.by)}`, isFinal: refused !== 'earlier' });
+      finish({ reason: `refuses process ${index}: ${reasonOf(refused, line.by)}`, isFinal: !isPassing(refused) });
     }
   };
   readLines(
@@ -108,6 +109,9 @@ function tryToEnter(options: ConnectionOptions, done: (result: Connection | Fail
     finish({ reason: 'is not the store of a job, or has just ended: it closes the connection', isFinal: false }),
   );
 }
+
+/** The store is about to end, and another one may take its place. */
+const isPassing = (refused: Refusal) => refused === 'earlier' || refused === 'ended';
 
 function reasonOf(refused: Refusal, by: unknown): string {
   const reasons: Record<Refusal, string> = {
