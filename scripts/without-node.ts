@@ -3,7 +3,8 @@ import type { Options } from 'tsup';
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 
-const helper = 'without-node:unavailable';
+/** The module that replacements import; its source is `unavailable`. */
+export const helper = 'without-node:unavailable';
 
 /**
  * An esbuild plugin for browsers: whatever is imported from Node's modules can be imported, and throws when it is used. So a
@@ -21,7 +22,7 @@ export const withoutNode = (): Plugin => ({
   },
 });
 
-const unavailable = `
+export const unavailable = `
   export function unavailable(module, name) {
     const fail = () => {
       throw new Error(
@@ -32,7 +33,7 @@ const unavailable = `
   }`;
 
 /** A module with the names of one of Node's. */
-async function replacement(path: string): Promise<string> {
+export async function replacement(path: string): Promise<string> {
   const names = Object.keys(await import(path)).filter((name) => name !== 'default');
   const value = (name: string) => `/* @__PURE__ */ unavailable(${JSON.stringify(path)}, ${JSON.stringify(name)})`;
   return [

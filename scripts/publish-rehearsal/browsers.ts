@@ -5,19 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
+import { chromiumPath } from '../chromium.js';
 import { bundleForServer, bundlers } from './bundlers.js';
 import { forBrowsers, libraries } from './packages.js';
 import { assert, root, run, step } from './scratch.js';
 
 const demo = join(root, 'apps/train/demo');
-const executables = [
-  process.env.TB_CHROMIUM ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-
 /** @param installed - folder in which all packages are installed */
 export async function useInBrowsers(installed: string): Promise<void> {
   const folder = join(installed, 'browsers');
@@ -37,7 +30,7 @@ export async function useInBrowsers(installed: string): Promise<void> {
     await run('node', ['server/bundle.cjs'], { cwd: folder });
   });
 
-  const executablePath = executables.find((path) => path !== '' && existsSync(path));
+  const executablePath = chromiumPath();
   if (!executablePath)
     return console.log('  no Chromium or Chrome found (TB_CHROMIUM names one): the bundles are not run');
   cpSync(fileURLToPath(new URL('browser', import.meta.url)), folder, { recursive: true });

@@ -17,23 +17,42 @@ const signatureLength = 8;
 /** The header chunk comes first and has 13 bytes of data. */
 const afterHeader = signatureLength + 12 + 13;
 
-/** Adds settings to a PNG file, in a text chunk after its header chunk. Characters beyond ASCII become JSON escapes. */
+/**
+ * Adds settings to a PNG file, in a text chunk after its header chunk. Characters beyond ASCII become JSON escapes. It runs in
+ * browsers too.
+ */
 export function withPngSettings(png: Uint8Array, settings: Record<string, unknown>): Uint8Array {
   const json = JSON.stringify(settings).replace(
     /[\u0080-\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  const chunk = encodeChunk('tEXt', Buffer.from(`${settingsKeyword}\0${json}`, 'latin1'));
-  return Buffer.concat([png.subarray(0, afterHeader), chunk, png.subarray(afterHeader)]);
+  const chunk = encodeChunk(`tEXt${settingsKeyword}\0${json}`);
+  const result = new Uint8Array(png.length + chunk.length);
+  result.set(png.subarray(0, afterHeader));
+  result.set(chunk, afterHeader);
+  result.set(png.subarray(afterHeader), afterHeader + chunk.length);
+  return result;
 }
 
-function encodeChunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const chunk = Buffer.alloc(body.length + 8);
-  chunk.writeUInt32BE(data.length, 0);
-  body.copy(chunk, 4);
-  chunk.writeUInt32BE(crc32(body), body.length + 4);
+/** A chunk. @param body - its type and its data, in ASCII */
+function encodeChunk(body: string): Uint8Array {
+  const bytes = new TextEncoder().encode(body);
+  const chunk = new Uint8Array(bytes.length + 8);
+  const numbers = new DataView(chunk.buffer);
+  numbers.setUint32(0, bytes.length - 4);
+  chunk.set(bytes, 4);
+  numbers.setUint32(bytes.length + 4, checksum(bytes));
   return chunk;
+}
+
+/** CRC-32 of a few bytes, where Node's is not available. */
+function checksum(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
 }
 
 /**

@@ -7,12 +7,7 @@ import { GenerateView } from './generate/generate-view.js';
 import { ReconstructView } from './reconstruct/reconstruct-view.js';
 
 /** What only the static site shows. */
-export type Site = {
-  /** Shown in place of the views until the model is loaded. */
-  Loading: ComponentType;
-  /** Shown below every view. */
-  Footer: ComponentType;
-};
+export type Site = { /** Shown above every view. */ Banner: ComponentType };
 
 type View = 'generate' | 'edit' | 'reconstruct' | 'quantizer' | 'runs';
 
@@ -39,7 +34,8 @@ export function App({ client, site }: { client: PageClient; site?: Site }) {
       <Header views={views} view={view} model={model} />
       <main id="main" tabIndex={-1}>
         {fault !== null && <Fault message={fault} />}
-        {model === null && fault === null && (site ? <site.Loading /> : <p class="hint">Loading the model…</p>)}
+        {site && <site.Banner />}
+        {model === null && fault === null && <p class="hint">Loading…</p>}
         {model !== null && (
           <>
             <Panel isActive={view === 'generate'}>
@@ -62,7 +58,6 @@ export function App({ client, site }: { client: PageClient; site?: Site }) {
           </>
         )}
       </main>
-      {site && <site.Footer />}
     </>
   );
 }

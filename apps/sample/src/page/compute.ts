@@ -104,7 +104,7 @@ export function createPageCompute(options: ComputeOptions): PageCompute {
   const params = stored ?? model.params;
   const measure = createReconstruction(options);
   return {
-    facts: factsOf(options),
+    facts: factsOf(model.config, options.vae.config),
     generate: ({ classes, count, ...rest }, context) => {
       // The first image of every class before the second of any, as `tb-sample generate` lists them.
       const images = Array.from({ length: count }, (_, index) => classes.map((label) => ({ label, index }))).flat();
@@ -125,9 +125,10 @@ export function createPageCompute(options: ComputeOptions): PageCompute {
   };
 }
 
-function factsOf({ model: { config }, vae }: ComputeOptions): PageCompute['facts'] {
+/** The facts that follow from the configurations. */
+export function factsOf(config: TokenBridgeConfig, vae: VaeConfig): PageCompute['facts'] {
   const { height, width, channels } = config.latent;
-  const factor = downsamplingFactor(vae.config);
+  const factor = downsamplingFactor(vae);
   const { steps, guidanceScale: guidance, temperature } = recommendedSampling(config);
   const settings = { guidance, temperature, steps, guidanceSchedule: 'linear', order: 'random' } as const;
   return {

@@ -67,7 +67,7 @@ function AttemptView({ attempt, isCompared, model, layer, onEdit, onCancel }: At
   const { request, change, job } = attempt;
   const places = Array.from({ length: imagesOf(request) }, (_, index) => index);
   return (
-    <section class="attempt" aria-label={change ?? 'As asked for'}>
+    <div class="attempt">
       {isCompared && <h2>{change ?? 'As asked for'}</h2>}
       <ul class="images">
         {places.map((index) => {
@@ -96,7 +96,7 @@ function AttemptView({ attempt, isCompared, model, layer, onEdit, onCancel }: At
         <JobStateLine job={job} verb="filled" onCancel={onCancel} />
         {job.command !== null && <CopyLine text={job.command} label="Copy command" />}
       </footer>
-    </section>
+    </div>
   );
 }
 

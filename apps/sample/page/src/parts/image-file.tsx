@@ -51,7 +51,7 @@ export function ImageFile({ client, model, isActive, onImage }: Props) {
           event.currentTarget.value = '';
         }}
       />
-      <p class="hint">It stays on this computer, and is not saved.</p>
+      <p class="hint">It is kept in memory for a while, and never saved.</p>
       <Examples model={model} take={take} />
       {fault !== null && (
         <p class="fault" role="alert">

@@ -1,5 +1,5 @@
 // The latent map drawn over an image: one square for each position.
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** Red, green, blue in 0 … 255 and opacity in 0 … 1. */
 export type Colour = readonly [number, number, number, number];
@@ -9,7 +9,7 @@ export type Grid = { height: number; width: number };
 /** Draws one square for each position, in its colour. */
 export function PositionMap({ grid, colourOf }: { grid: Grid; colourOf(position: number): Colour }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current!.getContext('2d')!;
     const pixels = context.createImageData(grid.width, grid.height);
     for (let position = 0; position < grid.width * grid.height; position++) {

@@ -75,7 +75,7 @@ function Compared({ reconstruction, isBusy }: { reconstruction: Reconstruction; 
           <li key={key}>
             <figure>
               <div class="canvas">
-                <img src={pngUrl(image)} alt={name} width={image.width} height={image.height} />
+                <img src={pngUrl(image)} alt="" width={image.width} height={image.height} />
               </div>
               <figcaption>{name}</figcaption>
             </figure>

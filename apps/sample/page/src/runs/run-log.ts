@@ -35,7 +35,7 @@ export function afterRunEvent(log: RunLog, event: RunEvent): RunLog {
     case 'failed':
       return { ...log, message: event.message };
     case 'records':
-      return afterRecords({ ...log, isFinished: false }, event.records);
+      return afterRecords(log, event.records);
   }
 }
 
@@ -44,16 +44,18 @@ function afterRecords(log: RunLog, records: readonly RunRecord[]): RunLog {
     [...log.series].map(([name, { steps, values }]) => [name, { steps: [...steps], values: [...values] }]),
   );
   const samples = new Set(log.samples);
-  let { step, steps } = log;
+  let { step, steps, isFinished } = log;
   for (const record of records) {
     step = Math.max(step, record.step);
-    if (record.kind === 'begin') steps = record.steps ?? steps;
-    else if (record.kind === 'sample') samples.add(record.step);
+    if (record.kind === 'begin') {
+      steps = record.steps ?? steps;
+      isFinished = false; // it was resumed
+    } else if (record.kind === 'sample') samples.add(record.step);
     else
       for (const [name, value] of Object.entries(record.values))
         append(series, record.kind === 'validation' ? `validation/${name}` : name, record.step, value);
   }
-  return { ...log, step, steps, series, samples: [...samples].sort((a, b) => a - b) };
+  return { ...log, step, steps, isFinished, series, samples: [...samples].sort((a, b) => a - b) };
 }
 
 function append(series: Map<string, Series>, name: string, step: number, value: number): void {
