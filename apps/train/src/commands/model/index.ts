@@ -15,9 +15,9 @@ values of the paper's Table 4: batches of 2048 images, in micro-batches of 32, 3
 and 16 for a GPU of 80 GB. With less memory, use a smaller --micro-batch or
 --rematerialize.
 
-An update is the mean over --batch images on any hardware. --devices and
---micro-batch only change which dropout masks are drawn; a run can be resumed
-with other values of both.
+An update is the mean over --batch images on any hardware. --processes,
+--devices and --micro-batch only change which dropout masks are drawn; a run can
+be resumed with other values of all.
 
 The run folder gets checkpoints, log.jsonl, TensorBoard events, report.html, and
 at the end model.safetensors (the averaged weights) for tb-sample.
