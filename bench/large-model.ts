@@ -33,6 +33,8 @@ const commonArguments = {
   backend: { type: 'string', default: 'xla' },
   preset: { type: 'string', default: 'large' },
   precision: { type: 'string', default: 'bf16' },
+  /** `cpu` tries a benchmark without a GPU. */
+  device: { type: 'string' },
   out: { type: 'string' },
   /** A folder: what is measured runs once more, recorded for TensorBoard's profile plugin. */
   profile: { type: 'string' },
@@ -48,14 +50,14 @@ type Options = Record<string, { type: 'string'; default?: string }>;
 export async function open<Extra extends Options>(extra: Extra, processes?: ProcessGroup) {
   const parsed = parseArgs({ options: { ...commonArguments, ...extra } }).values;
   const values = parsed as unknown as Record<
-    keyof Extra | Exclude<keyof typeof commonArguments, 'out' | 'profile'>,
+    keyof Extra | Exclude<keyof typeof commonArguments, 'device' | 'out' | 'profile'>,
     string
-  > & { out?: string; profile?: string };
+  > & { device?: string; out?: string; profile?: string };
   const { preset, precision } = values;
   if (!(preset in presets)) throw new Error(`--preset must be one of ${Object.keys(presets)}, got ${preset}`);
   if (precision !== 'bf16' && precision !== 'fp32')
     throw new Error(`--precision must be bf16 or fp32, got ${precision}`);
-  await useBackend(values.backend as BackendChoice, { processes });
+  await useBackend(values.backend as BackendChoice, { processes, device: values.device === 'cpu' ? 'cpu' : undefined });
   return { values, config: presets[preset as PresetName], precision: precision as Precision };
 }
 

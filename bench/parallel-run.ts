@@ -1,5 +1,6 @@
 /** What measurements of training on several devices are made of. */
 import {
+  backendTraits,
   disposeTree,
   flattenTree,
   type Key,
@@ -19,7 +20,7 @@ export type Case = Parallelism & {
   config: TokenBridgeConfig;
   precision: Precision;
   dropout: boolean;
-  /** Images per update, over all devices. */
+  /** Images per update, over all devices of all processes. */
   batch: number;
 };
 
@@ -43,7 +44,9 @@ export async function startRun({ config, precision, dropout, batch, devices, mic
   const parallelism = { devices, microBatches };
   const options = { adamw: defaultAdamW, clipNorm: 3, emaRate: 0.9999, precision, parallelism };
   const trainStep = createTrainStep(lossOf, options);
-  const batches = [await toHost(drawBatch(3, config, batch)), await toHost(drawBatch(4, config, batch))];
+  const { count } = backendTraits().processes;
+  const images = batch / count; // those of this process
+  const batches = [await toHost(drawBatch(3, config, images)), await toHost(drawBatch(4, config, images))];
   const initial = initTrainState(drawParameters(1, config));
   let states = replicate(initial, devices);
   disposeTree(initial);
