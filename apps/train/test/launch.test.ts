@@ -58,6 +58,13 @@ describe('tb-train launch', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(/process 1 ended with exit code 3; it was started again 1 times, and is not again/);
   });
 
+  it('does not wait for what a process that was killed has left behind', async () => {
+    const behind = `sleep 30 & [ $TB_PROCESS = 0 ] && [ $TB_INCARNATION = 0 ] && kill -9 $$; exit 0`;
+    const begin = performance.now();
+    const { code } = await launch('--processes', '2', '--restarts', '1', '--', 'sh', '-c', behind).finished;
+    expect([code, performance.now() - begin < 20_000]).toEqual([0, true]);
+  });
+
   it('passes SIGTERM on to all, and ends as they do', async () => {
     const { child, finished } = launch('--processes', '2', '--restarts', '5', ...node('waits'));
     let seen = '';

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type PlannedProcess, quote, shellScript } from './plan.js';
 
 /** How a process has ended. */
@@ -39,6 +40,9 @@ const sshOptions = [
   'ServerAliveCountMax=4',
 ];
 
+/** How long the last output of a process that has ended may take to arrive. */
+const lastOutputMs = 1000;
+
 export function startProcess({ index, host, variables }: PlannedProcess, options: StartOptions): Started {
   const script = shellScript(options.words, variables, options.folder);
   const [ssh = 'ssh', ...sshWords] = options.ssh;
@@ -56,8 +60,13 @@ export function startProcess({ index, host, variables }: PlannedProcess, options
       options.onLine(index, error.message, 'stderr');
       resolve({ index, host, code: 255 });
     });
-    child.on('close', (code, signal) => {
-      void Promise.all(printed).then(() => resolve(endOf({ index, host }, code, signal)));
+    // What a program has started may outlive it and keep its output open: that is not waited for.
+    child.on('exit', (code, signal) => {
+      const isRead = Promise.all(printed);
+      void Promise.race([isRead, sleep(lastOutputMs)]).then(() => {
+        for (const stream of child.stdio) stream?.destroy();
+        resolve(endOf({ index, host }, code, signal));
+      });
     });
   });
   return { signal: (name) => child.stdin.write(`${name}\n`), ended };
