@@ -22,6 +22,7 @@ export const openBrowser = (): Promise<Browser> =>
 export async function openPage(browser: Browser, url: string, size = { width: 1280, height: 900 }) {
   const context = await browser.newContext({ viewport: size });
   const page = await context.newPage();
+  await page.addInitScript('globalThis.__name = (value) => value'); // tsx puts it into functions that run in the page
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));

@@ -86,7 +86,7 @@ function Compared({ reconstruction, isBusy }: { reconstruction: Reconstruction; 
         <caption>Likeness to the original</caption>
         <thead>
           <tr>
-            <th scope="col" />
+            <td />
             <th scope="col">
               <abbr title="Peak signal-to-noise ratio: higher is closer">PSNR</abbr>
             </th>
