@@ -62,6 +62,26 @@ describe('options', () => {
     expect(() => checkValues(table, { rate: '1' }, 'config')).toThrow('config: rate must be a number of at least 0');
   });
 
+  it('shows what a file holds in printable characters, cut where it is long, whatever it is', () => {
+    const message = (value: unknown) => {
+      try {
+        checkValues(table, { rate: value }, 'config');
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return undefined;
+    };
+    const circular: unknown[] = [];
+    circular.push(circular);
+    expect(message('x'.repeat(5000))?.length).toBeLessThan(200);
+    expect(message('\u001b[31m\n\u202e')).toMatch(/got "\\u001b\[31m\\n\\u202e"$/);
+    expect(message(Array(900).fill(1))).toMatch(/got \[1,1,[1,]+…$/);
+    expect(message(5n)).toMatch(/got 5$/);
+    expect(message(circular)).toMatch(/got a value that contains itself$/);
+    expect(message(() => 1)).toMatch(/got \(\) => 1$/);
+    expect(() => checkValues(table, { ['k'.repeat(900)]: 1 }, 'config')).toThrow(/^.{1,300}$/);
+  });
+
   it('lets later sources win unless they set nothing', () => {
     expect(merge<object>({ rate: 1, name: 'a' }, { rate: undefined, name: 'b' })).toEqual({ rate: 1, name: 'b' });
   });

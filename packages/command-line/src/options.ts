@@ -1,5 +1,6 @@
 // A table states each option of a command once: description, range and default. Flags are read, configuration files are
 // checked, values are resolved and the help is written from the same table.
+import { printable, quoted } from '@tb/io';
 import { closest, distance } from 'fastest-levenshtein';
 
 /** A mistake in what the user asked for. It is printed as one sentence, without a stack. */
@@ -248,11 +249,11 @@ export function checkValues<Table extends Options>(
   for (const [name, value] of Object.entries(values)) {
     if (!Object.hasOwn(table, name)) {
       throw new UsageError(
-        `${source}: unknown key ${JSON.stringify(name)}; did you mean ${JSON.stringify(closest(name, names))}?`,
+        `${source}: unknown key ${quoted(name)}; did you mean ${JSON.stringify(closest(name, names))}?`,
       );
     }
     const problem = table[name].problem(value);
-    if (problem) throw new UsageError(`${source}: ${name} ${problem}, got ${JSON.stringify(value)}`);
+    if (problem) throw new UsageError(`${source}: ${name} ${problem}, got ${shown(value)}`);
   }
   return values as Overrides<Table>;
 }
@@ -270,10 +271,25 @@ export function parseFlags<Table extends Options>(
   const entries = Object.entries(flags).map(([name, flag]) => {
     const value = typeof flag === 'string' ? table[name].parse(flag) : flag;
     const problem = table[name].problem(value);
-    if (problem) throw new UsageError(`--${flagName(name)} ${problem}, got ${JSON.stringify(flag)}`);
+    if (problem) throw new UsageError(`--${flagName(name)} ${problem}, got ${shown(flag)}`);
     return [name, value];
   });
   return Object.fromEntries(entries);
+}
+
+/** Longer values are cut in messages. */
+const longestShown = 80;
+
+/** A value for a message: as JSON where it can be, not too long. Configuration files may hold anything. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = typeof value === 'bigint' ? String(value) : 'a value that contains itself';
+  }
+  return printable(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
 }
 
 /** `imageSize` as a flag: `image-size`. */

@@ -44,6 +44,17 @@ describe('decodeImage', () => {
     expect(Array.from({ length: 48 }, (_, i) => [...data.subarray(i * 3, i * 3 + 3)])).toContainEqual([0, 0, 0]);
   });
 
+  it('refuses a side that is too long, whatever the number of pixels', async () => {
+    const row = (width: number) =>
+      sharp({ create: { width, height: 1, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer();
+    expect((await decodeImage(await row(65_536))).width).toBe(65_536);
+    await expect(decodeImage(await row(65_537))).rejects.toThrow(
+      'it has 65537 × 1 pixels, and a side may have at most 65536',
+    );
+  });
+
   it.each(readdirSync(fixture('refused')))('refuses %s in one sentence', async (file) => {
     for (const source of [fixture(`refused/${file}`), readFileSync(fixture(`refused/${file}`))]) {
       await expect(decodeImage(source)).rejects.toThrow(/^decodeImage: image (\S+ )?cannot be read: [^\n]{10,120}$/);

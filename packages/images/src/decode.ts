@@ -8,6 +8,9 @@ import type { Pixels } from './pixels.js';
 /** Images with more pixels are not decoded unless a caller allows more. The largest cameras have about as many. */
 export const defaultMaxPixels = 2 ** 26;
 
+/** Longest side in pixels. Several rows are decoded at once, so a longer one would take more memory than the image. */
+const longestSide = 2 ** 16;
+
 /** Options of `decodeImage`. */
 export type DecodeOptions = {
   /** Most pixels that an image may have; a larger one is refused before it is decoded (default 2²⁶, about 67 million). */
@@ -47,7 +50,7 @@ export class ImageError extends InputError {
  * Beyond Pillow, EXIF orientation is applied.
  *
  * @param source - path or bytes
- * @throws ImageError if the file cannot be read, is damaged, or has too many pixels
+ * @throws ImageError if the file cannot be read, is damaged, has too many pixels, or a side of more than 65,536
  */
 export function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
   return withSource('decodeImage', source, async () => {
@@ -94,6 +97,8 @@ async function readHeader(
     const limit = maxPixels >= 1e6 ? `${Math.floor(maxPixels / 1e6)} million` : maxPixels;
     throw new Error(`it has ${width} × ${height} pixels, more than the limit of ${limit}`);
   }
+  if (Math.max(width, height) > longestSide)
+    throw new Error(`it has ${width} × ${height} pixels, and a side may have at most ${longestSide}`);
   return { format, width, height, isCmyk: space === 'cmyk' };
 }
 

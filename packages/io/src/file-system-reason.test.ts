@@ -14,6 +14,11 @@ it('names the path once, and keeps the code and the cause', () => {
   });
 });
 
+it('names a path in printable characters, for it may come from a file', () => {
+  const { message } = fileSystemError('a\u001b[31m\n\u202e.png', 'read', { code: 'ENOENT' });
+  expect(message).toBe('a\\u001b[31m\\n\\u202e.png cannot be read: it does not exist');
+});
+
 it('uses the words of the error where there are no others', () => {
   expect(fileSystemReason(new Error('no such thing'))).toBe('no such thing');
 });

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { printable } from './printable.js';
 
 const reasons: Record<string, string> = {
   ENOSPC: 'the disk is full',
@@ -42,14 +43,14 @@ export function fileSystemReason(error: unknown, path = (error as NodeJS.ErrnoEx
 }
 
 /**
- * Makes the error to throw when a file or folder cannot be used: one sentence with its path and the system's reason, and the
- * system's `code`.
+ * Makes the error to throw when a file or folder cannot be used: one sentence with its path, in printable characters, and the
+ * system's reason; and the system's `code`.
  *
  * @param cannot - what was tried: `read`, `written`, `removed`
  */
 export function fileSystemError(path: string, cannot: string, cause: unknown): NodeJS.ErrnoException {
   const { code } = cause as NodeJS.ErrnoException;
-  const message = `${path} cannot be ${cannot}: ${fileSystemReason(cause, path)}`;
+  const message = `${printable(path)} cannot be ${cannot}: ${fileSystemReason(cause, path)}`;
   return Object.assign(new Error(message, { cause }), { code });
 }
 

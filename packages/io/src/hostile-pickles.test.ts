@@ -132,6 +132,34 @@ it.each<[string, Uint8Array]>([
   expect(await read(pickle, { unknownCalls: 'keep' })).toBeInstanceOf(PickledObject);
 });
 
+it.each([
+  ['pkgutil', 'resolve_name'],
+  ['_io', 'FileIO'],
+  ['trace', 'Trace.runctx'],
+  ['idlelib.run', 'Executive.runcode'],
+  ['lib2to3.pgen2.grammar', 'Grammar.loads'],
+  ['torch.utils.collect_env', 'run'],
+  ['torch.fx.experimental.symbolic_shapes', 'ShapeEnv.evaluate_guards_expression'],
+  ['torch._inductor.codecache', 'compile_file'],
+  ['torch.distributed.rpc.internal', '_internal_rpc_pickler.deserialize'],
+  ['numpy.f2py.crackfortran', 'getlincoef'],
+  ['uuid', '_get_command_stdout'],
+  ['logging.config', 'fileConfig'],
+  ['pathlib._local', 'PosixPath.write_text'],
+])('refuses %s.%s, which was published as an attack', async (module, name) => {
+  await expect(read(call(global(module, name), text('x')))).rejects.toThrow(/the file asks Python to run it/);
+});
+
+it.each([
+  ['pathlib', 'PosixPath'],
+  ['uuid', 'UUID'],
+  ['torch.distributions.normal', 'Normal'],
+  ['numpy.random._pickle', '__randomstate_ctor'],
+  ['logging', 'getLogger'],
+])('keeps %s.%s as data, though functions near it run code', async (module, name) => {
+  expect(await read(call(global(module, name), text('x')))).toMatchObject({ className: `${module}.${name}` });
+});
+
 it.each<[string, Uint8Array, string]>([
   [
     'a method of a class',

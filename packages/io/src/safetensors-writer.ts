@@ -65,8 +65,10 @@ function encodeHeader(ordered: [string, HostTensor][], metadata: Record<string, 
 function checkMetadata(metadata: Record<string, string>): Record<string, string> {
   for (const [key, value] of Object.entries(metadata)) {
     if (key === '__proto__') throw new RangeError('writeSafetensors: "__proto__" cannot be a metadata key');
-    if (typeof value === 'string') continue;
-    throw new TypeError(`writeSafetensors: metadata ${JSON.stringify(key)} must be a string, got ${typeof value}`);
+    if (typeof value !== 'string')
+      throw new TypeError(`writeSafetensors: metadata ${JSON.stringify(key)} must be a string, got ${typeof value}`);
+    if (/\p{Surrogate}/u.test(key + value))
+      throw new RangeError(`writeSafetensors: metadata ${JSON.stringify(key)} must not hold half a surrogate pair`);
   }
   return metadata;
 }

@@ -248,6 +248,9 @@ describe('writing', () => {
       await expect(write({ a: { ...good, shape: [3] } })).rejects.toThrow('tensor "a": shape must hold 2 elements');
       await expect(write({ a: { ...good, dtype: 'F64' } })).rejects.toThrow('must be Float64Array, got Float32Array');
       await expect(write({ __metadata__: good })).rejects.toThrow('cannot name a tensor');
+      await expect(writeSafetensors(path, {}, { metadata: { a: '\ud800' } })).rejects.toThrow(
+        'metadata "a" must not hold half a surrogate pair', // no reader accepts it
+      );
       await expect(writeSafetensors(path, {}, { metadata: { a: 1 as unknown as string } })).rejects.toThrow(
         'metadata "a" must be a string, got number',
       );

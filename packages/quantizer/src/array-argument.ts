@@ -21,6 +21,28 @@ export function kindOf(value: unknown): string {
   return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
+/** Longer values are cut in messages. */
+const LONGEST_SHOWN = 80;
+
+/** A value that may come from a file, for a message: as JSON where it is data, in printable characters, not too long. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : (jsonOf(value) ?? kindOf(value));
+  const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+  return cut.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** JSON of a value; undefined where there is none: of a bigint, or of an object that contains itself. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
 const nameOfTypedArray = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,

@@ -1,4 +1,4 @@
-import { kindOf } from './array-argument.js';
+import { kindOf, shown } from './array-argument.js';
 import type { CodebookOptions, Spacing, Tails } from './codebook.js';
 
 /** See `createQuantizer` for the meaning and default of each. */
@@ -36,17 +36,17 @@ export function resolveOptions(options: QuantizerOptions): ResolvedOptions {
     throw new TypeError(`createQuantizer: options must be an object, such as { levels: 64 }, got ${kindOf(options)}`);
   for (const name of Object.keys(options)) {
     if (!(OPTION_NAMES as readonly string[]).includes(name))
-      throw new TypeError(`createQuantizer: option must be one of ${OPTION_NAMES.join(', ')}, got ${name}`);
+      throw new TypeError(`createQuantizer: option must be one of ${OPTION_NAMES.join(', ')}, got ${shown(name)}`);
   }
   const { levels = 64, min = -5, max = 5, range = 3, spacing = 'gaussian', tails = 'clamped' } = options;
   if (!Number.isInteger(levels) || levels < 2 || levels > 65536)
-    throw new RangeError(`createQuantizer: levels must be an integer from 2 to 65536, got ${levels}`);
+    throw new RangeError(`createQuantizer: levels must be an integer from 2 to 65536, got ${shown(levels)}`);
   if (!(typeof range === 'number' && range > 0 && range <= 30))
-    throw new RangeError(`createQuantizer: range must lie in (0, 30], got ${range}`);
+    throw new RangeError(`createQuantizer: range must lie in (0, 30], got ${shown(range)}`);
   if (!spacings.includes(spacing))
-    throw new TypeError(`createQuantizer: spacing must be one of ${spacings.join(', ')}, got ${spacing}`);
+    throw new TypeError(`createQuantizer: spacing must be one of ${spacings.join(', ')}, got ${shown(spacing)}`);
   if (!allTails.includes(tails))
-    throw new TypeError(`createQuantizer: tails must be one of ${allTails.join(', ')}, got ${tails}`);
+    throw new TypeError(`createQuantizer: tails must be one of ${allTails.join(', ')}, got ${shown(tails)}`);
   return { levels, range, spacing, tails, ...resolveIntervals(min, max) };
 }
 
@@ -92,8 +92,7 @@ export function toJSON({ levels, min, max, range, spacing, tails }: ResolvedOpti
 
 /** The options in what `toJSON` returned. @throws TypeError naming the field that is missing, unexpected or malformed */
 export function optionsFromJSON(json: unknown): QuantizerOptions {
-  const wrong = (what: string, got: unknown) =>
-    new TypeError(`fromJSON: ${what}, got ${JSON.stringify(got) ?? typeof got}`);
+  const wrong = (what: string, got: unknown) => new TypeError(`fromJSON: ${what}, got ${shown(got)}`);
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw wrong('json must be an object that toJSON made', json);
   const { format, version, ...fields } = json as Record<string, unknown>;

@@ -266,8 +266,8 @@ describe('options', () => {
     expect(() => createQuantizer({ min: 5, max: 5 })).toThrow('min must be less than max');
     expect(() => createQuantizer({ min: [1, 2], max: [3] })).toThrow('one value per channel, got 2 and 1');
     expect(() => createQuantizer({ range: 0 })).toThrow('range');
-    expect(() => createQuantizer({ spacing: 'cubic' as 'linear' })).toThrow('got cubic');
-    expect(() => createQuantizer({ levles: 3 } as object)).toThrow('got levles');
+    expect(() => createQuantizer({ spacing: 'cubic' as 'linear' })).toThrow('got "cubic"');
+    expect(() => createQuantizer({ levles: 3 } as object)).toThrow('got "levles"');
     expect(() => createQuantizer(8 as unknown as object)).toThrow(
       'options must be an object, such as { levels: 64 }, got a number',
     );
@@ -285,5 +285,21 @@ describe('options', () => {
     ])
       expect(() => fromJSON(bad)).toThrow(TypeError);
     expect(() => fromJSON({ ...json, levels: 0 })).toThrow(RangeError);
+  });
+
+  it('are named in messages in printable characters, and cut where they are long', () => {
+    const json = createQuantizer().toJSON();
+    const message = (change: object) => {
+      try {
+        fromJSON({ ...json, ...change });
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return undefined;
+    };
+    expect(message({ spacing: '\u001b[31m\u202e\u009b' })).toMatch(/got "\\u001b\[31m\\u202e\\u009b"$/);
+    expect(message({ tails: 'x'.repeat(5000) })).toMatch(/got "x{79}…$/);
+    expect(message({ range: [1n] })).toMatch(/range must be a number, got an Array$/);
+    expect(() => createQuantizer({ ['\u001b'.repeat(900)]: 1 })).toThrow(/^createQuantizer: option must be .{1,600}$/);
   });
 });

@@ -11,7 +11,7 @@ import {
   toggle,
   UsageError,
 } from '@tb/command-line';
-import { FileFormatError, jsonShape, readJson } from '@tb/io';
+import { FileFormatError, jsonShape, printable, quoted, readJson } from '@tb/io';
 import { packageFolder } from '../package.js';
 
 export const configOption = text('file of options, or the name of one that is bundled with tb-train', {
@@ -56,16 +56,20 @@ export async function readConfig<Table extends Options>(
   } catch (error) {
     if (error instanceof FileFormatError) throw new UsageError(`config ${path} cannot be read: it ${error.reason}`);
     // The parser puts the place of a syntax error on a separate line.
-    throw new UsageError(`config ${path} cannot be read: ${(error as Error).message.replace(/\s+/g, ' ')}`);
+    throw new UsageError(`config ${path} cannot be read: ${printable((error as Error).message.replace(/\s+/g, ' '))}`);
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new UsageError(`config ${path} must export an object of options as its default`);
   }
   const { command: meantFor = command, ...values } = content as Record<string, unknown>;
   if (meantFor !== command)
-    throw new UsageError(`config ${path} is for tb-train ${meantFor}, not for tb-train ${command}`);
+    throw new UsageError(`config ${path} is for tb-train ${nameOfCommand(meantFor)}, not for tb-train ${command}`);
   return checkValues(table, values, `config ${path}`);
 }
+
+/** The command that a file states, for a message: it may state anything. */
+export const nameOfCommand = (named: unknown) =>
+  typeof named === 'string' ? (/^[a-z-]{1,20}$/.test(named) ? named : quoted(named)) : 'something else';
 
 function findConfig(path: string): string {
   const bundled = packageFolder('configs');

@@ -21,7 +21,7 @@ import {
   type Values,
 } from '@tb/command-line';
 import type { JoinedProcesses } from '@tb/runtime';
-import { configOption, readConfig } from './files.js';
+import { configOption, nameOfCommand, readConfig } from './files.js';
 import { imageOptions } from './images.js';
 
 /** Options of training itself. The optimizer's defaults are those of the paper's Table 4. */
@@ -164,7 +164,9 @@ async function readStoredOptions<Table extends Options>(
     );
   const { command: startedBy, ...options } = checkpoint.progress.config;
   if (startedBy !== command)
-    throw new UsageError(`--out ${out} holds a run of tb-train ${startedBy}, which tb-train ${command} cannot resume`);
+    throw new UsageError(
+      `--out ${out} holds a run of tb-train ${nameOfCommand(startedBy)}, which tb-train ${command} cannot resume`,
+    );
   return checkValues(table, options, `the checkpoint in ${out}`);
 }
 

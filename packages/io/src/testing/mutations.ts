@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 
 /** One change to a file. `place` is a fraction of its length, so that it means something for every file. */
-type Mutation = { kind: 'flip' | 'byte' | 'integer' | 'cut' | 'remove' | 'repeat'; place: number; value: number };
+export type Mutation = {
+  kind: 'flip' | 'byte' | 'integer' | 'cut' | 'remove' | 'repeat';
+  place: number;
+  value: number;
+};
 
 /** Values at which lengths, offsets and counts go wrong. */
 const INTERESTING = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];

@@ -64,9 +64,9 @@ describe('loadCollection', () => {
   });
 
   it.each<[string, Record<string, string>, RegExp]>([
-    ['no number', { count: 'NaN' }, /its count must be an integer up to 12, got NaN/],
-    ['a negative count', { count: '-1' }, /its count must be an integer up to 12, got -1/],
-    ['more images than there are', { count: '13' }, /its count must be an integer up to 12, got 13/],
+    ['no number', { count: 'NaN' }, /its count must be an integer up to 12, got "NaN"/],
+    ['a negative count', { count: '-1' }, /its count must be an integer up to 12, got "-1"/],
+    ['more images than there are', { count: '13' }, /its count must be an integer up to 12, got "13"/],
     ['half an image', { count: '2.5' }, /its count must be an integer/],
     ['null for its origin', { origin: 'null' }, /copy.safetensors: its origin: it must be an object, but is null/],
     ['an origin that is not JSON', { origin: '{' }, /copy.safetensors: its origin: is not JSON/],
@@ -76,7 +76,8 @@ describe('loadCollection', () => {
       { origin: JSON.stringify({ ...origin, kept: 6 }) },
       /features must be F32 \[6, 3\], got F32 \[5, 3\]/,
     ],
-    ['another format', { format: 'x' }, /must be a statistics file of this package .*, got x/],
+    ['another format', { format: 'x' }, /must be a statistics file of this package .*, got "x"/],
+    ['a format that would steer a terminal', { format: '\u001b[2J' }, /, got "\\u001b\[2J"$/],
   ])('refuses a file that states %s, though its checksum is right', async (_, changes, message) => {
     const { tensors, metadata } = await readSafetensors(file);
     await writeSafetensors(copy, tensors, { metadata: withContentHash(tensors, { ...metadata, ...changes }) });

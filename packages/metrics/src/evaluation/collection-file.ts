@@ -5,6 +5,8 @@ import {
   InputError,
   jsonShape,
   parseJson,
+  printable,
+  quoted,
   readSafetensors,
   withContentHash,
   writeSafetensors,
@@ -84,7 +86,7 @@ export async function loadCollection(
   if (metadata.format !== FORMAT) {
     throw new InputError(
       'loadCollection',
-      `${path} must be a statistics file of this package (${FORMAT}), got ${metadata.format ?? 'another safetensors file'}`,
+      `${path} must be a statistics file of this package (${FORMAT}), got ${metadata.format === undefined ? 'another safetensors file' : quoted(metadata.format)}`,
     );
   }
   assertContentHash(path, content);
@@ -92,7 +94,7 @@ export async function loadCollection(
   if (origin.extractor !== extractor.name || origin.weightsHash !== extractor.weightsHash) {
     throw new InputError(
       'loadCollection',
-      `${path} was made with ${origin.extractor} (${origin.weightsHash.slice(0, 12)}…), this run uses ` +
+      `${path} was made with ${printable(origin.extractor.slice(0, 80))} (${printable(origin.weightsHash.slice(0, 12))}…), this run uses ` +
         `${extractor.name} (${extractor.weightsHash.slice(0, 12)}…): the numbers cannot be compared. Make the file again.`,
     );
   }
@@ -102,7 +104,7 @@ export async function loadCollection(
     throw new FileFormatError(
       path,
       undefined,
-      `its count must be an integer up to ${origin.total}, got ${metadata.count}`,
+      `its count must be an integer up to ${origin.total}, got ${quoted(metadata.count ?? '')}`,
     );
   copyTensors(tensors, tensorsOf(collection), path);
   collection.count = count;

@@ -91,7 +91,7 @@ function openRunLog({ out, title, config, terminal, now }: OwnLogOptions): RunLo
       record('validation', step, values);
       events?.scalars(step, prefixed('validation/', values));
       const text = Object.entries(values).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-      line.print(`step ${step}: validation ${text.join(', ')}`);
+      line.print(printable(`step ${step}: validation ${text.join(', ')}`));
       clock.skip();
     },
     async image(step, image) {

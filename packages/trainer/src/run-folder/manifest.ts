@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fileSha256, fileSystemReason, jsonShape, readJson, writeFileAtomic } from '@tb/io';
+import { fileSha256, fileSystemError, jsonShape, printable, readJson, writeFileAtomic } from '@tb/io';
 import { manifestFile } from './layout.js';
 
 /** Lists the files of a folder with their hashes. It is written last: a folder that has one is complete. */
@@ -64,9 +64,10 @@ export async function findDamage(
   for (const [file, { sha256 }] of Object.entries(manifest.files)) {
     const path = join(folder, file);
     try {
-      if ((await fileSha256(path)) !== sha256) return `${path} does not have the SHA-256 it was written with`;
+      if ((await fileSha256(path)) !== sha256)
+        return `${printable(path)} does not have the SHA-256 it was written with`;
     } catch (error) {
-      return `${path} cannot be read: ${fileSystemReason(error, path)}`;
+      return fileSystemError(path, 'read', error).message;
     }
   }
   return undefined;
