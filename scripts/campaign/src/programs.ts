@@ -10,6 +10,8 @@ const sources = {
   'tb-sample': 'apps/sample/src/cli.ts',
   train: 'scripts/campaign/programs/train.ts',
   evaluate: 'scripts/campaign/programs/evaluate.ts',
+  fuzz: 'scripts/campaign/programs/fuzz.ts',
+  hostile: 'scripts/campaign/programs/hostile.ts',
 };
 
 export type ProgramName = keyof typeof sources;

@@ -1,0 +1,2 @@
+/** What a group of hostile inputs showed. */
+export type GroupReport = { tried: number; faults: string[] };
