@@ -34,7 +34,7 @@ const withState = (object: Buffer, state: Argument) => join(object, encode(state
 const withAttribute = (object: Buffer, name: string) => call(named('__builtin__', 'getattr'), object, name);
 
 /** @param canary - a file that appears when the command runs */
-export function commandsFor(canary: string): { shell: string; python: string } {
+function commandsFor(canary: string): { shell: string; python: string } {
   return { shell: `touch ${canary}`, python: `__import__('os').system('touch ${canary}')` };
 }
 

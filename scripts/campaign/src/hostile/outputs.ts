@@ -9,7 +9,7 @@ import type { GroupReport } from './group-report.js';
 import { hostileNames } from './hostile-names.js';
 
 /** Folder, below that of the group, with files of weights whose classes have hostile names. */
-export const weightsFolder = 'weights';
+const weightsFolder = 'weights';
 
 export async function attackNames(folder: string): Promise<GroupReport> {
   const faults: string[] = [];
