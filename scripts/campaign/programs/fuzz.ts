@@ -1,4 +1,4 @@
-// Reads mutants of one kind of file in a process of its own, for some end the process.
+// Reads mutants of one kind of file in a separate process, for some end the process.
 //   fuzz.js <target> <seed> <trial> <mutants> <milliseconds> <root> <folder>
 // Prints what it found as a line of JSON. The number of the mutant in progress is in <folder>/mutant.
 import { mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';

@@ -15,7 +15,7 @@ const longestTrial = 120_000;
 /** Most mutants of one trial. */
 const mostMutants = 50_000;
 
-/** Mutants of every kind of file that is read, each trial in a process of its own. */
+/** Mutants of every kind of file that is read, each trial in a separate process. */
 export const fuzz: Part = {
   name: 'fuzz',
   summary: 'mutants of every file that is read: a sentence, little time and memory, no other numbers behind a checksum',

@@ -4,7 +4,7 @@ import type { Part, Trial } from '../part.js';
 import { steersTerminal } from '../reading.js';
 import type { ProcessEnd, Workshop } from '../workshop.js';
 
-/** Groups of inputs, each tried once in a process of its own. */
+/** Groups of inputs, each tried once in a separate process. */
 const groups = ['pickles', 'archives', 'images', 'names'] as const;
 
 /** Pickles, archives, images and names that were published as attacks. */
