@@ -54,6 +54,7 @@ async function runJob(
     const begun = performance.now();
     emit({ type: 'started' });
     await deliver();
+    signal.throwIfAborted(); // it may have been cancelled in the meantime
     await compute({ emit, signal, pass: ticket.pass });
     emit({ type: 'done', seconds: (performance.now() - begun) / 1000, command });
   } catch (error) {
