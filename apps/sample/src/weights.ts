@@ -5,8 +5,13 @@ import { FileFormatError, fileSha256, jsonShape, readJson, reasonOf } from '@tb/
 import {
   assertTokenBridgeConfig,
   ConfigNeededError,
+  configFromMar,
   configFromOfficial,
+  type ImageModelConfig,
+  type MarArguments,
+  modelOf,
   type OfficialArguments,
+  type TokenBridge,
   type TokenBridgeConfig,
 } from '@tb/tokenbridge';
 import {
@@ -60,12 +65,28 @@ export async function openModel(
   }
 }
 
-/** Reads JSON of a `TokenBridgeConfig`, or of the arguments with which the official code makes the model. */
-async function readModelConfig(path: string): Promise<TokenBridgeConfig> {
+/** A model that works on tokens. */
+export type TokenModel = LoadedModel & { params: TokenBridge; config: TokenBridgeConfig };
+
+/** Loads a model for the page, which shows tokens. @throws UsageError when the model has none; what `openModel` throws */
+export async function openTokenModel(path: string, options: Parameters<typeof openModel>[1]): Promise<TokenModel> {
+  const loaded = await openModel(path, options);
+  const model = modelOf(loaded.params, loaded.config);
+  if (!model.isMar) return { ...loaded, params: model.params, config: model.config };
+  throw new UsageError(
+    `--model ${path} has a diffusion head, and the page shows tokens: tb-sample generate makes images with it`,
+  );
+}
+
+/** Reads JSON of a model's configuration, or of the arguments with which the official code, or MAR's, makes the model. */
+async function readModelConfig(path: string): Promise<ImageModelConfig> {
   try {
     const content: unknown = await readJson(path, jsonShape.record(jsonShape.anything));
-    const config = content as TokenBridgeConfig;
-    if (config.latent === undefined) return configFromOfficial(content as OfficialArguments);
+    const config = content as ImageModelConfig;
+    if (config.latent === undefined)
+      return 'diffloss_w' in (content as object)
+        ? configFromMar(content as MarArguments)
+        : configFromOfficial(content as OfficialArguments);
     assertTokenBridgeConfig(config);
     return config;
   } catch (error) {

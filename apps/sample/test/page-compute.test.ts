@@ -78,7 +78,7 @@ it('generates the images of tb-sample generate, and shows how they fill', async 
       const event = images[first + place];
       const png = Buffer.from(event.image.png, 'base64');
       expect(await decodeImage(png)).toEqual(image);
-      expect([...decodeTokens(event.tokens)]).toEqual([...details[place].tokens]);
+      expect([...decodeTokens(event.tokens)]).toEqual([...details[place].tokens!]);
       expect(event.seed).toBe(String(seeds[first + place]));
       expect(readPngSettings(png)).toMatchObject({ cfg: 2, numIter: 4, name: classNames[event.label!] });
     }

@@ -19,3 +19,4 @@ export {
   sampleValues,
 } from './sample.js';
 export { type NoiseSchedule, noiseSchedule, trainingSteps } from './schedule.js';
+export { drawTrainingNoise, type TrainingNoiseShape } from './training-noise.js';

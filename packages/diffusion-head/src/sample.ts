@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type DiffusionHead, embedFeatures, embedTimesteps, predictNoise } from './diffusion-head.js';
 import { interpolateLogVariance } from './loss.js';
 import { type NoiseSchedule, noiseSchedule } from './schedule.js';
+import { positionKeys } from './training-noise.js';
 
 // N = images, M = predicted positions, R = rows (the positions of all images), C = channels, Z = width of the backbone's
 // features, D = width of the network
@@ -139,13 +140,8 @@ export type SampleNoise = {
  * @param positions - M; more of them do not change the noise of the first
  */
 export function drawSampleNoise(keys: Key, positions: number, channels: number): SampleNoise {
-  const images = keys.shape[0];
-  // Every position has a separate key, because the pairs of `normal` depend on the length of its rows.
-  const draw = (stepKeys: Key) => {
-    const positionKeys = tf.reshape(foldIn(stepKeys, tf.range(0, positions, 1, 'int32')), [positions * images, 2]);
-    const noise = tf.reshape(normal(positionKeys, [positions * images, channels]), [positions, images, channels]);
-    return tf.reshape<tf.Rank.R2>(tf.transpose(noise, [1, 0, 2]), [images * positions, channels]);
-  };
+  const draw = (stepKeys: Key) =>
+    normal(positionKeys(stepKeys, positions), [keys.shape[0] * positions, channels]) as tf.Tensor2D;
   const laterKeys = foldIn(keys, 1);
   return { start: draw(foldIn(keys, 0)), step: (step) => draw(foldIn(laterKeys, step)) };
 }

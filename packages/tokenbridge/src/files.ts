@@ -13,19 +13,29 @@ import {
   writeSafetensors,
 } from '@tb/io';
 import { loadParameters, readParameters } from '@tb/nn';
-import { assertTokenBridgeConfig, type TokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from './model.js';
+import { disposeTree } from '@tb/runtime';
+import {
+  assertTokenBridgeConfig,
+  type ImageModel,
+  type ImageModelConfig,
+  isMar,
+  modelOf,
+  type TokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from './model.js';
 import { ConfigNeededError, configOfShapes } from './official.js';
 import { quantizerOf } from './quantization.js';
 
 /** Key under which the header of a safetensors file written by `saveTokenBridge` holds its `TokenBridgeConfig` as JSON. */
 export const modelConfigKey = 'tokenbridge.config';
 
-/** Options of `loadTokenBridge`. */
-export type LoadOptions = {
+/** Options of `loadTokenBridge` and `loadImageModel`. */
+export type LoadOptions<Config extends ImageModelConfig = TokenBridgeConfig> = {
   /** Take the averaged weights (`model_ema`) of an official checkpoint. A safetensors file holds one set of weights. */
   ema?: boolean;
   /** For files without a configuration whose weights `configOfShapes` does not recognize. */
-  config?: TokenBridgeConfig;
+  config?: Config;
 };
 
 /** A model that `loadTokenBridge` has read. */
@@ -36,8 +46,30 @@ export type LoadedTokenBridge = {
   prefix: string;
 };
 
+/** A model of either kind that `loadImageModel` has read. */
+export type LoadedImageModel = Omit<LoadedTokenBridge, 'params' | 'config'> & {
+  params: ImageModel;
+  config: ImageModelConfig;
+};
+
 /**
- * Loads a model: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it. Of the latter only
+ * Loads a TokenBridge model, as `loadImageModel` loads models of either kind.
+ *
+ * @throws InputError if it is a MAR model; what `loadImageModel` throws
+ */
+export async function loadTokenBridge(input: ByteInput, options: LoadOptions = {}): Promise<LoadedTokenBridge> {
+  const { params, config, prefix } = await loadImageModel(input, options);
+  const model = modelOf(params, config);
+  if (!model.isMar) return { params: model.params, config: model.config, prefix };
+  disposeTree(model.params);
+  throw new InputError(
+    'loadTokenBridge',
+    `${nameOf(input)} holds a model of MAR, which has a diffusion head; loadImageModel reads it`,
+  );
+}
+
+/**
+ * Loads a model of TokenBridge or MAR: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it. Of the latter only
  * the weights asked for are read, whatever else is in it. Prefixes of wrappers before the names do not matter (see
  * `openWeights` of @tb/io).
  *
@@ -46,16 +78,16 @@ export type LoadedTokenBridge = {
  *   missing, unexpected or wrongly shaped weight, or those that are not finite; ConfigNeededError when `config` must be given;
  *   FileFormatError if the file is damaged
  */
-export async function loadTokenBridge(
+export async function loadImageModel(
   input: ByteInput,
-  { ema = false, config }: LoadOptions = {},
-): Promise<LoadedTokenBridge> {
+  { ema = false, config }: LoadOptions<ImageModelConfig> = {},
+): Promise<LoadedImageModel> {
   const file = await readWeights(input, ema);
   const { parameters, buffers } = separateBuffers(file.tensors);
   const modelConfig = config ?? file.config ?? configOfWeights(input, parameters);
   assertTokenBridgeConfig(modelConfig);
-  const complete = configWithBuffers(modelConfig, buffers);
-  const params = loadParameters<TokenBridge>(tokenBridgeShapes(complete), parameters, nameOf(input));
+  const complete = isMar(modelConfig) ? modelConfig : configWithBuffers(modelConfig, buffers);
+  const params = loadParameters<ImageModel>(tokenBridgeShapes(complete), parameters, nameOf(input));
   return { params, config: complete, prefix: file.prefix };
 }
 
@@ -70,10 +102,11 @@ export type SaveOptions = {
 /** Writes weights by their official names, with the configuration, as one safetensors file. Replaces it atomically. */
 export async function saveTokenBridge(
   path: string,
-  { params, config }: { params: TokenBridge; config: TokenBridgeConfig },
+  { params, config }: { params: ImageModel; config: ImageModelConfig },
   { dtype = 'F32', metadata }: SaveOptions = {},
 ): Promise<void> {
-  const tensors: Record<string, HostTensor> = { ...buffersOf(config), ...(await readParameters(params, dtype)) };
+  const buffers = isMar(config) ? {} : buffersOf(config);
+  const tensors: Record<string, HostTensor> = { ...buffers, ...(await readParameters(params, dtype)) };
   const all = { ...metadata, format: 'pt', [modelConfigKey]: JSON.stringify(config) };
   await writeSafetensors(path, tensors, { metadata: withContentHash(tensors, all) });
 }
@@ -81,7 +114,7 @@ export async function saveTokenBridge(
 /** A weight that every model has. */
 const anchor = 'class_emb.weight';
 
-type WeightFile = { tensors: Record<string, HostTensor>; config?: TokenBridgeConfig; prefix: string };
+type WeightFile = { tensors: Record<string, HostTensor>; config?: ImageModelConfig; prefix: string };
 
 /** The averaged weights of an official checkpoint come without buffers; those of `model` serve. */
 async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> {
@@ -97,7 +130,7 @@ async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> 
     const config = json === undefined ? undefined : parseJson(json, configShape, `the metadata of ${nameOf(input)}`);
     return {
       tensors: { ...buffers, ...tensors },
-      config: config as TokenBridgeConfig | undefined,
+      config: config as ImageModelConfig | undefined,
       prefix: file.prefix,
     };
   } finally {
@@ -108,7 +141,7 @@ async function readWeights(input: ByteInput, ema: boolean): Promise<WeightFile> 
 /** `assertTokenBridgeConfig` checks the rest. */
 const configShape = jsonShape.record(jsonShape.anything);
 
-function configOfWeights(input: ByteInput, tensors: Record<string, HostTensor>): TokenBridgeConfig {
+function configOfWeights(input: ByteInput, tensors: Record<string, HostTensor>): ImageModelConfig {
   try {
     return configOfShapes(shapesOf(tensors));
   } catch (error) {

@@ -4,7 +4,8 @@ import { expectClose, goldenJson, goldenTensors, testBackend } from '@tb/test-ut
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { caseInputs, goldenModel } from '../test/golden-model.js';
-import { evaluate, type LossInputs, loss } from './loss.js';
+import { evaluate, loss } from './loss.js';
+import type { LossInputs } from './masked-context.js';
 import type { TokenBridge, TokenBridgeConfig } from './model.js';
 import { dequantize, quantize } from './quantization.js';
 

@@ -1,10 +1,19 @@
 import { roundUp } from '@tb/backbone';
 import { disposeTree, type Key } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
+import { fillByDenoising } from './denoising-programs.js';
 import { knownFlags } from './known-tokens.js';
-import { positionCount, type TokenBridge } from './model.js';
+import {
+  type ImageModel,
+  type ImageModelConfig,
+  isMar,
+  type MarConfig,
+  modelOf,
+  positionCount,
+  type TokenBridgeConfig,
+} from './model.js';
 import { prepareSteps } from './prepare-steps.js';
-import { dequantize } from './quantization.js';
+import { valuesOf } from './quantization.js';
 import {
   markAll,
   mostConfident,
@@ -44,14 +53,14 @@ import { type GenerateOptions, imageKeys, ordersOf, requestOf, type SamplingRequ
 // returns the next in the same memory, because a GPU replays recorded kernels only if all their addresses stay the same.
 
 /** What `generate` sampled. */
-export type Generated = {
-  /** int32 [N, height, width, C], each in [0, levels). */
-  tokens: tf.Tensor4D;
+export type Generated<Config extends ImageModelConfig = TokenBridgeConfig> = {
+  /** int32 [N, height, width, C], each in [0, levels); `null` for MAR, which has no tokens. */
+  tokens: Config extends MarConfig ? null : tf.Tensor4D;
   /** De-quantized, float32 [N, height, width, C]; divided by the autoencoder's `latentScale` they are its latents. */
   latents: tf.Tensor4D;
   /**
    * Probability of each position's tokens when it was filled, as the geometric mean over its channels, in (0, 1]; 1 where they
-   * were given; [N·S].
+   * were given; [N·S]. NaN for MAR, which has no probabilities.
    */
   confidence: Float32Array;
   /** The step that filled each position, −1 where its tokens were given; [N·S]. */
@@ -64,7 +73,9 @@ export type Generated = {
  * @returns tensors that the caller disposes
  * @throws Error if an option is out of range; the signal's reason if it is aborted
  */
-export async function generate(options: GenerateOptions): Promise<Generated> {
+export async function generate<Config extends ImageModelConfig>(
+  options: GenerateOptions<Config>,
+): Promise<Generated<Config>> {
   const request = requestOf(options);
   const { params, isOwned } = parametersOf(request);
   let run: Run | undefined;
@@ -72,7 +83,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
     run = startRun(request, params);
     if (request.order === 'confidence') await fillByConfidence(run);
     else await fillInOrder(run, await ordersOf(request.order, run.orderKeys, request));
-    return await resultOf(run);
+    return (await resultOf(run)) as Generated<Config>;
   } finally {
     if (run) disposeTree([run.orderKeys, run.inputs, run.state]);
     if (isOwned) disposeTree(params);
@@ -82,7 +93,7 @@ export async function generate(options: GenerateOptions): Promise<Generated> {
 /** One call of `generate`. */
 type Run = {
   request: SamplingRequest;
-  params: TokenBridge;
+  params: ImageModel;
   /** S. */
   positions: number;
   orderKeys: Key;
@@ -94,14 +105,14 @@ type Run = {
   stepOfPosition: Int32Array;
 };
 
-function parametersOf({ params, precision }: SamplingRequest): { params: TokenBridge; isOwned: boolean } {
+function parametersOf({ params, precision }: SamplingRequest): { params: ImageModel; isOwned: boolean } {
   if ('bfloat16' in params) return { params: params.bfloat16, isOwned: false };
   if (precision === 'fp32') return { params, isOwned: false };
   return { params: storeForSampling(params).bfloat16, isOwned: true };
 }
 
-function startRun(request: SamplingRequest, params: TokenBridge): Run {
-  const { labels, seeds, temperature, config, known } = request;
+function startRun(request: SamplingRequest, params: ImageModel): Run {
+  const { labels, seeds, temperature, config, known, guidanceScale } = request;
   const positions = positionCount(config);
   const { orderKeys, state, ...inputs } = tf.tidy(() => ({
     ...imageKeys(seeds),
@@ -111,7 +122,7 @@ function startRun(request: SamplingRequest, params: TokenBridge): Run {
     ),
     unlabelled: tf.tensor1d(labels.map((label) => (label === null ? 1 : 0))),
     temperature: tf.scalar(temperature),
-    state: initialState(labels.length, config, known),
+    state: initialState(labels.length, config, { known, guided: guidanceScale !== 1 }),
   }));
   return {
     request,
@@ -135,16 +146,15 @@ function stepsOf(run: Run) {
   return stepCounts(run.request.steps, masked);
 }
 
-async function resultOf({ request, state, stepOfPosition }: Run): Promise<Generated> {
+async function resultOf({ request, state, stepOfPosition }: Run): Promise<Generated<ImageModelConfig>> {
   const { config, labels } = request;
   const { height, width, channels } = config.latent;
   const shape: [number, number, number, number] = [labels.length, height, width, channels];
   const confidence = Float32Array.from(await state.confidence.data());
-  const tensors = tf.tidy(() => ({
-    tokens: tf.reshape<tf.Rank.R4>(state.tokens, shape),
-    latents: tf.reshape<tf.Rank.R4>(dequantize(config.quantizer, state.tokens), shape),
-  }));
-  return { ...tensors, confidence, stepOfPosition };
+  if (isMar(config)) confidence.fill(Number.NaN);
+  const tokens = isMar(config) ? null : tf.reshape<tf.Rank.R4>(state.tokens, shape);
+  const latents = tf.tidy(() => tf.reshape<tf.Rank.R4>(valuesOf(config, state.tokens), shape));
+  return { tokens, latents, confidence, stepOfPosition };
 }
 
 /** Fills positions in given orders. Everything is planned beforehand, so the host starts some steps ahead of the device. */
@@ -169,8 +179,7 @@ async function fillInOrder(run: Run, orders: readonly ArrayLike<number>[]): Prom
       request.signal?.throwIfAborted();
       recordStep(run, step);
       run.state = predictFeatures(run, inputs, step);
-      const options = tokenOptions(request, step.before - step.after);
-      run.state = samplingPrograms[request.precision].fillPositions(run.state, run.params, options, inputs);
+      run.state = fillPositions(run, inputs, step);
       const preview = startPreview(request, run.state, run, index + 1, steps.length);
       started.push({ step, preview, done: untilComputed(run.state) });
       if (started.length > STEPS_AHEAD) await finishOldest();
@@ -219,8 +228,10 @@ async function fillMostConfident(run: Run, step: PlannedStep): Promise<Int32Arra
     run.state.row.dispose();
     run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan has this step alone
     run.state = predictFeatures(run, inputs, step);
-    const options = tokenOptions(request, before);
-    predicted = samplingPrograms[request.precision].predictTokens(run.state, run.params, options, inputs);
+    const model = modelOf(run.params, request.config);
+    if (model.isMar) throw new Error('a diffusion head has no confidence'); // requestOf refuses it
+    const options = { ...tokenOptions(request, before), config: model.config };
+    predicted = samplingPrograms[request.precision].predictTokens(run.state, model.params, options, inputs);
     const confidence = (await predicted.confidence.data()) as Float32Array;
     const kept = mostConfident(candidates, before - after, confidence, capacity);
     sources = sourcesOf(candidates, kept, positions);
@@ -247,25 +258,45 @@ function prepareStep(run: Run, inputs: SamplingInputs, { before, after, visible 
   const { request, params, positions } = run;
   const features = featureOptions(request, visible[0].length, positions);
   const tokens = tokenOptions(request, before - after);
-  const { predictFeatures: featureProgram, fillPositions } = samplingPrograms[request.precision];
+  const model = modelOf(params, request.config);
+  const { predictFeatures: featureProgram, fillPositions: fillProgram } = samplingPrograms[request.precision];
   return {
     key: `${features.visibleCapacity}, ${tokens.predictedCapacity}`,
     prepare: () =>
       Promise.all([
         featureProgram.prepare(run.state, params, features, inputs),
-        fillPositions.prepare(run.state, params, tokens, inputs),
+        // The programs of a diffusion head are few and small: they compile when they are first called.
+        ...(model.isMar
+          ? []
+          : [fillProgram.prepare(run.state, model.params, { ...tokens, config: model.config }, inputs)]),
       ]),
     cancel() {
       featureProgram.cancel();
-      fillPositions.cancel();
+      fillProgram.cancel();
     },
   };
 }
 
+/** Runs the head's part of a step. @returns the next state */
+function fillPositions(
+  { request, params, state }: Run,
+  inputs: SamplingInputs,
+  { before, after }: PlannedStep,
+): SamplingState {
+  const { precision, guidanceScale, denoisingSteps } = request;
+  const model = modelOf(params, request.config);
+  if (!model.isMar) {
+    const options = { ...tokenOptions(request, before - after), config: model.config };
+    return samplingPrograms[precision].fillPositions(state, model.params, options, inputs);
+  }
+  const predictedCapacity = capacityForPredicted(before - after, request);
+  const options = { config: model.config, guided: guidanceScale !== 1, predictedCapacity, denoisingSteps };
+  return fillByDenoising(state, model.params, options, inputs, precision);
+}
+
 function tokenOptions(request: SamplingRequest, predicted: number) {
-  const { config, temperature, firstPosition } = request;
+  const { temperature, firstPosition } = request;
   return {
-    config,
     greedy: temperature === 0,
     firstPosition,
     predictedCapacity: capacityForPredicted(predicted, request),

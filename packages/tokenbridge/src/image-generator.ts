@@ -3,7 +3,7 @@ import { createAutoencoder, decodeToImages, downsamplingFactor, type Pixels, typ
 import * as tf from '@tensorflow/tfjs-core';
 import { generate } from './generate.js';
 import type { KnownTokens } from './known-tokens.js';
-import { positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
+import { type ImageModel, type ImageModelConfig, isMar, positionCount } from './model.js';
 import { recommendedSampling } from './presets.js';
 import { quantize } from './quantization.js';
 import { type StoredParameters, storeForSampling } from './sampling-programs.js';
@@ -14,10 +14,10 @@ import type { GenerateOptions, GenerateProgress, PreviewOptions } from './sampli
 /** Options of `createImageGenerator`. */
 export type ImageGeneratorOptions = {
   /**
-   * A TokenBridge model, as `loadTokenBridge` returns it, or with the parameters that `storeForSampling` made, which saves time
+   * A model, as `loadTokenBridge` or `loadImageModel` returns it, or with the parameters that `storeForSampling` made, which saves time
    * where many generators are made. Its parameters must live as long as the generator.
    */
-  model: { params: TokenBridge | StoredParameters; config: TokenBridgeConfig };
+  model: { params: ImageModel | StoredParameters<ImageModel>; config: ImageModelConfig };
   /** The autoencoder that the model was trained with. Its parameters must live as long as the generator. */
   vae: { params: Vae; config: VaeConfig };
   /** Images computed together; default 16. */
@@ -32,7 +32,9 @@ export type ImageGeneratorOptions = {
    * Temperature of the tokens, 0 for the likeliest. Default: `recommendedSampling(model.config)`, 0.97 for L and 0.91 for H.
    */
   temperature?: number;
-  /** In which order the positions of an image are filled; default `random`. */
+  /** For MAR, the denoising steps of each position; default 100. */
+  denoisingSteps?: number;
+  /** In which order the positions of an image are filled; default `random`. MAR has no `confidence`. */
   order?: 'random' | 'raster' | 'confidence';
   /** Precision of matrix products, where the backend has a choice (xla); default `bf16`. */
   precision?: 'bf16' | 'fp32';
@@ -71,8 +73,8 @@ export type GeneratedImages = {
   first: number;
   /** RGB images, in the order of the request. */
   images: Pixels[];
-  /** Of each image, its tokens [S·C] and how its positions were filled. */
-  details: (PositionDetails & { tokens: Int32Array })[];
+  /** Of each image, its tokens [S·C] (none for MAR) and how its positions were filled. */
+  details: (PositionDetails & { tokens?: Int32Array })[];
 };
 
 /** Some of the images of a request in the middle of sampling. */
@@ -97,7 +99,7 @@ export type ImageGenerator = {
    *
    * @param image - square, of a size whose latents are the model's
    * @returns tokens [S·C]
-   * @throws RangeError if the image has another size
+   * @throws RangeError if the image has another size, or the model has no tokens
    */
   tokensOf(image: Pixels): Promise<Int32Array>;
   /** Frees what the generator made of the model's parameters. */
@@ -110,7 +112,7 @@ export type ImageGenerator = {
  * @throws RangeError if the autoencoder's latents are not the model's, or `batchSize` is not a positive integer
  */
 export function createImageGenerator(options: ImageGeneratorOptions): ImageGenerator {
-  const { model, vae, batchSize = 16, precision = 'bf16', guidanceSchedule, order } = options;
+  const { model, vae, batchSize = 16, precision = 'bf16', guidanceSchedule, order, denoisingSteps } = options;
   const recommended = recommendedSampling(model.config);
   const { channels } = model.config.latent;
   if (vae.config.latentChannels !== channels)
@@ -130,6 +132,7 @@ export function createImageGenerator(options: ImageGeneratorOptions): ImageGener
     temperature: options.temperature ?? recommended.temperature,
     ...(guidanceSchedule && { guidanceSchedule }),
     ...(order && { order }),
+    ...(denoisingSteps !== undefined && { denoisingSteps }),
   };
   return {
     generate: (request) => generateBatches(settings, vae, batchSize, request),
@@ -138,7 +141,10 @@ export function createImageGenerator(options: ImageGeneratorOptions): ImageGener
   };
 }
 
-type Settings = Omit<GenerateOptions, 'labels' | 'seeds' | 'known' | 'preview' | 'onProgress' | 'signal'>;
+type Settings = Omit<
+  GenerateOptions<ImageModelConfig>,
+  'labels' | 'seeds' | 'known' | 'preview' | 'onProgress' | 'signal'
+>;
 
 async function* generateBatches(
   settings: Settings,
@@ -195,19 +201,19 @@ async function generateBatch(
         })),
   });
   try {
-    const tokenValues = Int32Array.from(await tokens.data());
+    const tokenValues = tokens && Int32Array.from(await tokens.data());
     const details = splitMaps(maps, images, positions).map((detail, image) => ({
       ...detail,
-      tokens: tokenValues.slice(image * values, (image + 1) * values),
+      ...(tokenValues && { tokens: tokenValues.slice(image * values, (image + 1) * values) }),
     }));
     return { first, images: await decodeShown(latents), details };
   } finally {
-    tf.dispose([tokens, latents]);
+    tf.dispose([tokens ?? [], latents]);
   }
 }
 
 /** S, and S·C. */
-function lengthsOf(config: TokenBridgeConfig): { positions: number; values: number } {
+function lengthsOf(config: ImageModelConfig): { positions: number; values: number } {
   const positions = positionCount(config);
   return { positions, values: positions * config.latent.channels };
 }
@@ -228,10 +234,12 @@ function splitMaps<Maps extends Record<string, Int32Array | Float32Array | Uint8
 
 /** Encodes an image to the mean of its latents, and quantizes them. */
 async function encodeToTokens(
-  { latent, quantizer }: TokenBridgeConfig,
+  modelConfig: ImageModelConfig,
   { params, config }: ImageGeneratorOptions['vae'],
   { width, height, data }: Pixels,
 ): Promise<Int32Array> {
+  if (isMar(modelConfig)) throw new RangeError('createImageGenerator: a model of MAR has no tokens');
+  const { latent, quantizer } = modelConfig;
   const factor = downsamplingFactor(config);
   if (width !== latent.width * factor || height !== latent.height * factor || width !== height)
     throw new RangeError(

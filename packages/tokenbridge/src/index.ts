@@ -1,6 +1,8 @@
 export {
+  type LoadedImageModel,
   type LoadedTokenBridge,
   type LoadOptions,
+  loadImageModel,
   loadTokenBridge,
   modelConfigKey,
   type SaveOptions,
@@ -17,22 +19,23 @@ export {
   type PositionDetails,
 } from './image-generator.js';
 export type { KnownTokens } from './known-tokens.js';
-export {
-  drawTrainingMasks,
-  type Evaluation,
-  evaluate,
-  exampleTrainingMasks,
-  type LossInputs,
-  type LossOptions,
-  loss,
-  type TrainingMasks,
-} from './loss.js';
+export { drawTrainingMasks, type Evaluation, evaluate, exampleTrainingMasks, loss } from './loss.js';
+export type { MarEvaluation } from './mar-loss.js';
+export type { LossInputs, LossOptions, TrainingMasks } from './masked-context.js';
 export {
   assertTokenBridgeConfig,
   backboneConfig,
   channelHeadConfig,
+  diffusionHeadConfig,
+  type ImageModel,
+  type ImageModelConfig,
   initTokenBridge,
+  isMar,
+  type Mar,
+  type MarConfig,
+  modelOf,
   officialChannelOrder,
+  type ParametersOf,
   positionCount,
   type TokenBridge,
   type TokenBridgeConfig,
@@ -45,7 +48,8 @@ export {
   type OfficialArguments,
   type WeightShapes,
 } from './official.js';
-export { presets, type RecommendedSampling, recommendedSampling } from './presets.js';
+export { configFromMar, type MarArguments } from './official-mar.js';
+export { marPresets, presets, type RecommendedSampling, recommendedSampling } from './presets.js';
 export { dequantize, type QuantizerConfig, quantize } from './quantization.js';
 export { type StoredParameters, storeForSampling } from './sampling-programs.js';
 export type { GenerateOptions, GeneratePreview, GenerateProgress, PreviewOptions } from './sampling-request.js';

@@ -6,23 +6,30 @@ import {
   initChannelHead,
 } from '@tb/ar-head';
 import { assertBackboneConfig, type Backbone, type BackboneConfig, backboneShapes, initBackbone } from '@tb/backbone';
+import {
+  assertDiffusionHeadConfig,
+  type DiffusionHead,
+  type DiffusionHeadConfig,
+  diffusionHeadShapes,
+  initDiffusionHead,
+} from '@tb/diffusion-head';
 import { InputError } from '@tb/io';
 import type { ShapesOf } from '@tb/nn';
 import { type Key, splitKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { type QuantizerConfig, quantizerOf } from './quantization.js';
 
-/** Everything about a TokenBridge model except its weights. */
-export type TokenBridgeConfig = {
+// There is one composition: a backbone, a head that predicts a position from the backbone's features, a decoder. With a head over
+// channels it is a TokenBridge model, which works on tokens. With a diffusion head it is MAR (Li et al. 2024), which works on
+// the latents themselves and has no quantizer.
+
+/** What the configurations of both kinds of models have. */
+type CommonConfig = {
   /** The grid of latents that the autoencoder makes of an image. */
   latent: { height: number; width: number; channels: number };
   /** Image classes; labels are 0 … classes − 1. */
   classes: number;
-  quantizer: QuantizerConfig;
-  /** The channels in the order in which the head predicts them. No official checkpoint holds it; it belongs to the weights. */
-  channelOrder: readonly number[];
   backbone: Omit<BackboneConfig, 'positions' | 'channels' | 'classes'>;
-  head: Omit<ChannelHeadConfig, 'channels' | 'levels' | 'channelOrder' | 'featureWidth'>;
   /** Rates in [0, 1) that only training uses. */
   training: {
     attentionDropout: number;
@@ -33,6 +40,30 @@ export type TokenBridgeConfig = {
     minimumMaskRatio: number;
   };
 };
+
+/** Everything about a TokenBridge model except its weights. */
+export type TokenBridgeConfig = CommonConfig & {
+  quantizer: QuantizerConfig;
+  /** The channels in the order in which the head predicts them. No official checkpoint holds it; it belongs to the weights. */
+  channelOrder: readonly number[];
+  head: Omit<ChannelHeadConfig, 'channels' | 'levels' | 'channelOrder' | 'featureWidth'>;
+};
+
+/** Everything about a MAR model except its weights. */
+export type MarConfig = CommonConfig & {
+  head: { kind: 'diffusion' } & Omit<DiffusionHeadConfig, 'channels' | 'featureWidth'> & {
+      /** Timesteps that a training step draws for each masked position; `diffusion_batch_mul` of MAR's code, 4 there. */
+      timestepsPerPosition: number;
+    };
+};
+
+/** The configuration of a model of either kind. */
+export type ImageModelConfig = TokenBridgeConfig | MarConfig;
+
+/** Whether a configuration is that of a model with a diffusion head. */
+export function isMar(config: ImageModelConfig): config is MarConfig {
+  return config.head.kind === 'diffusion';
+}
 
 /**
  * The channel order of the released code, for the 16 channels of its autoencoder (Sec. 3.2: by share of low frequencies). For
@@ -46,18 +77,58 @@ export const officialChannelOrder: readonly number[] = [8, 1, 10, 9, 6, 12, 4, 0
  */
 export type TokenBridge = Backbone & ChannelHead;
 
+/** All trained parameters of a MAR model. Flattened with dots the names are those of MAR's checkpoints. */
+export type Mar = Omit<Backbone, 'output_pos_embed'> & {
+  diffusion_pos_embed_learned: Backbone['output_pos_embed'];
+  diffloss: DiffusionHead;
+};
+
+/** The parameters of a model of either kind. */
+export type ImageModel = TokenBridge | Mar;
+
+/** The parameters that belong to a configuration. */
+export type ParametersOf<Config extends ImageModelConfig> = Config extends MarConfig ? Mar : TokenBridge;
+
+/**
+ * Joins parameters and configuration, so that the type of one follows from the other.
+ *
+ * @throws Error where they are of different kinds
+ */
+export function modelOf(
+  params: ImageModel,
+  config: ImageModelConfig,
+): { isMar: true; params: Mar; config: MarConfig } | { isMar: false; params: TokenBridge; config: TokenBridgeConfig } {
+  if (isMar(config)) {
+    if ('diffloss' in params) return { isMar: true, params, config };
+  } else if (!('diffloss' in params)) return { isMar: false, params, config };
+  throw new Error(
+    `the parameters must be those of a model with the head ${config.head.kind}, got those of another kind`,
+  );
+}
+
+/** The backbone's parameters by the names of @tb/backbone: one of them has another name in MAR. */
+export function backboneOf(params: ImageModel): Backbone {
+  return 'diffloss' in params ? { ...params, output_pos_embed: params.diffusion_pos_embed_learned } : params;
+}
+
 /** Number of positions of the latent grid. */
-export function positionCount({ latent }: TokenBridgeConfig): number {
+export function positionCount({ latent }: ImageModelConfig): number {
   return latent.height * latent.width;
 }
 
 /** The backbone's complete configuration. */
-export function backboneConfig(config: TokenBridgeConfig): BackboneConfig {
+export function backboneConfig(config: ImageModelConfig): BackboneConfig {
   const { latent, classes, backbone } = config;
   return { ...backbone, positions: positionCount(config), channels: latent.channels, classes };
 }
 
-/** The head's complete configuration. */
+/** The complete configuration of a diffusion head. */
+export function diffusionHeadConfig({ latent, backbone, head }: MarConfig): DiffusionHeadConfig {
+  const { width, depth } = head;
+  return { width, depth, channels: latent.channels, featureWidth: backbone.decoder.width };
+}
+
+/** The complete configuration of a head over channels. */
 export function channelHeadConfig(config: TokenBridgeConfig): ChannelHeadConfig {
   const { latent, quantizer, channelOrder, backbone, head } = config;
   const { channels } = latent;
@@ -69,9 +140,21 @@ export function channelHeadConfig(config: TokenBridgeConfig): ChannelHeadConfig 
  *
  * @throws Error naming what is wrong with which field of the configuration
  */
-export function tokenBridgeShapes(config: TokenBridgeConfig): ShapesOf<TokenBridge> {
+export function tokenBridgeShapes<Config extends ImageModelConfig>(config: Config): ShapesOf<ParametersOf<Config>> {
   assertTokenBridgeConfig(config);
-  return { ...backboneShapes(backboneConfig(config)), ...channelHeadShapes(channelHeadConfig(config)) };
+  const backbone = backboneShapes(backboneConfig(config));
+  const shapes: ShapesOf<TokenBridge> | ShapesOf<Mar> = isMar(config)
+    ? withNamesOfMar(backbone, diffusionHeadShapes(diffusionHeadConfig(config)))
+    : { ...backbone, ...channelHeadShapes(channelHeadConfig(config)) };
+  return shapes as ShapesOf<ParametersOf<Config>>;
+}
+
+/** Joins backbone and diffusion head, or their shapes, to the tree of MAR's names. */
+function withNamesOfMar<Backbone extends { output_pos_embed: unknown }, Head>(
+  { output_pos_embed: positions, ...backbone }: Backbone,
+  head: Head,
+) {
+  return { ...backbone, diffusion_pos_embed_learned: positions as Backbone['output_pos_embed'], diffloss: head };
 }
 
 /**
@@ -80,36 +163,47 @@ export function tokenBridgeShapes(config: TokenBridgeConfig): ShapesOf<TokenBrid
  * @returns float32 tensors that the caller disposes
  * @throws Error naming what is wrong with which field of the configuration
  */
-export function initTokenBridge(key: Key, config: TokenBridgeConfig): TokenBridge {
+export function initTokenBridge<Config extends ImageModelConfig>(key: Key, config: Config): ParametersOf<Config> {
   assertTokenBridgeConfig(config);
   return tf.tidy(() => {
     const [backboneKey, headKey] = splitKey(key, 2);
-    return {
-      ...initBackbone(backboneKey, backboneConfig(config)),
-      ...initChannelHead(headKey, channelHeadConfig(config)),
-    };
+    const backbone = initBackbone(backboneKey, backboneConfig(config));
+    const params: ImageModel = isMar(config)
+      ? withNamesOfMar(backbone, initDiffusionHead(headKey, diffusionHeadConfig(config)))
+      : { ...backbone, ...initChannelHead(headKey, channelHeadConfig(config)) };
+    return params as ParametersOf<Config>;
   });
 }
 
-/** Checks a configuration. @throws Error naming what is wrong with which field */
-export function assertTokenBridgeConfig(config: TokenBridgeConfig): void {
-  const { latent, quantizer, channelOrder, training } = config;
+/** Checks a configuration of either kind. @throws Error naming what is wrong with which field */
+export function assertTokenBridgeConfig(config: ImageModelConfig): void {
+  const { latent, training } = config;
   const problems = [
     ...(['height', 'width', 'channels'] as const)
       .filter((name) => !Number.isInteger(latent[name]) || latent[name] < 1)
       .map((name) => `latent.${name} must be a positive integer, got ${latent[name]}`),
-    ...quantizerProblems(quantizer, latent.channels),
     ...Object.entries(training)
       .filter(([, rate]) => !(rate >= 0 && rate < 1))
       .map(([name, rate]) => `training.${name} must be in [0, 1), got ${rate}`),
   ];
-  const isOrder =
-    new Set(channelOrder).size === latent.channels && channelOrder.every((c) => c in range(latent.channels));
-  if (!isOrder || channelOrder.length !== latent.channels)
-    problems.push(`channelOrder must hold each of 0 … ${latent.channels - 1} once, got [${channelOrder.join(', ')}]`);
+  problems.push(...(isMar(config) ? marProblems(config) : tokenProblems(config)));
   if (problems.length > 0) throw new InputError('assertTokenBridgeConfig', problems.join('; '));
   assertBackboneConfig(backboneConfig(config));
-  assertChannelHeadConfig(channelHeadConfig(config));
+  if (isMar(config)) assertDiffusionHeadConfig(diffusionHeadConfig(config));
+  else assertChannelHeadConfig(channelHeadConfig(config));
+}
+
+function marProblems({ head: { timestepsPerPosition: count } }: MarConfig): string[] {
+  if (Number.isInteger(count) && count >= 1) return [];
+  return [`head.timestepsPerPosition must be a positive integer, got ${count}`];
+}
+
+function tokenProblems({ latent: { channels }, quantizer, channelOrder }: TokenBridgeConfig): string[] {
+  const problems = quantizerProblems(quantizer, channels);
+  const isOrder = new Set(channelOrder).size === channels && channelOrder.every((c) => c in range(channels));
+  if (!isOrder || channelOrder.length !== channels)
+    problems.push(`channelOrder must hold each of 0 … ${channels - 1} once, got [${channelOrder.join(', ')}]`);
+  return problems;
 }
 
 function quantizerProblems(config: QuantizerConfig, channels: number): string[] {

@@ -1,5 +1,10 @@
 import { InputError } from '@tb/io';
-import { assertTokenBridgeConfig, officialChannelOrder, type TokenBridgeConfig } from './model.js';
+import {
+  assertTokenBridgeConfig,
+  type ImageModelConfig,
+  officialChannelOrder,
+  type TokenBridgeConfig,
+} from './model.js';
 import { presets } from './presets.js';
 
 // Configurations of the released code's models: from its constructor arguments, or from the shapes of its weights.
@@ -138,14 +143,19 @@ export class ConfigNeededError extends Error {
 /**
  * Recognizes the configuration of an official model by the shapes of its weights: classes, levels, latents and sizes. What
  * shapes do not show is taken from the released code: quantization on [−5, 5] with r = 3, the channel order, and the attention
- * heads of the preset with the backbone's width.
+ * heads of the preset with the backbone's width. Weights of MAR are recognized too.
  *
  * @throws ConfigNeededError if the weights are not an official model's, or have a width or latents that no preset has; Error
- *   if they are an autoencoder's or MAR's
+ *   if they are an autoencoder's
  */
-export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
-  const other = otherNetwork(Object.keys(shapes));
-  if (other) throw new InputError('configOfShapes', `these are not the weights of TokenBridge but ${other}`);
+export function configOfShapes(shapes: WeightShapes): ImageModelConfig {
+  const names = Object.keys(shapes);
+  if (names.includes('encoder.conv_in.weight'))
+    throw new InputError(
+      'configOfShapes',
+      "these are not the weights of TokenBridge but an autoencoder's, which loadVae of @tb/vae reads",
+    );
+  const isOfMar = names.some((name) => name.startsWith('diffloss.'));
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
     if (size === undefined) throw new ConfigNeededError(`no official model has these weights: ${name} is missing`);
@@ -158,26 +168,34 @@ export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
     depth: depthOf(`${part}_blocks`),
     heads: headsOf(width),
   });
-  const positions = sizeOf('output_pos_embed', 1);
+  const positions = sizeOf(isOfMar ? 'diffusion_pos_embed_learned' : 'output_pos_embed', 1);
   const side = Math.sqrt(positions);
   if (!Number.isInteger(side))
     throw new ConfigNeededError(`the weights do not show how ${positions} positions form a grid`);
   const channels = sizeOf('z_proj.weight', 1);
-  if (channels !== officialChannelOrder.length)
-    throw new ConfigNeededError(`the weights do not show the order of ${channels} channels`);
   const encoder = stackOf('encoder', sizeOf('class_emb.weight', 1));
-  const width = sizeOf('channel_embed', 2);
-  return {
+  const common = {
     latent: { height: side, width: side, channels },
     classes: sizeOf('class_emb.weight', 0),
-    quantizer: { levels: sizeOf('token_embeddings.0.weight', 0), min: -5, max: 5, range: 3 },
-    channelOrder: officialChannelOrder,
     backbone: {
       bufferSize: sizeOf('encoder_pos_embed_learned', 1) - positions,
       mlpRatio: sizeOf('encoder_blocks.0.mlp.fc1.weight', 0) / encoder.width,
       encoder,
       decoder: stackOf('decoder', sizeOf('mask_token', 2)),
     },
+    training: presets.large.training,
+  };
+  if (isOfMar) {
+    const size = { width: sizeOf('diffloss.net.input_proj.weight', 0), depth: depthOf('diffloss.net.res_blocks') };
+    return { ...common, head: { kind: 'diffusion', ...size, timestepsPerPosition: 4 } };
+  }
+  if (channels !== officialChannelOrder.length)
+    throw new ConfigNeededError(`the weights do not show the order of ${channels} channels`);
+  const width = sizeOf('channel_embed', 2);
+  return {
+    ...common,
+    quantizer: { levels: sizeOf('token_embeddings.0.weight', 0), min: -5, max: 5, range: 3 },
+    channelOrder: officialChannelOrder,
     head: {
       kind: 'autoregressive',
       groupSize: 1,
@@ -186,16 +204,7 @@ export function configOfShapes(shapes: WeightShapes): TokenBridgeConfig {
       heads: width / sizeOf('channel_blocks.0.attn.q_norm.weight', 0),
       mlpRatio: sizeOf('channel_blocks.0.mlp.fc1.weight', 0) / width,
     },
-    training: presets.large.training,
   };
-}
-
-/** The networks whose files are most easily mistaken for those of a TokenBridge model. */
-function otherNetwork(names: string[]): string | undefined {
-  if (names.includes('encoder.conv_in.weight')) return "an autoencoder's, which loadVae of @tb/vae reads";
-  if (names.some((name) => name.startsWith('diffloss.')))
-    return "MAR's, which has a diffusion head in place of the head over channels";
-  return undefined;
 }
 
 /** Attention heads of a backbone: the weights have the same shapes for any number of them. */

@@ -1,6 +1,7 @@
 import { channelHeadSizes } from '@tb/ar-head';
 import { backboneSizes } from '@tb/backbone';
-import { officialChannelOrder, type TokenBridgeConfig } from './model.js';
+import { diffusionHeadSizes } from '@tb/diffusion-head';
+import { type ImageModelConfig, isMar, type MarConfig, officialChannelOrder, type TokenBridgeConfig } from './model.js';
 
 /** 256 × 256 images through the KL-16 autoencoder, ImageNet's classes, B = 64 on [−5, 5] (Sec. 4.1), rates of Tab. 4. */
 function imageNet(size: 'base' | 'large' | 'huge'): TokenBridgeConfig {
@@ -41,20 +42,52 @@ export const presets = {
   huge: imageNet('huge'),
 } as const satisfies Record<string, TokenBridgeConfig>;
 
+/** The preset of MAR with the same latents, backbone and rates as one of TokenBridge. */
+function withDiffusionHead(
+  { latent, classes, backbone, training }: TokenBridgeConfig,
+  size: { width: number; depth: number },
+): MarConfig {
+  return { latent, classes, backbone, training, head: { kind: 'diffusion', ...size, timestepsPerPosition: 4 } };
+}
+
+/**
+ * Ready configurations with a diffusion head. `base`, `large` and `huge` are those of MAR's released checkpoints (Li et al. 2024).
+ * `tiny` is the tiny TokenBridge with such a head.
+ */
+export const marPresets = {
+  tiny: withDiffusionHead(presets.tiny, { width: 160, depth: 3 }),
+  base: withDiffusionHead(presets.base, diffusionHeadSizes.base),
+  large: withDiffusionHead(presets.large, diffusionHeadSizes.large),
+  huge: withDiffusionHead(presets.huge, diffusionHeadSizes.huge),
+} as const satisfies Record<string, MarConfig>;
+
 /** Settings of sampling that suit a model; see `GenerateOptions` for each. */
 export type RecommendedSampling = { steps: number; guidanceScale: number; temperature: number };
 
 /**
  * Recommends settings for sampling by the size of a model. L and H get guidance and temperature of Tab. 4, and 256 steps, which
  * predict at most one position of the 16 × 16 each. `base` has no published values and gets L's. `tiny` and custom sizes
- * get guidance 3, temperature 1 and a quarter as many steps as the grid has positions.
+ * get guidance 3, temperature 1 and a quarter as many steps as the grid has positions. MAR's sizes get what its authors evaluate
+ * them with: guidance 2.9, 3 and 3.2, temperature 1, 256 steps.
  */
-export function recommendedSampling({ latent, backbone, head }: TokenBridgeConfig): RecommendedSampling {
+export function recommendedSampling(config: ImageModelConfig): RecommendedSampling {
+  const { latent, backbone, head } = config;
+  const few = { steps: Math.max(1, Math.ceil((latent.height * latent.width) / 4)), guidanceScale: 3, temperature: 1 };
+  if (isMar(config)) {
+    const guidance = { base: 2.9, large: 3, huge: 3.2 } as const;
+    const size = (['base', 'large', 'huge'] as const).find(
+      (name) =>
+        marPresets[name].backbone.encoder.width === backbone.encoder.width &&
+        marPresets[name].backbone.encoder.depth === backbone.encoder.depth &&
+        marPresets[name].head.width === head.width,
+    );
+    return size ? { steps: 256, guidanceScale: guidance[size], temperature: 1 } : few;
+  }
   const hasSizeOf = (name: 'base' | 'large' | 'huge') =>
     presets[name].backbone.encoder.width === backbone.encoder.width &&
     presets[name].backbone.encoder.depth === backbone.encoder.depth &&
     presets[name].head.width === head.width;
   if (hasSizeOf('large') || hasSizeOf('base')) return { steps: 256, guidanceScale: 3.1, temperature: 0.97 };
   if (hasSizeOf('huge')) return { steps: 256, guidanceScale: 3.45, temperature: 0.91 };
-  return { steps: Math.max(1, Math.ceil((latent.height * latent.width) / 4)), guidanceScale: 3, temperature: 1 };
+  return few;
 }

@@ -74,6 +74,14 @@ export function dequantize<T extends tf.Tensor>(config: QuantizerConfig, indices
   });
 }
 
+/** The latent values of tokens; without a quantizer they are the values already. [..., C] to float32. */
+export function valuesOf<T extends tf.Tensor>(
+  { quantizer }: { quantizer?: QuantizerConfig; head: unknown },
+  tokens: T,
+): T {
+  return quantizer ? dequantize(quantizer, tokens) : tf.clone(tokens);
+}
+
 /** Whether a quantizer has the values of a configuration's codebook bit for bit, so that its faster functions can be used. */
 function hasCodebookOf({ float32Values, channels, levels }: Quantizer, config: QuantizerConfig): boolean {
   const { codebook, range } = config;

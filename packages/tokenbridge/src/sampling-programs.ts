@@ -12,8 +12,18 @@ import {
 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { givenTensors, type KnownTokens } from './known-tokens.js';
-import { backboneConfig, channelHeadConfig, positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
-import { dequantize } from './quantization.js';
+import {
+  backboneConfig,
+  backboneOf,
+  channelHeadConfig,
+  type ImageModel,
+  type ImageModelConfig,
+  isMar,
+  positionCount,
+  type TokenBridge,
+  type TokenBridgeConfig,
+} from './model.js';
+import { valuesOf } from './quantization.js';
 import type { Plan } from './sampling-plan.js';
 
 // N = images, S = positions, V = visible positions (padded), M = predicted positions (padded), C = channels,
@@ -26,9 +36,12 @@ import type { Plan } from './sampling-plan.js';
 
 /** What sampling knows so far. Every step consumes one state and returns the next in the same memory. */
 export type SamplingState = {
-  /** Context features of the step under way; float32 [N, S, Z]. */
+  /**
+   * Context features of the step under way; float32 [N, S, Z]. For a diffusion head with guidance [2N, S, Z]: those without labels
+   * follow those with labels.
+   */
   features: tf.Tensor3D;
-  /** In the latents' order of channels, int32 [N, S, C]; 0 where masked. */
+  /** In the latents' order of channels, int32 [N, S, C]; of MAR the values, float32; 0 where masked. */
   tokens: tf.Tensor3D;
   /** Probability of a position's tokens, as the geometric mean over its channels; [N, S], 0 where masked. */
   confidence: tf.Tensor2D;
@@ -51,7 +64,7 @@ export type SamplingInputs = {
 
 /** Static options of the program of the backbone. */
 export type FeatureOptions = {
-  config: TokenBridgeConfig;
+  config: ImageModelConfig;
   /** Mix the features with and without labels. */
   guided: boolean;
   /** V, at least the number of known positions and 1. */
@@ -70,31 +83,34 @@ export type TokenOptions = {
 
 /**
  * Computes the context features of all positions. With guidance the images go through the backbone twice, with and without
- * their labels, in one batch; the two features (not the logits) are mixed, as in the reference. Consumes the state.
+ * their labels, in one batch; the two features (not the logits) are mixed, as in the reference. For a diffusion head both stay:
+ * it mixes the predicted noise. Consumes the state.
  */
 function predictFeatures(
   state: SamplingState,
-  params: TokenBridge,
+  params: ImageModel,
   { config, guided, visibleCapacity }: FeatureOptions,
   { plan, labels, unlabelled }: SamplingInputs,
 ): SamplingState {
   const { tokens, row } = state;
-  const values = dequantize(config.quantizer, tokens);
+  const values = valuesOf(config, tokens);
   const visible = listsOf(plan.visible, row, visibleCapacity);
   const backbone = backboneConfig(config);
-  if (!guided) return { ...state, features: applyBackbone(params, backbone, { values, visible, labels, unlabelled }) };
-  const both = applyBackbone(params, backbone, {
+  const weights = backboneOf(params);
+  if (!guided) return { ...state, features: applyBackbone(weights, backbone, { values, visible, labels, unlabelled }) };
+  const both = applyBackbone(weights, backbone, {
     values: tf.concat([values, values], 0),
     visible: tf.concat([visible, visible], 0),
     labels: tf.concat([labels, labels], 0),
     unlabelled: tf.concat([unlabelled, tf.onesLike(unlabelled)], 0),
   });
+  if (isMar(config)) return { ...state, features: both };
   const [labelled, free] = tf.split(both, 2, 0);
   const features = tf.add(free, tf.mul(tf.gather(plan.scales, row), tf.sub(labelled, free))) as tf.Tensor3D;
   return { ...state, features };
 }
 
-/** Tokens int32 [N, M, C] in the latents' order of channels, and confidence [N, M]. */
+/** Tokens int32 [N, M, C] in the latents' order of channels, or values float32; and confidence [N, M]. */
 export type Predicted = { tokens: tf.Tensor3D; confidence: tf.Tensor2D };
 
 /** Draws the tokens of the step's positions. */
@@ -119,11 +135,11 @@ function predictTokens(
  *
  * @param sources - for every position its place among the predictions, −1 to stay as it is; int32 [N, S]
  */
-function commit(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
+export function commitPredictions(state: SamplingState, predicted: Predicted, sources: tf.Tensor2D): SamplingState {
   const { features, tokens, confidence, row } = state;
   const isTaken = tf.cast(tf.greaterEqual(sources, tf.scalar(0, 'int32')), 'int32');
-  const taken = tf.expandDims(isTaken, 2);
-  const kept = tf.sub(tf.scalar(1, 'int32'), taken);
+  const taken = tf.expandDims(tf.cast(isTaken, tokens.dtype), 2);
+  const kept = tf.sub(tf.scalar(1, tokens.dtype as 'int32' | 'float32'), taken);
   const probabilities = gatherPositions(tf.expandDims(predicted.confidence, 2) as tf.Tensor3D, sources);
   return {
     features,
@@ -141,11 +157,11 @@ function fillPositions(
   inputs: SamplingInputs,
 ): SamplingState {
   const predicted = predictTokens(state, params, options, inputs);
-  return commit(state, predicted, listsOf(inputs.plan.sources, state.row));
+  return commitPredictions(state, predicted, listsOf(inputs.plan.sources, state.row));
 }
 
 /** The first `length` entries of a plan's row, for every image: [N, length]. */
-function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): tf.Tensor2D {
+export function listsOf(lists: tf.Tensor3D, row: tf.Scalar, length = lists.shape[2]): tf.Tensor2D {
   const all = tf.gather<tf.Tensor>(lists, row) as tf.Tensor2D;
   return tf.slice(all, [0, 0], [-1, length]);
 }
@@ -161,7 +177,7 @@ export const samplingPrograms = { bf16: programsOf('bf16'), fp32: programsOf('fp
 
 /** What a preview reads of a state. */
 export type PreviewTensors = {
-  /** De-quantized, 0 where masked; float32 [N, height, width, C]. */
+  /** Latent values, 0 where masked; float32 [N, height, width, C]. */
   latents: tf.Tensor4D;
   /** [N, S]. */
   confidence: tf.Tensor2D;
@@ -176,9 +192,10 @@ export const previewTensors = jit(
   (
     { tokens, confidence }: Pick<SamplingState, 'tokens' | 'confidence'>,
     isKnown: tf.Tensor2D,
-    { quantizer, latent: { height, width, channels } }: TokenBridgeConfig,
+    config: ImageModelConfig,
   ): PreviewTensors => {
-    const latents = tf.mul(dequantize(quantizer, tokens), tf.expandDims(isKnown, 2));
+    const { height, width, channels } = config.latent;
+    const latents = tf.mul(valuesOf(config, tokens), tf.expandDims(isKnown, 2));
     return {
       latents: tf.reshape(latents, [tokens.shape[0], height, width, channels]),
       confidence: tf.mul(confidence, isKnown),
@@ -187,24 +204,32 @@ export const previewTensors = jit(
   { static: [2], name: 'preview' },
 );
 
-/** Compiled `commit`, for predictions of which the host keeps only some. Consumes the state. */
-export const commitTokens = jit(commit, { donate: [0] });
+/** Compiled `commitPredictions`, for predictions of which the host keeps only some. Consumes the state. */
+export const commitTokens = jit(commitPredictions, { donate: [0], name: 'commit' });
 
 /** The state before the first step: nothing is known but given tokens, the plan is at its first row. */
-export function initialState(images: number, config: TokenBridgeConfig, known?: KnownTokens): SamplingState {
+export function initialState(
+  images: number,
+  config: ImageModelConfig,
+  { known, guided }: { known?: KnownTokens; guided: boolean },
+): SamplingState {
   const positions = positionCount(config);
   const { channels } = config.latent;
+  const copies = isMar(config) && guided ? 2 : 1;
   return {
-    features: tf.fill([images, positions, config.backbone.decoder.width], 0), // made on the device, unlike tf.zeros
-    ...(known
+    features: tf.fill([copies * images, positions, config.backbone.decoder.width], 0), // made on the device, unlike tf.zeros
+    ...(known && !isMar(config)
       ? givenTensors(known, images, config)
-      : { tokens: tf.zeros([images, positions, channels], 'int32'), confidence: tf.zeros([images, positions]) }),
+      : {
+          tokens: tf.zeros([images, positions, channels], isMar(config) ? 'float32' : 'int32'),
+          confidence: tf.zeros([images, positions]),
+        }),
     row: tf.scalar(0, 'int32'),
   };
 }
 
 /** Parameters that `storeForSampling` made, for `generate` at precision `bf16`. Dispose them with `disposeTree`. */
-export type StoredParameters = { bfloat16: TokenBridge };
+export type StoredParameters<Params extends ImageModel = TokenBridge> = { bfloat16: Params };
 
 /**
  * Stores in bfloat16 the weights that only products read, and the biases added to these, where the backend can (xla): the
@@ -213,15 +238,15 @@ export type StoredParameters = { bfloat16: TokenBridge };
  *
  * @returns parameters for `generate`, which the caller disposes; the given ones stay as they are
  */
-export function storeForSampling(params: TokenBridge): StoredParameters {
+export function storeForSampling<Params extends ImageModel>(params: Params): StoredParameters<Params> {
   const layers = new Set(
-    Object.entries(flattenTree(params))
+    Object.entries(flattenTree(params as TokenBridge))
       .filter(([name, leaf]) => leaf.rank === 2 && name.endsWith('.weight') && !EMBEDDINGS.test(name))
       .map(([name]) => name.replace(/weight$/, '')),
   );
   const store = (leaf: tf.Tensor, name: string) =>
     layers.has(name.replace(/(weight|bias)$/, '')) ? storeBfloat16(leaf) : tf.clone(leaf);
-  return { bfloat16: tidyTree(() => mapTreeWithNames(store, params)) };
+  return { bfloat16: tidyTree(() => mapTreeWithNames(store, params as TokenBridge)) as Params };
 }
 
 const EMBEDDINGS = /^(class_emb|token_embeddings)\b/;

@@ -3,7 +3,7 @@ import { rasterOrder } from '@tb/backbone';
 import { backendTraits, foldIn, type Key, permutation, randomKey } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { assertKnown, type KnownTokens } from './known-tokens.js';
-import { positionCount, type TokenBridge, type TokenBridgeConfig } from './model.js';
+import { type ImageModelConfig, isMar, type ParametersOf, positionCount, type TokenBridgeConfig } from './model.js';
 import type { StoredParameters } from './sampling-programs.js';
 
 // What a caller asks of `generate`: options, their defaults and their checks.
@@ -41,10 +41,10 @@ export type PreviewOptions<Preview> = {
 };
 
 /** Options of `generate`. */
-export type GenerateOptions = {
+export type GenerateOptions<Config extends ImageModelConfig = TokenBridgeConfig> = {
   /** The model's parameters, or what `storeForSampling` made of them. */
-  params: TokenBridge | StoredParameters;
-  config: TokenBridgeConfig;
+  params: ParametersOf<Config> | StoredParameters<ParametersOf<Config>>;
+  config: Config;
   /** The class of each image, or `null` for an image without one. */
   labels: readonly (number | null)[];
   /**
@@ -58,8 +58,13 @@ export type GenerateOptions = {
   guidanceScale?: number;
   /** How the scale grows with the known positions; default `linear`, from about 1 to about `guidanceScale`. */
   guidanceSchedule?: 'linear' | 'constant';
-  /** Temperature of each channel's softmax; default 1, and 0 takes the likeliest token. Tab. 4: 0.97 for L, 0.91 for H. */
+  /**
+   * Temperature of each channel's softmax; default 1, and 0 takes the likeliest token. Tab. 4: 0.97 for L, 0.91 for H. For MAR the
+   * factor of the noise that each denoising step adds.
+   */
   temperature?: number;
+  /** For MAR, the denoising steps of each position, in [2, 1000]; default 100. */
+  denoisingSteps?: number;
   /**
    * In which order positions are filled: randomly by the image's seed (default), row by row, or the most confident first
    * (Fig. 8). A custom order per image lists all positions; it is filled from its end.
@@ -71,7 +76,7 @@ export type GenerateOptions = {
   precision?: 'bf16' | 'fp32';
   /** Pad lists of positions to few lengths. Default: where programs are compiled (xla). The result is the same. */
   staticShapes?: boolean;
-  /** Given tokens, for editing: the cosine schedule then starts with the other positions. Default: none. */
+  /** Given tokens, for editing, not for MAR: the cosine schedule then starts with the other positions. Default: none. */
   known?: KnownTokens;
   /** Shows the images every few steps. They do not change by it. Default: no previews. */
   preview?: PreviewOptions<GeneratePreview>;
@@ -82,22 +87,25 @@ export type GenerateOptions = {
 };
 
 /** Options with all defaults filled in. */
-export type SamplingRequest = Required<Omit<GenerateOptions, Optional>> & Pick<GenerateOptions, Optional>;
+export type SamplingRequest = Required<Omit<AllOptions, Optional>> & Pick<AllOptions, Optional>;
+
+type AllOptions = GenerateOptions<ImageModelConfig>;
 
 type Optional = 'known' | 'preview' | 'onProgress' | 'signal';
 
 /** Fills in defaults. @throws RangeError naming the option that is out of range */
-export function requestOf(options: GenerateOptions): SamplingRequest {
-  const request = {
+export function requestOf<Config extends ImageModelConfig>(options: GenerateOptions<Config>): SamplingRequest {
+  const request: SamplingRequest = {
     steps: 64,
     guidanceScale: 1,
-    guidanceSchedule: 'linear' as const,
+    guidanceSchedule: 'linear',
     temperature: 1,
-    order: 'random' as const,
-    firstPosition: 'sampling' as const,
-    precision: 'bf16' as const,
+    denoisingSteps: 100,
+    order: 'random',
+    firstPosition: 'sampling',
+    precision: 'bf16',
     staticShapes: backendTraits().compilesPerShape,
-    ...options,
+    ...(options as AllOptions),
   };
   const { config, labels, seeds, steps, guidanceScale, guidanceSchedule, temperature } = request;
   const fail = (rule: string, got: unknown) => {
@@ -117,8 +125,17 @@ export function requestOf(options: GenerateOptions): SamplingRequest {
   const { every } = request.preview ?? { every: 1 };
   if (!Number.isInteger(every) || every < 1) fail('preview.every must be a positive integer', every);
   assertOrder(request);
-  if (request.known) assertKnown(request.known, labels.length, config);
+  if (isMar(config)) assertForMar(request);
+  else if (request.known) assertKnown(request.known, labels.length, config);
   return request;
+}
+
+function assertForMar({ order, known, denoisingSteps }: SamplingRequest): void {
+  if (order === 'confidence')
+    throw new RangeError("generate: order must not be 'confidence' for MAR, whose head gives no probabilities");
+  if (known) throw new RangeError('generate: known must be left out for MAR, which has no tokens');
+  if (!Number.isInteger(denoisingSteps) || denoisingSteps < 2 || denoisingSteps > 1000)
+    throw new RangeError(`generate: denoisingSteps must be an integer in [2, 1000], got ${denoisingSteps}`);
 }
 
 function assertOrder({ order, labels, config }: SamplingRequest): void {

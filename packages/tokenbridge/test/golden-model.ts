@@ -3,7 +3,7 @@ import type { HostTensor } from '@tb/io';
 import { goldenJson, goldenPath } from '@tb/test-utils';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadTokenBridge } from '../src/files.js';
-import type { LossInputs } from '../src/loss.js';
+import type { LossInputs } from '../src/masked-context.js';
 import type { TokenBridgeConfig } from '../src/model.js';
 import { configFromOfficial } from '../src/official.js';
 

@@ -1,5 +1,5 @@
 import { hostRandom, randomKey } from '@tb/runtime';
-import type { TokenBridge, TokenBridgeConfig } from '@tb/tokenbridge';
+import type { ImageModel, TokenBridgeConfig } from '@tb/tokenbridge';
 import { demo, initVae, type VaeConfig } from '@tb/vae';
 import type { LatentBatch } from '../src/data/latent-batches.js';
 import type { Task } from '../src/task.js';
@@ -28,7 +28,7 @@ export function smallSizes(dropout: number): TokenBridgeConfig {
 export function smallModelTask(
   { dropout = 0 } = {},
   changes: Partial<ModelTaskOptions<LatentBatch>> = {},
-): Task<TokenBridge, LatentBatch> {
+): Task<ImageModel, LatentBatch> {
   return createModelTask({
     config: smallSizes(dropout),
     latents: cachedMoments([4, 4, 4]),

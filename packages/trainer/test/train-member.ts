@@ -1,6 +1,6 @@
 /** A process of processes.test.ts, which trains the small model or the toy together with others. */
 import { disposeTree, flattenTree, type JoinedProcesses, type TensorTree } from '@tb/runtime';
-import { createImageGenerator, type TokenBridge } from '@tb/tokenbridge';
+import { createImageGenerator, type ImageModel } from '@tb/tokenbridge';
 import { type MemberTask, memberMain } from '../../xla/test/process-group.js';
 import { type BatchShare, completeBatch } from '../src/data/batch-share.js';
 import { prefetch } from '../src/data/batches.js';
@@ -81,7 +81,7 @@ function toyOf({ poisonedStep, stopAtStep }: TrainTask, rows: number[]) {
 
 const images = 12;
 
-function smallOf(_: TrainTask, made: number[]): Task<TokenBridge, LatentBatch> {
+function smallOf(_: TrainTask, made: number[]): Task<ImageModel, LatentBatch> {
   return {
     ...smallModelTask({ dropout: 0.2 }),
     openBatches(firstStep: number, share: BatchShare = completeBatch) {

@@ -230,7 +230,7 @@ function finishedEvents(
         seed: String(seed),
         image: await messageImage(image, encodeFinished(image, settingsOf(request), identity)),
         file: `${fileOf(label, index)}${request.known ? '-edited' : ''}.png`,
-        tokens: encodeTokens(details[place].tokens),
+        tokens: encodeTokens(details[place].tokens!),
         ...positionMaps(details[place]),
       } as const;
     }),

@@ -1,5 +1,5 @@
 // AdamW (Loshchilov and Hutter 2019) over parameter trees, with the reference's choice of what decays.
-import { mapTree, type TensorTree } from '@tb/runtime';
+import { flattenTree, mapTree, type TensorTree, type Tree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Numbers of AdamW that stay the same during training. */
@@ -32,10 +32,10 @@ export function initAdamW<Params extends TensorTree>(params: Params): AdamWState
 
 /**
  * Whether weight decay applies: to everything but one-dimensional parameters, as the reference does. Class, position
- * and token embeddings, `mask_token` and `fake_latent` are decayed.
+ * and token embeddings, `mask_token` and `fake_latent` are decayed. A diffusion head is not, as in MAR's code.
  */
-export function isDecayed(parameter: { shape: readonly number[] }): boolean {
-  return parameter.shape.length > 1;
+export function isDecayed(parameter: { shape: readonly number[] }, name = ''): boolean {
+  return parameter.shape.length > 1 && !name.startsWith('diffloss.');
 }
 
 /**
@@ -66,9 +66,11 @@ export function applyAdamW<Params extends TensorTree>(
     state.secondMoment,
     gradients,
   );
+  const named = Object.entries(flattenTree(params as Tree<tf.Tensor>));
+  const names = new Map(named.map(([name, leaf]) => [leaf, name]));
   const update = (value: tf.Tensor, first: tf.Tensor, second: tf.Tensor) => {
     const denominator = tf.add(tf.div(tf.sqrt(second), rootCorrection), epsilon);
-    const decayed = weightDecay !== 0 && isDecayed(value) ? tf.mul(value, keep) : value;
+    const decayed = weightDecay !== 0 && isDecayed(value, names.get(value)) ? tf.mul(value, keep) : value;
     return tf.sub(decayed, tf.mul(stepSize, tf.div(first, denominator)));
   };
   return { params: mapTree(update, params, firstMoment, secondMoment), state: { firstMoment, secondMoment, step } };

@@ -2,15 +2,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { InputError, MissingPartError, printable, printMessage } from '@tb/io';
-import { loadTokenBridge, type TokenBridge, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { type ImageModel, type ImageModelConfig, loadImageModel } from '@tb/tokenbridge';
 import { describeVae, loadVae, type Vae, type VaeConfig } from '@tb/vae';
 import { findWeights, openRun, type RunWeights, type WeightSet } from './open-run.js';
 import { readWeightsInfo } from './weights-info.js';
 
 /** A model that was loaded, and what its file states about it. */
 export type LoadedModel = {
-  params: TokenBridge;
-  config: TokenBridgeConfig;
+  params: ImageModel;
+  config: ImageModelConfig;
   /** The file that was read. */
   path: string;
   sha256: string;
@@ -39,14 +39,14 @@ export type LoadModelOptions = {
   /** Which of two sets of weights (default: the average). A file of one set takes no choice. */
   set?: WeightSet;
   /** For an official checkpoint whose shapes do not determine it. */
-  config?: TokenBridgeConfig;
+  config?: ImageModelConfig;
 };
 
 /**
  * Loads the model that `--model` names: a run of tb-train, one of its checkpoints, a `.safetensors` file, or an official
  * `.pth`. The caller owns its tensors.
  *
- * @throws InputError when it is missing, is not a model, or does not have the set; what `loadTokenBridge` throws when weights
+ * @throws InputError when it is missing, is not a model, or does not have the set; what `loadImageModel` throws when weights
  *   do not fit
  */
 export async function loadModel(path: string, { set, config }: LoadModelOptions = {}): Promise<LoadedModel> {
@@ -60,7 +60,7 @@ export async function loadModel(path: string, { set, config }: LoadModelOptions 
   const isOfficial = !weights.path.endsWith('.safetensors');
   const ema = isOfficial && weights.set === 'ema';
   const vaeCandidates = await openRun(dirname(weights.path)).vaeCandidates();
-  const loaded = await loadTokenBridge(weights.path, { ema, config }).catch((error) =>
+  const loaded = await loadImageModel(weights.path, { ema, config }).catch((error) =>
     refuseWithout(error, weights.path),
   );
   return { ...loaded, ...weights, ...info, vaeCandidates };

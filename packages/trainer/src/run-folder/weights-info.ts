@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { FileFormatError, fileSha256, type JsonShape, jsonShape, openSafetensors, parseJson, reasonOf } from '@tb/io';
-import { assertTokenBridgeConfig, modelConfigKey, type TokenBridgeConfig } from '@tb/tokenbridge';
+import { assertTokenBridgeConfig, type ImageModelConfig, modelConfigKey } from '@tb/tokenbridge';
 import { kl16, type VaeConfig, vaeConfigKey, vaePresets } from '@tb/vae';
 import { checkpointFormat } from './layout.js';
 import { type Manifest, readManifest } from './manifest.js';
@@ -9,8 +9,8 @@ import { type Manifest, readManifest } from './manifest.js';
 export type WeightsInfo = {
   /** Present in the weights of an autoencoder. */
   vaeConfig?: VaeConfig;
-  /** Present in the weights of a TokenBridge model. */
-  modelConfig?: TokenBridgeConfig;
+  /** Present in the weights of a model of TokenBridge or MAR. */
+  modelConfig?: ImageModelConfig;
   /** Names of the classes, in the order of their labels. */
   classNames?: string[];
   /** Side in pixels of the images that they were trained on. */
@@ -62,7 +62,7 @@ export async function readWeightsMetadata(path: string): Promise<WeightsInfo> {
   await close();
   const read = <Value>(key: string, shape: JsonShape<Value>): Value | undefined =>
     metadata[key] === undefined ? undefined : parseJson(metadata[key], shape, `${path}: its metadata ${key}`);
-  const modelConfig = read(modelConfigKey, jsonShape.record(jsonShape.anything)) as TokenBridgeConfig | undefined;
+  const modelConfig = read(modelConfigKey, jsonShape.record(jsonShape.anything)) as ImageModelConfig | undefined;
   if (modelConfig) assertModelConfig(modelConfig, path);
   return {
     vaeConfig: read(vaeConfigKey, vaeConfigShape) as VaeConfig | undefined,
@@ -90,7 +90,7 @@ const vaeConfigShape = jsonShape.object(
   ),
 );
 
-function assertModelConfig(config: TokenBridgeConfig, path: string): void {
+function assertModelConfig(config: ImageModelConfig, path: string): void {
   try {
     assertTokenBridgeConfig(config);
   } catch (error) {

@@ -5,11 +5,12 @@ import {
   drawTrainingMasks,
   evaluate,
   exampleTrainingMasks,
+  type ImageModel,
+  type ImageModelConfig,
   initTokenBridge,
+  isMar,
   type LossInputs,
   loss,
-  type TokenBridge,
-  type TokenBridgeConfig,
   type TrainingMasks,
 } from '@tb/tokenbridge';
 import { encode, imagesToTensor, type Posterior, posteriorOf, sampleLatent, type Vae, type VaeConfig } from '@tb/vae';
@@ -60,20 +61,20 @@ export function cachedMoments(
   return input;
 }
 
-/** What a TokenBridge model is trained on, and how. */
+/** What a model of TokenBridge or MAR is trained on, and how. */
 export type ModelTaskOptions<Batch, Latents extends Sources = Sources> = {
-  config: TokenBridgeConfig;
+  config: ImageModelConfig;
   latents: LatentInput<Batch, Latents>;
   /** A latent times this has about unit variance. */
   latentScale: number;
-  openBatches: Task<TokenBridge, Batch>['openBatches'];
+  openBatches: Task<ImageModel, Batch>['openBatches'];
   /** Data that training does not see. */
   heldOut: readonly Batch[];
   /** Turns latents into images; without it no samples are drawn. */
   decoder?: { params: Vae; config: VaeConfig };
   classNames: readonly string[];
   /** Start from these parameters rather than from noise. */
-  initial?: () => Promise<TokenBridge>;
+  initial?: () => Promise<ImageModel>;
   /** See `LossOptions` of @tb/tokenbridge. */
   rematerialize?: boolean;
   /** Lists of masked positions are padded to multiples of this, see `drawMasking` of @tb/backbone. */
@@ -86,25 +87,28 @@ type StepTensors = {
   masks: TrainingMasks;
   /** For the noise of the posterior samples, one key for each image. */
   keys: tf.Tensor2D;
+  /** For the timesteps and the noise of a diffusion head, one key for each image. */
+  noiseKeys?: tf.Tensor2D;
 };
 
-/** Makes the task of training a TokenBridge model on latents, as the reference does: posterior samples, masks, dropout. */
+/** Makes the task of training a model on latents, as the reference does: posterior samples, masks, dropout. */
 export function createModelTask<Batch extends { labels: Int32Array }, Latents extends Sources = Sources>(
   options: ModelTaskOptions<Batch, Latents>,
-): Task<TokenBridge, Batch> {
+): Task<ImageModel, Batch> {
   const { config, latents, latentScale, openBatches, heldOut, decoder, initial, rematerialize, maskGranularity } =
     options;
   const lossInputs = (constants: TensorTree, tensors: Latents & StepTensors): LossInputs => ({
     latents: tf.mul(sampleLatent(latents.posterior(constants, tensors), tensors.keys), latentScale),
     labels: tensors.labels,
     masks: tensors.masks,
+    noiseKeys: tensors.noiseKeys,
   });
-  const validationLoss = (params: TokenBridge, constants: TensorTree, tensors: Latents & StepTensors) => {
-    const { loss: value, accuracy } = evaluate(params, config, lossInputs(constants, tensors));
-    return { loss: value, accuracy };
+  const validationLoss = (params: ImageModel, constants: TensorTree, tensors: Latents & StepTensors): Measured => {
+    const measured = evaluate(params, config, lossInputs(constants, tensors));
+    return 'accuracy' in measured ? { loss: measured.loss, accuracy: measured.accuracy } : measured;
   };
   const evaluateBatch = jit(validationLoss);
-  const task: Task<TokenBridge, Batch, Latents & StepTensors> = {
+  const task: Task<ImageModel, Batch, Latents & StepTensors> = {
     init: (key) => (initial ? initial() : initTokenBridge(key, config)),
     constants: latents.constants,
     loss: (params, constants, tensors, dropoutKey) => ({
@@ -116,6 +120,7 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
       labels: tf.tensor1d(batch.labels, 'int32'),
       masks: takeRows(drawTrainingMasks(random, config, images, maskGranularity), share, images),
       keys: takeRows(drawKeys(random, images), share, images),
+      ...(isMar(config) && { noiseKeys: takeRows(drawKeys(random, images), share, images) }),
     }),
     examples: (images, random) =>
       exampleTrainingMasks(random, config, images, maskGranularity).map((masks) => ({
@@ -123,6 +128,7 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
         labels: tf.fill<tf.Rank.R1>([images], 0, 'int32'),
         masks,
         keys: tf.fill<tf.Rank.R2>([images, 2], 0, 'int32'),
+        ...(isMar(config) && { noiseKeys: tf.fill<tf.Rank.R2>([images, 2], 0, 'int32') }),
       })),
   };
   if (heldOut.length > 0) {
@@ -138,10 +144,10 @@ export function createModelTask<Batch extends { labels: Int32Array }, Latents ex
 
 /** Makes the programs of `validate` ready, one for each shape of its masks. */
 async function prepareValidation<Batch, Tensors extends TensorTree>(
-  params: () => TokenBridge,
+  params: () => ImageModel,
   batches: readonly Batch[],
-  { toTensors, constants }: Task<TokenBridge, Batch, Tensors>,
-  evaluateBatch: { prepare(params: TokenBridge, constants: TensorTree, tensors: Tensors): Promise<void> },
+  { toTensors, constants }: Task<ImageModel, Batch, Tensors>,
+  evaluateBatch: { prepare(params: ImageModel, constants: TensorTree, tensors: Tensors): Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
   for (const [index, batch] of batches.entries()) {
@@ -153,26 +159,24 @@ async function prepareValidation<Batch, Tensors extends TensorTree>(
   }
 }
 
-/** Loss in nats and accuracy per token, with the same masks and noise every time. */
+/** What validation measures of a batch; scalars by name. */
+type Measured = Record<string, tf.Scalar>;
+
+/** Loss in nats and accuracy per token, or the terms of the diffusion loss, with the same masks and noise every time. */
 async function validate<Batch, Tensors extends TensorTree>(
-  params: TokenBridge,
+  params: ImageModel,
   batches: readonly Batch[],
-  { toTensors, constants }: Task<TokenBridge, Batch, Tensors>,
-  evaluateBatch: (
-    params: TokenBridge,
-    constants: TensorTree,
-    tensors: Tensors,
-  ) => Record<'loss' | 'accuracy', tf.Scalar>,
+  { toTensors, constants }: Task<ImageModel, Batch, Tensors>,
+  evaluateBatch: (params: ImageModel, constants: TensorTree, tensors: Tensors) => Measured,
 ): Promise<Record<string, number>> {
-  const sums = { loss: 0, accuracy: 0 };
+  const sums: Record<string, number> = {};
   for (const [index, batch] of batches.entries()) {
     const tensors = toTensors(batch, hostRandom(0, index));
     const result = evaluateBatch(params, constants, tensors);
-    sums.loss += (await result.loss.data())[0];
-    sums.accuracy += (await result.accuracy.data())[0];
+    for (const [name, value] of Object.entries(result)) sums[name] = (sums[name] ?? 0) + (await value.data())[0];
     disposeTree([tensors, result]);
   }
-  return { loss: sums.loss / batches.length, accuracy: sums.accuracy / batches.length };
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / batches.length]));
 }
 
 const mostClasses = 10;
@@ -182,7 +186,7 @@ const shownWidth = 96;
 function drawerOf(
   { config, classNames }: Pick<ModelTaskOptions<unknown>, 'config' | 'classNames'>,
   vae: { params: Vae; config: VaeConfig },
-): (ema: TokenBridge) => Promise<Pixels> {
+): (ema: ImageModel) => Promise<Pixels> {
   const labels = Array.from({ length: Math.min(mostClasses, config.classes) }, (_, label) => label);
   const seeds = labels.map((label) => label + 1);
   const settings = { steps: 16, guidanceScale: 3, temperature: 1, batchSize: labels.length };

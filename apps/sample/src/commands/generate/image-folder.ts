@@ -19,6 +19,8 @@ export type Settings = {
   temperature: number;
   numIter: number;
   order: 'random' | 'raster' | 'confidence';
+  /** Of a diffusion head. */
+  denoisingSteps?: number;
   seed: number;
 };
 
@@ -110,7 +112,7 @@ async function readSettings(folder: string, file: string, settings: Settings) {
   );
 }
 
-const compared = ['cfg', 'cfgSchedule', 'temperature', 'numIter', 'order', 'seed'] as const;
+const compared = ['cfg', 'cfgSchedule', 'temperature', 'numIter', 'order', 'denoisingSteps', 'seed'] as const;
 
 /** How the settings in a file differ, in words. Names of files and the backend may differ, weights may not. */
 function differences(found: Record<string, unknown>, settings: Settings): string[] {

@@ -39,15 +39,22 @@ export const generateOptions = {
   }),
   classNames: text('file with one class name per line, for weights without names', 'file'),
   count: integer('images of each class', { min: 1, max: 1_000_000, default: 1 }),
-  cfg: number('guidance scale, 1 for none', { defaultText: '3.1 for base and large, 3.45 for huge, else 3' }),
+  cfg: number('guidance scale, 1 for none', {
+    defaultText: '3.1 for base and large, 3.45 for huge, else 3; for MAR 2.9, 3 and 3.2',
+  }),
   cfgSchedule: choice('how guidance grows as positions become known', ['linear', 'constant'], { default: 'linear' }),
   temperature: number('temperature of the tokens, 0 for the likeliest', {
     min: 0,
-    defaultText: '0.97 for base and large, 0.91 for huge, else 1',
+    defaultText: '0.97 for base and large, 0.91 for huge, else 1; for MAR 1',
   }),
   numIter: integer('sampling steps per image', {
     min: 1,
     defaultText: '256 for base, large and huge, else a quarter of the positions',
+  }),
+  denoisingSteps: integer('denoising steps of each position, for a model with a diffusion head (MAR)', {
+    min: 2,
+    max: 1000,
+    defaultText: '100',
   }),
   order: choice('order in which the positions of an image are filled', ['random', 'raster', 'confidence'], {
     default: 'random',

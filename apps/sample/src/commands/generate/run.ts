@@ -13,7 +13,13 @@ import { startBackend } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
 import { printable } from '@tb/io';
 import { backendTraits, type Share, shareOf } from '@tb/runtime';
-import { createImageGenerator, type GenerateProgress, type ImageGenerator, recommendedSampling } from '@tb/tokenbridge';
+import {
+  createImageGenerator,
+  type GenerateProgress,
+  type ImageGenerator,
+  isMar,
+  recommendedSampling,
+} from '@tb/tokenbridge';
 import { findVae, type LoadedModel, type LoadedVae, prefixLine } from '@tb/trainer';
 import { findModel, imageSizeOf, openModel, openVaeFor } from '../../weights.js';
 import { describeWeights, missingJobs, type Settings, writeImage } from './image-folder.js';
@@ -98,13 +104,19 @@ function printWeights(model: LoadedModel, vae: LoadedVae): void {
 
 function settingsOf(values: GenerateValues, model: LoadedModel, vae: LoadedVae): Settings {
   const recommended = recommendedSampling(model.config);
+  const { order, denoisingSteps } = values;
+  if (isMar(model.config) && order === 'confidence')
+    throw new UsageError('--order confidence needs probabilities, which a model with a diffusion head does not give');
+  if (!isMar(model.config) && denoisingSteps !== undefined)
+    throw new UsageError('--denoising-steps does nothing for a model without a diffusion head');
   return {
     ...describeWeights(model, vae),
     cfg: values.cfg ?? recommended.guidanceScale,
     cfgSchedule: values.cfgSchedule,
     temperature: values.temperature ?? recommended.temperature,
     numIter: values.numIter ?? recommended.steps,
-    order: values.order,
+    order,
+    ...(isMar(model.config) && { denoisingSteps: denoisingSteps ?? 100 }),
     seed: values.seed,
   };
 }
@@ -121,7 +133,7 @@ async function listAllJobs(
 function generatorOf(
   model: LoadedModel,
   vae: LoadedVae,
-  { cfg, cfgSchedule, temperature, numIter, order }: Settings,
+  { cfg, cfgSchedule, temperature, numIter, order, denoisingSteps }: Settings,
   { batch, precision }: GenerateValues,
 ): ImageGenerator {
   return createImageGenerator({
@@ -133,6 +145,7 @@ function generatorOf(
     guidanceSchedule: cfgSchedule,
     temperature,
     order,
+    denoisingSteps,
     precision,
   });
 }

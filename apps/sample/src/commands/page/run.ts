@@ -13,7 +13,7 @@ import { factsOf } from '../../page/compute.js';
 import type { ModelInfo } from '../../page/messages.js';
 import { pageFolder } from '../../page/page-files.js';
 import { version } from '../../version.js';
-import { findModel, openModel, openVaeFor } from '../../weights.js';
+import { findModel, openTokenModel, openVaeFor, type TokenModel } from '../../weights.js';
 import { describeWeights } from '../generate/image-folder.js';
 import { readClassNames } from '../generate/jobs.js';
 import { makeThumbnails } from '../serve/thumbnails.js';
@@ -27,7 +27,7 @@ export async function writeSite(values: PageValues): Promise<void> {
   await prepareFolder('--out', values.out);
   await assertSite(values.out);
   await startBackend({ backend: 'wasm' });
-  const model = await openModel(path, values);
+  const model = await openTokenModel(path, values);
   const vae = await openVaeFor(model, values);
   const file = values.classNames;
   const classNames = file === undefined ? classNamesOf(model) : await readClassNames(file, model.config.classes);
@@ -100,7 +100,7 @@ async function writeWeights(model: LoadedModel, vae: LoadedVae, out: string): Pr
 }
 
 function infoOf(
-  model: LoadedModel,
+  model: TokenModel,
   vae: LoadedVae,
   classNames: readonly string[],
   thumbnails: ReadonlyMap<number, unknown>,

@@ -13,7 +13,7 @@ import { createPageCompute, type PageCompute } from '../../page/compute.js';
 import type { ModelInfo } from '../../page/messages.js';
 import { pageFolder } from '../../page/page-files.js';
 import { version } from '../../version.js';
-import { findModel, openModel, openVaeFor } from '../../weights.js';
+import { findModel, openTokenModel, openVaeFor } from '../../weights.js';
 import { describeWeights, pngOfImage } from '../generate/image-folder.js';
 import { readClassNames, seedOf } from '../generate/jobs.js';
 import { isLoopback, newToken } from './access.js';
@@ -55,7 +55,7 @@ export async function serve(values: ServeValues): Promise<void> {
 /** Loads everything that answers requests. */
 async function startService(values: ServeValues, path: string, isShared: boolean) {
   const backend = await startBackend(values);
-  const model = await openModel(path, values);
+  const model = await openTokenModel(path, values);
   const vae = await openVaeFor(model, values);
   const { classNames: file, precision, batch } = values;
   const classNames = file === undefined ? classNamesOf(model) : await readClassNames(file, model.config.classes);

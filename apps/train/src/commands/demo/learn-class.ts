@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodePng, imageGrid, type Pixels } from '@tb/images';
 import { disposeTree, mapTree } from '@tb/runtime';
-import { createImageGenerator, type TokenBridge } from '@tb/tokenbridge';
+import { createImageGenerator, type ImageModel } from '@tb/tokenbridge';
 import {
   classNamesOf,
   createModelTask,
@@ -110,11 +110,11 @@ async function generateClass(
 
 /** Trains for `values.steps` updates. @returns the parameters after the last one; the caller disposes them */
 async function trainTask<Batch>(
-  task: Task<TokenBridge, Batch>,
+  task: Task<ImageModel, Batch>,
   log: RunLog,
   out: string,
   { steps, seed }: DemoValues,
-): Promise<TokenBridge> {
+): Promise<ImageModel> {
   const { state } = await train(
     task,
     {
@@ -141,8 +141,7 @@ async function trainTask<Batch>(
   return params;
 }
 
-const lossOf = async <Batch>(task: Task<TokenBridge, Batch>, params: TokenBridge) =>
-  (await task.validate!(params)).loss;
+const lossOf = async <Batch>(task: Task<ImageModel, Batch>, params: ImageModel) => (await task.validate!(params)).loss;
 
 async function drawRows(crops: Uint8Array, size: number, generated: [Pixels[], Pixels[]]): Promise<ReportImage> {
   const length = size * size * 3;

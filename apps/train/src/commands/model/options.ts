@@ -22,6 +22,11 @@ export const modelOptions = {
   latentScale: latentScaleOption,
   initial: initialOption,
   ...acceptOptions,
+  head: choice(
+    'head of the model: tokens one channel after another, all channels at once (Tab. 2a), or latents without tokens, by diffusion (MAR)',
+    ['autoregressive', 'parallel', 'diffusion'],
+    { default: 'autoregressive' },
+  ),
   levels: integer('quantization levels B of a channel', { min: 2, max: 65536, default: 64 }),
   dropout: number('dropout rate, also of attention', { min: 0, max: 0.99, default: 0.1 }),
   labelDropout: number('share of labels hidden from the model, which guidance needs', {
@@ -66,6 +71,8 @@ export async function resolveModel(flags: ModelOverrides): Promise<{
   group?: JoinedProcesses;
 }> {
   const { values, given, group } = await resolveTraining('model', modelOptions, flags, modelPresets);
+  if (values.head === 'diffusion' && merge(...given).levels !== undefined)
+    throw new UsageError('--levels does nothing with --head diffusion, which has no quantizer');
   if (values.cache === undefined) assertImagesFit(values, given);
   else assertCacheDecides(given);
   return { values, requestedSize: merge(...given).imageSize, ...(group && { group }) };

@@ -2,7 +2,15 @@ import { UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { flattenShapes } from '@tb/nn';
 import type { JoinedProcesses } from '@tb/runtime';
-import { loadTokenBridge, presets, saveTokenBridge, type TokenBridgeConfig, tokenBridgeShapes } from '@tb/tokenbridge';
+import {
+  type ImageModelConfig,
+  loadImageModel,
+  marPresets,
+  presets,
+  saveTokenBridge,
+  type TokenBridgeConfig,
+  tokenBridgeShapes,
+} from '@tb/tokenbridge';
 import {
   cachedMoments,
   createModelTask,
@@ -48,7 +56,7 @@ export async function trainModel(
   if (cache) assertSizeOfCache(cache.imageSize, requestedSize);
 
   const stored = storedOptions('model', { ...values, ...(cache && { imageSize: cache.imageSize }) });
-  const title = `TokenBridge ${values.preset}`;
+  const title = `${values.head === 'diffusion' ? 'MAR' : 'TokenBridge'} ${values.preset}`;
   const log = createRunLog({ out: values.out, title, config: stored, terminal: process.stderr, processes: group });
   const run = { values, stored, log, initial, group };
   try {
@@ -172,7 +180,7 @@ async function trainOn<Batch extends { labels: Int32Array }>(
     config,
     rematerialize: values.rematerialize,
     maskGranularity: values.maskGranularity,
-    initial: initial === undefined ? undefined : async () => (await loadTokenBridge(initial, { config })).params,
+    initial: initial === undefined ? undefined : async () => (await loadImageModel(initial, { config })).params,
   });
   const metadata = describeWeights({ modelConfig: config, imageSize, vaeSha256, latentScale, classNames });
   const shapes = flattenShapes(tokenBridgeShapes(config));
@@ -196,18 +204,24 @@ async function trainOn<Batch extends { labels: Int32Array }>(
 
 /** Fits the preset to the latents and classes of the data. Latents with another number of channels keep their channel order. */
 function configOf(
-  { preset, dropout, labelDropout, levels }: ModelValues,
+  { preset, head, dropout, labelDropout, levels }: ModelValues,
   latent: TokenBridgeConfig['latent'],
   classes: number,
-): TokenBridgeConfig {
+): ImageModelConfig {
+  const rates = { attentionDropout: dropout, projectionDropout: dropout, labelDropout };
+  if (head === 'diffusion') {
+    const { training, ...sizes } = marPresets[preset];
+    return { ...sizes, latent, classes, training: { ...training, ...rates } };
+  }
   const { channelOrder, quantizer, training, ...sizes }: TokenBridgeConfig = presets[preset];
   const hasOrder = channelOrder.length === latent.channels;
   return {
     ...sizes,
+    head: { ...sizes.head, kind: head },
     latent,
     classes,
     channelOrder: hasOrder ? channelOrder : Array.from({ length: latent.channels }, (_, channel) => channel),
     quantizer: { ...quantizer, levels },
-    training: { ...training, attentionDropout: dropout, projectionDropout: dropout, labelDropout },
+    training: { ...training, ...rates },
   };
 }
