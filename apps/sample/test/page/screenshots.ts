@@ -47,24 +47,6 @@ await page.waitForFunction(() => {
 });
 await take('page-generate.png');
 
-await page
-  .locator('.row')
-  .first()
-  .getByText(/^Done in/)
-  .waitFor();
-await page.locator('.row').last().getByRole('button', { name: 'Edit chelsea' }).first().click();
-const box = (await page.getByRole('application').boundingBox())!;
-await page.mouse.move(box.x + box.width * 0.15, box.y + box.height * 0.2);
-await page.mouse.down();
-await page.mouse.move(box.x + box.width * 0.85, box.y + box.height * 0.25, { steps: 8 });
-await page.mouse.up();
-await page.getByRole('button', { name: /^Fill \d+% of it again/ }).click();
-await page
-  .getByRole('region', { name: 'New versions' })
-  .getByText(/^Done in/)
-  .waitFor();
-await take('page-edit.png');
-
 await openView(page, 'Reconstruct');
 await chooseFile(page, join(root, 'apps/train/demo/photos/coffee.png'));
 await page.locator('.compared').waitFor();
