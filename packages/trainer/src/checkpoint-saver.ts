@@ -1,7 +1,7 @@
 import { formatDuration } from '@tb/io';
 import type { RunLog } from './log/run-log.js';
 import type { LossQueue } from './loss-queue.js';
-import { beginCheckpoint } from './run-folder/checkpoint-writer.js';
+import { beginCheckpoint, tidyCheckpoints } from './run-folder/checkpoint-writer.js';
 import type { Progress } from './run-folder/progress.js';
 import type { TrainState } from './train-step.js';
 
@@ -35,11 +35,13 @@ export function createCheckpointSaver(
 ): CheckpointSaver {
   const { progress } = run;
   let saved = resume && progress.step > 0 ? progress.step : -1;
+  let isTidy = saved < 0;
   let writing: Promise<void> = Promise.resolve();
   let failure: { error: unknown } | undefined;
   const begin = async () => {
     const { step } = progress;
     const start = performance.now();
+    isTidy = true; // a save leaves the folder in order
     const { written } = await beginCheckpoint(out, run.states[0], progress, { keep, metadata });
     writing = written.then(({ leftovers }) => {
       for (const leftover of leftovers) log.print(leftover);
@@ -50,10 +52,17 @@ export function createCheckpointSaver(
       failure = { error };
     });
   };
+  /** A run may resume at its last step, after the process that saved it was killed before it removed old checkpoints. */
+  const tidy = async () => {
+    if (isTidy) return;
+    isTidy = true;
+    for (const leftover of await tidyCheckpoints(out, keep)) log.print(leftover);
+  };
   return {
     async save() {
       await losses.readAll(); // a checkpoint never holds a state whose loss was not finite
-      if (saved === progress.step || !isWriter) return;
+      if (!isWriter) return;
+      if (saved === progress.step) return tidy();
       await writing;
       await begin();
       saved = progress.step;

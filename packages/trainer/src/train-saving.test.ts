@@ -1,5 +1,5 @@
 // Checkpoints that are written while training continues: whatever happens meanwhile, a run is left as if it had waited.
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync } from 'node:fs';
 import type * as files from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -213,4 +213,16 @@ describe('a checkpoint that is written in the background', () => {
       expect(checkpointsIn(out)).toEqual(['step-00000008', 'step-00000012']);
     }
   }, 60_000);
+
+  it('leaves old checkpoints that a resumed run removes, also where nothing is left to train', async () => {
+    const out = newFolder();
+    const whole = weightsOf(await run(out));
+    const at = (name: string) => join(out, 'checkpoints', name);
+    // Killed after the last checkpoint got its name, with the one of its step set aside, and before anything was removed.
+    cpSync(at('step-00000008'), at('step-00000004'), { recursive: true });
+    cpSync(at('step-00000008'), at('.step-00000008.0123abcd.tmp'), { recursive: true });
+    renameSync(at('step-00000012'), at('.step-00000012.0123abcd.tmp.old'));
+    expect(weightsOf(await run(out, {}, { resume: true }))).toEqual(whole);
+    expect(checkpointsIn(out)).toEqual(['step-00000008', 'step-00000012']);
+  });
 });

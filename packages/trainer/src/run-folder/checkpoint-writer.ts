@@ -3,7 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileSystemReason, type HostTensor, makeFolders, writeFileAtomic, writeSafetensors } from '@tb/io';
+import {
+  fileSystemError,
+  fileSystemReason,
+  type HostTensor,
+  makeFolders,
+  writeFileAtomic,
+  writeSafetensors,
+} from '@tb/io';
 import { readParameters } from '@tb/nn';
 import type { TrainState } from '../train-step.js';
 import {
@@ -145,6 +152,20 @@ async function undo(temporary: string, folder: string): Promise<string> {
   return existsSync(aside) && !existsSync(folder)
     ? `${left}; the earlier checkpoint of this step is now ${aside}, where --resume finds it`
     : `${left}, and earlier checkpoints are untouched`;
+}
+
+/**
+ * Puts a run in order whose last save was killed before its end: gives a checkpoint that was set aside its name back, and removes
+ * old checkpoints and unfinished ones. No write may be in progress.
+ *
+ * @returns what could not be removed, with the reason
+ */
+export async function tidyCheckpoints(run: string, keep: number): Promise<string[]> {
+  const root = checkpointsOf(run);
+  await restoreSetAside(root).catch((error) => {
+    throw fileSystemError(root, 'used', error);
+  });
+  return prune(root, keep);
 }
 
 /** Removes old checkpoints and what crashes left. @returns what could not be removed, with the reason */
