@@ -12,6 +12,7 @@ const sources = {
   evaluate: 'scripts/campaign/programs/evaluate.ts',
   fuzz: 'scripts/campaign/programs/fuzz.ts',
   hostile: 'scripts/campaign/programs/hostile.ts',
+  soak: 'scripts/campaign/programs/soak.ts',
 };
 
 export type ProgramName = keyof typeof sources;
