@@ -1,7 +1,7 @@
 // Makes one system call on the files of a folder fail, or kills the process before it. Preloaded by the faults part of the campaign.
 //
 // TB_FAULT_FOLDER   calls on paths below it count, and calls on descriptors of such files
-// TB_FAULT_CALL     open, write, fsync, rename or close
+// TB_FAULT_CALL     open, write, fsync, rename, or close of a file that was opened for writing
 // TB_FAULT_NUMBER   which of those calls fails, from 1; 0 lets all succeed
 // TB_FAULT_ERROR    the errno; 0 kills the process by SIGKILL instead
 // TB_FAULT_COUNT    file that gets the number of calls of each name when the process ends
@@ -28,7 +28,8 @@ static int error;
 static const char *const names[] = {"open", "write", "fsync", "rename", "close"};
 enum { NAMES = sizeof names / sizeof names[0] };
 static atomic_long calls[NAMES];
-static atomic_bool watched[MOST_DESCRIPTORS];
+/** Of each descriptor of a file in the folder: 1 for reading, 2 for writing. */
+static atomic_char watched[MOST_DESCRIPTORS];
 
 /** The C library's function of a name. */
 #define LIBRARY(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -64,8 +65,10 @@ static int is_inside(const char *path) {
 
 static int is_watched(int file) { return file >= 0 && file < MOST_DESCRIPTORS && atomic_load(&watched[file]); }
 
-static int watch(int file, int inside) {
-  if (file >= 0 && file < MOST_DESCRIPTORS) atomic_store(&watched[file], inside);
+static int is_written(int file) { return is_watched(file) && atomic_load(&watched[file]) == 2; }
+
+static int watch(int file, int purpose) {
+  if (file >= 0 && file < MOST_DESCRIPTORS) atomic_store(&watched[file], (char)purpose);
   return file;
 }
 
@@ -87,8 +90,9 @@ static int fails(const char *name) {
     mode_t mode = (flags & O_CREAT) ? va_arg(list, mode_t) : 0;              \
     va_end(list);                                                            \
     int inside = is_inside(path);                                            \
+    int purpose = (flags & O_ACCMODE) == O_RDONLY ? 1 : 2;                   \
     if (inside && fails("open")) return -1;                                  \
-    return watch(LIBRARY(name)(path, flags, mode), inside);                  \
+    return watch(LIBRARY(name)(path, flags, mode), inside * purpose);        \
   }
 WRAP_OPEN(open)
 WRAP_OPEN(open64)
@@ -118,7 +122,7 @@ int rename(const char *from, const char *to) {
 
 /** Closes by `result`, an expression, and reports an error where this is the call that fails: Linux closes the file then too. */
 #define WRAP_CLOSE(type, file, result)                                       \
-  int is_failing = is_watched(file) && fails("close");                       \
+  int is_failing = is_written(file) && fails("close");                       \
   watch(file, 0);                                                            \
   type closed = (result);                                                    \
   if (!is_failing) return closed;                                            \
