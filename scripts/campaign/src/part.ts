@@ -10,7 +10,7 @@ export type Trial = {
   tried: number;
   /** One sentence for each thing that did not hold; empty when everything did. */
   faults: readonly string[];
-  /** Measured numbers, by a name that includes their unit. The results show the last ones of each subject. */
+  /** Measured numbers, by a name that includes their unit. The results show those of the longest trial of each subject. */
   figures?: Readonly<Record<string, number>>;
 };
 

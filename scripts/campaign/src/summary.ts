@@ -12,13 +12,14 @@ export type Total = {
   survived: number;
   faults: number;
   minutes: number;
-  /** Of the last trial that measured any. */
+  /** Of the longest trial that measured any. */
   figures?: Readonly<Record<string, number>>;
 };
 
 /** Adds up trials by part and subject, in the order in which they first came. */
 export function summarize(trials: readonly TrialRecord[]): Total[] {
   const totals = new Map<string, Total>();
+  const longest = new Map<string, number>();
   for (const { part, subject, unit, tried, faults, seconds, figures } of trials) {
     const key = `${part}\0${subject}`;
     const empty: Total = { part, subject, unit, trials: 0, tried: 0, survived: 0, faults: 0, minutes: 0 };
@@ -28,7 +29,10 @@ export function summarize(trials: readonly TrialRecord[]): Total[] {
     total.survived += faults.length === 0 ? 1 : 0;
     total.faults += faults.length;
     total.minutes += seconds / 60;
-    if (figures) total.figures = figures;
+    if (figures && tried >= (longest.get(key) ?? 0)) {
+      total.figures = figures;
+      longest.set(key, tried);
+    }
     totals.set(key, total);
   }
   return [...totals.values()];
