@@ -11,6 +11,8 @@ export type ProcessOptions = {
   /** Milliseconds after the start at which the process is killed by SIGKILL, unless it has ended. */
   killAfter?: number;
   env?: NodeJS.ProcessEnv;
+  /** Flags of Node itself. */
+  flags?: readonly string[];
   /** Milliseconds after which the process hangs, in the campaign's view, and is killed. Default: two minutes. */
   timeout?: number;
   /** Called with what the process prints. */
@@ -49,7 +51,7 @@ export async function openWorkshop(): Promise<Workshop> {
       mkdirSync(folder);
       return folder;
     },
-    run: ({ program, args }, options) => runProcess([programs[program], ...args], options),
+    run: ({ program, args }, options) => runProcess([...(options?.flags ?? []), programs[program], ...args], options),
     close: () => rmSync(scratch, { recursive: true, force: true }),
   };
 }

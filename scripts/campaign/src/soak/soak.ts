@@ -47,7 +47,10 @@ const allowed: Record<Held, number> = { memory: 48, tensors: 0.5, descriptors: 0
 async function runTrial({ kind, subject, count }: Subject, seconds: number, workshop: Workshop): Promise<Trial> {
   const folder = workshop.newFolder('soak');
   const args = [kind, folder, String(count), String(seconds)];
-  const end = await workshop.run({ program: 'soak', args }, { timeout: 1000 * (seconds + 120) });
+  const end = await workshop.run(
+    { program: 'soak', args },
+    { timeout: 1000 * (seconds + 120), flags: ['--expose-gc'] },
+  );
   rmSync(folder, { recursive: true });
   const measured = end.stdout.split('\n').filter(Boolean);
   const points = measured.map((line): Measurement => JSON.parse(line));
