@@ -152,8 +152,10 @@ async function resultOf({ request, state, stepOfPosition }: Run): Promise<Genera
   const shape: [number, number, number, number] = [labels.length, height, width, channels];
   const confidence = Float32Array.from(await state.confidence.data());
   if (isMar(config)) confidence.fill(Number.NaN);
-  const tokens = isMar(config) ? null : tf.reshape<tf.Rank.R4>(state.tokens, shape);
-  const latents = tf.tidy(() => tf.reshape<tf.Rank.R4>(valuesOf(config, state.tokens), shape));
+  const [latents, tokens = null] = tf.tidy(() => [
+    tf.reshape<tf.Rank.R4>(valuesOf(config, state.tokens), shape),
+    ...(isMar(config) ? [] : [tf.reshape<tf.Rank.R4>(state.tokens, shape)]),
+  ]);
   return { tokens, latents, confidence, stepOfPosition };
 }
 

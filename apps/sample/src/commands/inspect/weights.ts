@@ -8,7 +8,7 @@ import {
   PickledObject,
   type SafetensorsFile,
 } from '@tb/io';
-import { modelConfigKey } from '@tb/tokenbridge';
+import { isMar, modelConfigKey } from '@tb/tokenbridge';
 import { readWeightsInfo, type WeightsInfo } from '@tb/trainer';
 import { vaeConfigKey } from '@tb/vae';
 import { countElements, type Inspection, type TensorLine, withSeparators } from './listing.js';
@@ -37,13 +37,14 @@ export async function inspectSafetensors(path: string): Promise<Inspection> {
   await file.close();
   const tensors = linesOf(file);
   const details = Object.fromEntries(Object.entries(file.metadata).map(([name, text]) => [name, parsed(text)]));
+  const { sha256, ...info } = await readWeightsInfo(path);
+  const network = info.modelConfig && isMar(info.modelConfig) ? 'MAR' : 'TokenBridge';
   const kind =
     modelConfigKey in details
-      ? 'weights of a TokenBridge model (safetensors)'
+      ? `weights of a ${network} model (safetensors)`
       : vaeConfigKey in details
         ? 'weights of an autoencoder (safetensors)'
         : 'safetensors';
-  const { sha256, ...info } = await readWeightsInfo(path);
   const facts = { ...(await fileFacts(path, sha256)), ...tensorFacts(tensors), ...originFacts(info) };
   return { kind, facts, tensors, details };
 }
