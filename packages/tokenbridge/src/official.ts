@@ -150,11 +150,7 @@ export class ConfigNeededError extends Error {
  */
 export function configOfShapes(shapes: WeightShapes): ImageModelConfig {
   const names = Object.keys(shapes);
-  if (names.includes('encoder.conv_in.weight'))
-    throw new InputError(
-      'configOfShapes',
-      "these are not the weights of TokenBridge but an autoencoder's, which loadVae of @tb/vae reads",
-    );
+  refuseAutoencoder(names);
   const isOfMar = names.some((name) => name.startsWith('diffloss.'));
   const sizeOf = (name: string, axis: number): number => {
     const size = shapes[name]?.[axis];
@@ -205,6 +201,15 @@ export function configOfShapes(shapes: WeightShapes): ImageModelConfig {
       mlpRatio: sizeOf('channel_blocks.0.mlp.fc1.weight', 0) / width,
     },
   };
+}
+
+/** The network whose files are most easily mistaken for those of a model. */
+function refuseAutoencoder(names: readonly string[]): void {
+  if (!names.includes('encoder.conv_in.weight')) return;
+  throw new InputError(
+    'configOfShapes',
+    "these are not the weights of TokenBridge but an autoencoder's, which loadVae of @tb/vae reads",
+  );
 }
 
 /** Attention heads of a backbone: the weights have the same shapes for any number of them. */
