@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const conditions = ['@tb/source', 'node', 'import', 'default'];
 
 /** Suites that start several processes of a job take minutes. `pnpm test:processes` runs them, and no others. */
-const ofProcesses = ['test/processes.test.ts', 'test/network.test.ts', 'test/launch.test.ts'];
+const ofProcesses = ['test/processes.test.ts', 'test/network.test.ts', 'test/launch.test.ts', 'test/failures.test.ts'];
 const isOfProcesses = process.env.TB_TEST_PROCESSES === '1';
 
 /** Tests run on the sources of every workspace package: no build is needed first. */

@@ -3,13 +3,13 @@
  * meets the others through the rendezvous of this package.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type JoinedProcesses, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Executor } from '../src/executor.js';
 import { openRendezvous } from '../src/pjrt/rendezvous.js';
 import { provideExecutor } from '../src/register.js';
+import { freePort } from './free-port.js';
 import { createJaxlibExecutor } from './jaxlib-executor.js';
 
 /** One of the processes of a test, from the outside. */
@@ -21,16 +21,6 @@ export type GroupMember = {
   readonly result: Promise<unknown>;
   readonly exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 };
-
-/** A port that nothing serves at the moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /**
  * Starts the processes of a group.

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../test/free-port.js';
 import { koffi } from './koffi.js';
 import { blockOf, configureStacks, readText } from './memory.js';
 import { openRendezvous, type Rendezvous } from './rendezvous.js';
@@ -9,15 +9,6 @@ configureStacks();
 const functionType = koffi.proto('uint64_t', ['uint64_t']);
 const deleterType = koffi.proto('void', ['uint64_t']);
 const errorType = koffi.proto('uint64_t', ['int', 'uint64_t', 'uint64_t']);
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 // The callbacks are called as a plugin calls them: by address, from a thread that is not theirs.
 describe('openRendezvous', () => {

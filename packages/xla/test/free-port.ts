@@ -1,0 +1,11 @@
+import { createServer } from 'node:net';
+
+/** Finds a port of the loopback interface that nobody uses. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
