@@ -7,7 +7,7 @@ export const trainingSteps = 1000;
 
 /** A noise schedule: what every step of it does to a value. Tables have one entry per step, from the least noise to the most. */
 export type NoiseSchedule = {
-  /** The timestep of the training schedule that the network is told at each step. */
+  /** At each step, the timestep of the training schedule that conditions the network. */
   timesteps: readonly number[];
   /** √ᾱ: the share of the value in its noisy version. */
   signal: Float64Array;

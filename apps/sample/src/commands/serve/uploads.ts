@@ -82,7 +82,7 @@ export function createUploads({ size, maxPixels, seconds = 20, kept = 32 }: Uplo
 function startDecoder(): Worker {
   const worker = startWorker(new URL('./upload-worker.js', import.meta.url), { resourceLimits, stdout: false });
   worker.unref();
-  worker.on('error', () => {}); // whoever waits for it is told
+  worker.on('error', () => {}); // `answerOf` rejects with it
   return worker;
 }
 
