@@ -82,7 +82,7 @@ export function createUploads({ size, maxPixels, seconds = 20, kept = 32 }: Uplo
 function startDecoder(): Worker {
   const worker = startWorker(new URL('./upload-worker.js', import.meta.url), { resourceLimits, stdout: false });
   worker.unref();
-  worker.on('error', () => {}); // `answerOf` rejects with it
+  worker.on('error', () => {}); // the thread ends after it, and `answerOf` rejects then
   return worker;
 }
 
