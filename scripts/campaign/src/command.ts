@@ -8,7 +8,12 @@ import { summarize, summaryText } from './summary.js';
 import { openWorkshop } from './workshop.js';
 
 const options = {
-  seed: integer('seed of everything that is drawn; the same seed makes the same trials', { default: 0 }),
+  seed: integer(
+    'seed of everything that is drawn; where a kill hits the work also depends on the speed of the machine',
+    {
+      default: 0,
+    },
+  ),
   minutes: number('time for each part', { min: 0.05, max: 10_000, default: 1 }),
   log: text('file to which each trial is added; the campaign of a seed continues after its last trial there', {
     placeholder: 'file',
@@ -51,9 +56,10 @@ export const program = tableCommand('campaign', options, async (flags, chosen) =
 Parts:
 ${parts.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
 
-A trial draws what it does from the seed, the part and its number alone. So a fault can be repeated: the log holds the seed
-and the number of every trial. Each fault is printed when it is found, and makes the exit code 1. Ctrl-C ends the campaign
-after the trial in progress; the same command continues it.
+The seed, the part and the number of a trial, which the log holds, determine what the trial draws. The same mutants, hostile
+files and failing calls come back with them. A kill is drawn as a time, so what it interrupts depends on the speed and the load
+of the machine too. Each fault is printed when it is found, names the folder with its files, which stays, and makes the exit
+code 1. Ctrl-C ends the campaign after the trial in progress; the same command continues it.
 
 Examples:
   pnpm campaign                                every part for a minute, as the checks of each change do

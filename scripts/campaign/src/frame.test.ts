@@ -1,23 +1,23 @@
 // The frame itself: parts within their time, a log that resumes, results that people can read.
-import { appendFileSync, mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { openJournal } from './journal.js';
 import { describeMachine } from './machine.js';
 import type { Part, TrialInput } from './part.js';
 import { type Results, withResults } from './results.js';
 import { root } from './root.js';
 import { runCampaign } from './run-campaign.js';
+import { openScratch } from './scratch.js';
 import { summarize } from './summary.js';
 
 const workshop = {
-  newFolder: () => mkdtempSync(join(tmpdir(), 'tb-campaign-test-')),
+  ...openScratch(),
   run: () => Promise.reject(new Error('no part of this test runs a program')),
-  close: () => {},
 };
 const terminal = { write: () => {} };
-const newLog = () => join(workshop.newFolder(), 'folder', 'log.jsonl');
+const newLog = () => join(workshop.newFolder('log'), 'folder', 'log.jsonl');
+afterAll(workshop.close);
 
 /** A part of five trials, the third of which finds a fault. Returns what each of them drew. */
 function fiveTrials(): { part: Part; drawn: [trial: number, number: number][] } {

@@ -1,9 +1,8 @@
 // Where a campaign works: a scratch folder, the bundled programs that it attacks, and how they are run.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundlePrograms, type ProgramName } from './programs.js';
+import { openScratch, type Scratch } from './scratch.js';
 
 export type Command = { program: ProgramName; args: readonly string[] };
 
@@ -31,28 +30,18 @@ export type ProcessEnd = {
   milliseconds: number;
 };
 
-export type Workshop = {
-  /** A new empty folder; `keep` or `remove` it after its trial. */
-  newFolder(name: string): string;
+export type Workshop = Omit<Scratch, 'path'> & {
   /** Runs a bundled program to its end. */
   run(command: Command, options?: ProcessOptions): Promise<ProcessEnd>;
-  /** Removes everything that is not kept. */
-  close(): void;
 };
 
 /** Opens a workshop in the folder for temporary files, and bundles the programs. */
 export async function openWorkshop(): Promise<Workshop> {
-  const scratch = mkdtempSync(join(tmpdir(), 'tb-campaign-'));
-  const programs = await bundlePrograms(join(scratch, 'programs'));
-  let count = 0;
+  const scratch = openScratch();
+  const programs = await bundlePrograms(join(scratch.path, 'programs'));
   return {
-    newFolder(name) {
-      const folder = join(scratch, `${name}-${count++}`);
-      mkdirSync(folder);
-      return folder;
-    },
+    ...scratch,
     run: ({ program, args }, options) => runProcess([...(options?.flags ?? []), programs[program], ...args], options),
-    close: () => rmSync(scratch, { recursive: true, force: true }),
   };
 }
 

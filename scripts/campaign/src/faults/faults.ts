@@ -1,5 +1,5 @@
 // Lets every single system call of a job fail once. The job ends with one sentence, loses nothing, and works when it is run again.
-import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { differenceOf } from '../folders.js';
 import { makeInputs } from '../inputs.js';
@@ -29,7 +29,7 @@ export const faults: Part = {
       async run({ trial }) {
         if (trial >= points.length) return undefined;
         const { subject, point } = points[spread(trial, points.length)];
-        return runTrial(subject, point, library.path, workshop);
+        return workshop.inFolder('fault', (folder) => runTrial(subject, point, folder, library.path, workshop));
       },
     };
   },
@@ -97,9 +97,14 @@ function spread(trial: number, count: number): number {
   return (trial * step) % count;
 }
 
-async function runTrial(subject: Subject, point: FaultPoint, library: string, workshop: Workshop): Promise<Trial> {
+async function runTrial(
+  subject: Subject,
+  point: FaultPoint,
+  folder: string,
+  library: string,
+  workshop: Workshop,
+): Promise<Trial> {
   const { job, before, progress, results } = subject;
-  const folder = workshop.newFolder('fault');
   cpSync(before, folder, { recursive: true });
   const end = await runWith(job, folder, environmentOf(library, folder, { point }), workshop);
   const found = point.failure === 'SIGKILL' ? [] : faultsOfEnd(end, () => differenceOf(job.results(folder), results));
@@ -107,10 +112,9 @@ async function runTrial(subject: Subject, point: FaultPoint, library: string, wo
   if (typeof kept === 'string') found.push(`what was finished is damaged: ${kept}`);
   else if (kept < progress) found.push(`of ${progress} finished steps or files ${kept} are left`);
   found.push(...(await faultsOfNextRun(subject, folder, workshop)));
-  if (found.length === 0) rmSync(folder, { recursive: true });
   const where = `${point.call} number ${point.number} with ${point.failure}`;
   const figures = { 'failing calls in all': pointsOf(subject).length };
-  return { subject: job.subject, tried: 1, figures, faults: found.map((fault) => `${where}: ${fault} (${folder})`) };
+  return { subject: job.subject, tried: 1, figures, faults: found.map((fault) => `${where}: ${fault}`) };
 }
 
 /** A failure is one sentence and an exit code; if the job ends well in spite of it, its results are complete. */

@@ -1,9 +1,9 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Part, Trial } from '../part.js';
 import { root } from '../root.js';
 import type { ProcessEnd, Workshop } from '../workshop.js';
+import type { Attack } from './attack.js';
 import { targets } from './targets/index.js';
 
 /** Milliseconds of one trial, about. */
@@ -27,33 +27,22 @@ export const fuzz: Part = {
         const mutants = Math.min(mostMutants, Math.ceil(trialTime / cost));
         const milliseconds = Math.max(500, Math.min(4 * trialTime, timeLeft()));
         const args = [name, random.integers(0, 2 ** 31), trial, mutants, Math.round(milliseconds), root];
-        return attackInProcess(workshop, name, args.map(String));
+        return workshop.inFolder('fuzz', (folder) => attackInProcess(workshop, name, folder, args.map(String)));
       },
     };
   },
 };
 
-type Report = {
-  tried: number;
-  accepted: number;
-  refused: number;
-  slowest: number;
-  largest: number;
-  faults: { index: number; what: string }[];
-};
+/** What the process prints: the mutants themselves are in files. */
+type Report = Omit<Attack, 'faults'> & { faults: { index: number; what: string }[] };
 
-async function attackInProcess(workshop: Workshop, name: string, args: string[]): Promise<Trial> {
-  const folder = workshop.newFolder('fuzz');
+async function attackInProcess(workshop: Workshop, name: string, folder: string, args: string[]): Promise<Trial> {
   const end = await workshop.run({ program: 'fuzz', args: [...args, folder] }, { timeout: longestTrial });
   const report = end.code === 0 ? (JSON.parse(end.stdout) as Report) : undefined;
-  const faults = report ? report.faults.map(({ index, what }) => `mutant ${index}: ${what}`) : [deathOf(end, folder)];
-  const place = faults.length > 0 ? `; its files are in ${keep(folder)}` : '';
-  const tried = report?.tried ?? mutantOf(folder) + 1;
-  rmSync(folder, { recursive: true, force: true });
   return {
     subject: name,
-    tried,
-    faults: faults.map((fault) => fault + place),
+    tried: report?.tried ?? mutantOf(folder) + 1,
+    faults: report ? report.faults.map(({ index, what }) => `mutant ${index}: ${what}`) : [deathOf(end, folder)],
     figures: report && {
       'ms of the slowest': Math.round(report.slowest),
       'MiB of the largest': Math.round(report.largest / 2 ** 20),
@@ -71,13 +60,4 @@ function mutantOf(folder: string): number {
 function deathOf({ hung, code, stderr }: ProcessEnd, folder: string): string {
   const how = hung ? 'did not end' : `ended with ${code === null ? 'a signal' : `exit code ${code}`}`;
   return `mutant ${mutantOf(folder)}: the process ${how}: ${stderr.slice(-500)}`;
-}
-
-/** Keeps the files of a fault, mutants included. @returns where */
-function keep(folder: string): string {
-  const place = join(tmpdir(), 'tb-campaign-faults');
-  mkdirSync(place, { recursive: true });
-  const kept = mkdtempSync(join(place, 'fuzz-'));
-  cpSync(folder, kept, { recursive: true });
-  return kept;
 }

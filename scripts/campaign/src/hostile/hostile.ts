@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Part, Trial } from '../part.js';
 import { steersTerminal } from '../reading.js';
 import type { ProcessEnd, Workshop } from '../workshop.js';
+import type { GroupReport } from './group-report.js';
 
 /** Groups of inputs, each tried once in a separate process. */
 const groups = ['pickles', 'archives', 'images', 'names'] as const;
@@ -16,22 +17,20 @@ export const hostile: Part = {
     return {
       run: async ({ trial }) => {
         const group = groups[trial];
-        return group && attackByGroup(workshop, group);
+        return group && workshop.inFolder('hostile', (folder) => attackByGroup(workshop, group, folder));
       },
     };
   },
 };
 
-async function attackByGroup(workshop: Workshop, group: string): Promise<Trial> {
-  const folder = workshop.newFolder('hostile');
+async function attackByGroup(workshop: Workshop, group: string, folder: string): Promise<Trial> {
   const end = await workshop.run(
     { program: 'hostile', args: [group, folder] },
     { env: { NODE_OPTIONS: restrictedTo(folder) } },
   );
-  const report = end.code === 0 ? (JSON.parse(end.stdout) as { tried: number; faults: string[] }) : undefined;
+  const report = end.code === 0 ? (JSON.parse(end.stdout) as GroupReport) : undefined;
   const faults = report?.faults ?? [`the process ended with exit code ${end.code}: ${end.stderr.slice(-500)}`];
   if (group === 'names') faults.push(...(await inspectWeights(workshop, join(folder, 'weights'))));
-  rmSync(folder, { recursive: true, force: true });
   return { subject: group, tried: report?.tried ?? 0, faults };
 }
 

@@ -1,5 +1,5 @@
 // Kills processes at random moments. Whatever the moment, the job resumes and ends with the bytes of an undisturbed one.
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostRandom } from '@tb/runtime';
 import { differenceOf } from '../folders.js';
@@ -25,7 +25,8 @@ export const kill: Part = {
         const job = chooseJob(jobs, input.random);
         const reference = references.get(job) ?? runUndisturbed(job, workshop);
         references.set(job, reference);
-        return runTrial(job, await reference, workshop, input);
+        const undisturbed = await reference;
+        return workshop.inFolder('kill', (folder) => runTrial(job, undisturbed, folder, workshop, input));
       },
     };
   },
@@ -63,8 +64,13 @@ function assertDone({ code, stderr }: ProcessEnd, what: string): void {
 
 const mostKills = 10;
 
-async function runTrial(job: Job, reference: Reference, workshop: Workshop, { random }: TrialInput): Promise<Trial> {
-  const folder = workshop.newFolder('kill');
+async function runTrial(
+  job: Job,
+  reference: Reference,
+  folder: string,
+  workshop: Workshop,
+  { random }: TrialInput,
+): Promise<Trial> {
   const out = join(folder, job.out);
   mkdirSync(out);
   const bystanders = await placeBystanders(out);
@@ -85,7 +91,6 @@ async function runTrial(job: Job, reference: Reference, workshop: Workshop, { ra
   }
   if (faults.length === 0) faults.push(...faultsOf(job, reference, folder));
   faults.push(...(await bystanders.check()));
-  if (faults.length === 0) rmSync(folder, { recursive: true });
   return { subject: job.subject, tried: kills, faults };
 }
 

@@ -1,5 +1,4 @@
 // Long runs of small work: what the process holds does not grow with what it has done.
-import { rmSync } from 'node:fs';
 import type { Part, Trial } from '../part.js';
 import type { Workshop } from '../workshop.js';
 import { fitLine } from './line.js';
@@ -27,7 +26,8 @@ export const soak: Part = {
       /** Each third trial is of the same subject; the time is shared equally among those of a round. */
       run: ({ trial, timeLeft }) => {
         const place = trial % subjects.length;
-        return runTrial(subjects[place], timeLeft() / (subjects.length - place) / 1000, workshop);
+        const seconds = timeLeft() / (subjects.length - place) / 1000;
+        return workshop.inFolder('soak', (folder) => runTrial(subjects[place], seconds, folder, workshop));
       },
     };
   },
@@ -44,14 +44,17 @@ type Held = (typeof held)[number];
 /** How much each may grow over a trial by its line: noise of the allocator in MiB, and none of what is counted. */
 const allowed: Record<Held, number> = { memory: 48, tensors: 0.5, descriptors: 0.5, threads: 0.5 };
 
-async function runTrial({ kind, subject, count }: Subject, seconds: number, workshop: Workshop): Promise<Trial> {
-  const folder = workshop.newFolder('soak');
+async function runTrial(
+  { kind, subject, count }: Subject,
+  seconds: number,
+  folder: string,
+  workshop: Workshop,
+): Promise<Trial> {
   const args = [kind, folder, String(count), String(seconds)];
   const end = await workshop.run(
     { program: 'soak', args },
     { timeout: 1000 * (seconds + 120), flags: ['--expose-gc'] },
   );
-  rmSync(folder, { recursive: true });
   const measured = end.stdout.split('\n').filter(Boolean);
   const points = measured.map((line): Measurement => JSON.parse(line));
   const tried = points.at(-1)?.done ?? 0;
