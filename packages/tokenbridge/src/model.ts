@@ -24,7 +24,7 @@ import { type QuantizerConfig, quantizerOf } from './quantization.js';
 // the latents themselves and has no quantizer.
 
 /** What the configurations of both kinds of models have. */
-type CommonConfig = {
+export type CommonConfig = {
   /** The grid of latents that the autoencoder makes of an image. */
   latent: { height: number; width: number; channels: number };
   /** Image classes; labels are 0 … classes − 1. */
