@@ -17,7 +17,7 @@ import {
   silu,
   zeroLinearParameters,
 } from '@tb/nn';
-import { type Key, rematerialize as withRematerialization } from '@tb/runtime';
+import { type Key, storeFloat32, rematerialize as withRematerialization } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { assertDiffusionHeadConfig, type DiffusionHeadConfig } from './config.js';
 
@@ -130,7 +130,7 @@ const angularFrequencies = Float32Array.from({ length: frequencies }, (_, index)
 );
 
 /**
- * Predicts the noise in noisy values, and its variance.
+ * Predicts the noise in noisy values, and its variance, both in float32.
  *
  * @param noisy - [R, C]
  * @param condition - sum of the embeddings of timestep and features [R, D]
@@ -150,7 +150,8 @@ export function predictNoise(
     const { linear, adaLN_modulation: modulation } = net.final_layer;
     const [shift, scale] = tf.split(applyLinear(modulation[1], activated), 2, 1);
     const output = applyLinear(linear, modulate(applyLayerNorm(null, hidden), shift, scale));
-    const [noise, variance] = tf.split(output, 2, 1) as tf.Tensor2D[];
+    // What follows takes differences of nearly equal numbers, and so is computed in float32.
+    const [noise, variance] = (tf.split(output, 2, 1) as tf.Tensor2D[]).map(storeFloat32);
     return { noise, variance };
   });
 }

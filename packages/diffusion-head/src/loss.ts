@@ -1,5 +1,4 @@
 import { assertShape } from '@tb/nn';
-import { storeFloat32 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   type DenoiseOptions,
@@ -9,7 +8,8 @@ import {
   type Prediction,
   predictNoise,
 } from './diffusion-head.js';
-import { type NoiseSchedule, noiseSchedule } from './schedule.js';
+import { posteriorMean, predictedPosterior, type TableReader, tableReader } from './posterior.js';
+import { noiseSchedule } from './schedule.js';
 
 // R = rows (values of positions, each with its timestep and noise), C = channels, Z = width of the backbone's features
 //
@@ -54,49 +54,31 @@ export function diffusionLoss(
   assertShape('diffusionLoss', 'timesteps', timesteps, [rows]);
   assertShape('diffusionLoss', 'noise', noise, [rows, channels]);
   return tf.tidy(() => {
-    const at = tableReader(noiseSchedule(), timesteps);
+    const read = tableReader(noiseSchedule(), timesteps);
+    const at: TableReader = (name) => tf.expandDims(read(name), 1); // [R, 1]
     const noisy = tf.add(tf.mul(at('signal'), values), tf.mul(at('noise'), noise)) as tf.Tensor2D;
     const time = embedTimesteps(params, tf.cast(timesteps, 'float32'));
     const condition = tf.add(time, embedFeatures(params, features)) as tf.Tensor2D;
-    const prediction = inFloat32(predictNoise(params, noisy, condition, options));
+    const prediction = predictNoise(params, noisy, condition, options);
     const squaredError = tf.mean(tf.square(tf.sub(noise, prediction.noise)), 1) as tf.Tensor1D;
     const variationalBound = boundTerm(at, { values, noisy, timesteps }, prediction);
     return { loss: tf.add(squaredError, variationalBound) as tf.Tensor1D, squaredError, variationalBound };
   });
 }
 
-/** The terms are differences of nearly equal numbers, so they are computed in float32 from here on. */
-function inFloat32({ noise, variance }: Prediction): Prediction {
-  return { noise: storeFloat32(noise), variance: storeFloat32(variance) };
-}
-
-type TableReader = (name: Exclude<keyof NoiseSchedule, 'timesteps'>) => tf.Tensor2D;
-
-/** Reads a table of the schedule at the timestep of every row: [R, 1]. */
-function tableReader(schedule: NoiseSchedule, timesteps: tf.Tensor1D): TableReader {
-  return (name) => tf.expandDims(tf.gather(tf.tensor1d(Float32Array.from(schedule[name])), timesteps), 1);
-}
-
 type Noised = { values: tf.Tensor2D; noisy: tf.Tensor2D; timesteps: tf.Tensor1D };
 
 /** KL divergence of the predicted from the true posterior; at timestep 0 −ln of the value's probability. Bits a channel [R]. */
 function boundTerm(at: TableReader, { values, noisy, timesteps }: Noised, prediction: Prediction): tf.Tensor1D {
-  const predictedNoise = stopGradient(prediction.noise);
-  const predicted = tf.sub(tf.mul(at('inverseSignal'), noisy), tf.mul(at('inverseNoise'), predictedNoise));
-  const meanFor = (value: tf.Tensor) => tf.add(tf.mul(at('meanOfValue'), value), tf.mul(at('meanOfNoisy'), noisy));
-  const [trueMean, mean] = [meanFor(values), meanFor(predicted)];
-  const least = at('leastLogVariance');
-  const logVariance = interpolateLogVariance(prediction.variance, least, at('largestLogVariance'));
-  const divergence = normalDivergence(trueMean, least, mean, logVariance);
+  const { mean, logVariance } = predictedPosterior(at, noisy, {
+    noise: stopGradient(prediction.noise),
+    variance: prediction.variance,
+  });
+  const trueMean = posteriorMean(at, values, noisy);
+  const divergence = normalDivergence(trueMean, at('leastLogVariance'), mean, logVariance);
   const surprise = tf.neg(logProbabilityOfBin(values, mean, tf.mul(logVariance, 0.5)));
   const isFirst = tf.equal(timesteps, tf.scalar(0, 'int32'));
   return tf.div(tf.where(isFirst, tf.mean(surprise, 1), tf.mean(divergence, 1)), Math.LN2) as tf.Tensor1D;
-}
-
-/** ln of the variance that the network chose, between the least (−1) and the largest (1). */
-export function interpolateLogVariance(variance: tf.Tensor2D, least: tf.Tensor, largest: tf.Tensor): tf.Tensor2D {
-  const share = tf.div(tf.add(variance, 1), 2);
-  return tf.add(tf.mul(share, largest), tf.mul(tf.sub(1, share), least)) as tf.Tensor2D;
 }
 
 /** KL divergence of two normal distributions, in nats. */

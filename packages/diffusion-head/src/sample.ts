@@ -1,9 +1,9 @@
 import { assertShape } from '@tb/nn';
 import { foldIn, type Key, normal, storeFloat32 } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
-import { type DiffusionHead, embedFeatures, embedTimesteps, predictNoise } from './diffusion-head.js';
-import { interpolateLogVariance } from './loss.js';
-import { type NoiseSchedule, noiseSchedule } from './schedule.js';
+import { type DiffusionHead, embedFeatures, embedTimesteps, type Prediction, predictNoise } from './diffusion-head.js';
+import { predictedPosterior, tableReader } from './posterior.js';
+import { noiseSchedule } from './schedule.js';
 import { positionKeys } from './training-noise.js';
 
 // N = images, M = predicted positions, R = rows (the positions of all images), C = channels, Z = width of the backbone's
@@ -75,10 +75,9 @@ export function denoise(
   const copies = guidanceScale === undefined ? 1 : 2;
   assertShape('denoise', 'condition.features', condition.features, [copies * state.values.shape[0], null]);
   assertShape('denoise', 'condition.timesteps', condition.timesteps, [steps, null]);
-  const tables = noiseSchedule(steps);
   return tf.tidy(() => {
     let next = state;
-    for (let done = 0; done < count; done++) next = denoiseOnce(params, next, condition, settings, tables);
+    for (let done = 0; done < count; done++) next = denoiseOnce(params, next, condition, settings);
     return { values: tf.clone(next.values), remaining: tf.clone(next.remaining) };
   });
 }
@@ -88,17 +87,12 @@ function denoiseOnce(
   params: DiffusionHead,
   { values, remaining }: DenoisingState,
   condition: DenoisingCondition,
-  { guidanceScale, temperature = 1, noise }: DenoisingSettings,
-  tables: NoiseSchedule,
+  { steps, guidanceScale, temperature = 1, noise }: DenoisingSettings,
 ): DenoisingState {
   const step = tf.sub(remaining, tf.scalar(1, 'int32')) as tf.Scalar;
-  const at = (name: Exclude<keyof NoiseSchedule, 'timesteps'>) =>
-    tf.gather<tf.Tensor>(tf.tensor1d(Float32Array.from(tables[name])), step);
   const time = tf.expandDims(tf.gather<tf.Tensor>(condition.timesteps, step), 0);
   const predicted = predictGuided(params, values, tf.add(condition.features, time) as tf.Tensor2D, guidanceScale);
-  const clean = tf.sub(tf.mul(at('inverseSignal'), values), tf.mul(at('inverseNoise'), predicted.noise));
-  const mean = tf.add(tf.mul(at('meanOfValue'), clean), tf.mul(at('meanOfNoisy'), values));
-  const logVariance = interpolateLogVariance(predicted.variance, at('leastLogVariance'), at('largestLogVariance'));
+  const { mean, logVariance } = predictedPosterior(tableReader(noiseSchedule(steps), step), values, predicted);
   const isLast = tf.cast(tf.equal(step, tf.scalar(0, 'int32')), 'float32');
   const deviation = tf.mul(tf.exp(tf.mul(logVariance, 0.5)), tf.mul(temperature, tf.sub(1, isLast)));
   return { values: storeFloat32(tf.add(mean, tf.mul(deviation, noise(step))) as tf.Tensor2D), remaining: step };
@@ -109,21 +103,15 @@ function predictGuided(
   values: tf.Tensor2D,
   condition: tf.Tensor2D,
   guidanceScale: DenoisingSettings['guidanceScale'],
-) {
-  if (guidanceScale === undefined) return inFloat32(predictNoise(params, values, condition));
-  const both = predictNoise(params, tf.concat([values, values], 0), condition);
-  const { noise, variance } = inFloat32(both);
+): Prediction {
+  if (guidanceScale === undefined) return predictNoise(params, values, condition);
+  const { noise, variance } = predictNoise(params, tf.concat([values, values], 0), condition);
   const [labelled, free] = tf.split(noise, 2, 0);
   return {
-    noise: tf.add(free, tf.mul(guidanceScale, tf.sub(labelled, free))) as tf.Tensor2D,
-    variance: tf.split(variance, 2, 0)[0] as tf.Tensor2D,
+    noise: tf.add(free, tf.mul(guidanceScale, tf.sub(labelled, free))),
+    variance: tf.split<tf.Tensor2D>(variance, 2, 0)[0],
   };
 }
-
-const inFloat32 = ({ noise, variance }: ReturnType<typeof predictNoise>) => ({
-  noise: storeFloat32(noise),
-  variance: storeFloat32(variance),
-});
 
 /** Standard normal noise of one sample, by the images' keys. */
 export type SampleNoise = {
