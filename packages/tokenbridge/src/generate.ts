@@ -33,6 +33,7 @@ import {
   type SamplingState,
   samplingPrograms,
   storeForSampling,
+  type TokenOptions,
 } from './sampling-programs.js';
 import { type GenerateOptions, imageKeys, ordersOf, requestOf, type SamplingRequest } from './sampling-request.js';
 
@@ -228,11 +229,11 @@ async function fillMostConfident(run: Run, step: PlannedStep): Promise<Int32Arra
   let sources: tf.Tensor2D | undefined;
   try {
     run.state.row.dispose();
-    run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan has this step alone
+    run.state = { ...run.state, row: tf.scalar(0, 'int32') }; // the plan has only this step
     run.state = predictFeatures(run, inputs, step);
     const model = modelOf(run.params, request.config);
     if (model.isMar) throw new Error('a diffusion head has no confidence'); // requestOf refuses it
-    const options = { ...tokenOptions(request, before), config: model.config };
+    const options = tokenOptions(request, model.config, before);
     predicted = samplingPrograms[request.precision].predictTokens(run.state, model.params, options, inputs);
     const confidence = (await predicted.confidence.data()) as Float32Array;
     const kept = mostConfident(candidates, before - after, confidence, capacity);
@@ -258,19 +259,19 @@ function featureOptions(request: SamplingRequest, visible: number, positions: nu
 /** The two programs of a step. */
 function prepareStep(run: Run, inputs: SamplingInputs, { before, after, visible }: PlannedStep) {
   const { request, params, positions } = run;
+  const predicted = before - after;
   const features = featureOptions(request, visible[0].length, positions);
-  const tokens = tokenOptions(request, before - after);
   const model = modelOf(params, request.config);
   const { predictFeatures: featureProgram, fillPositions: fillProgram } = samplingPrograms[request.precision];
   return {
-    key: `${features.visibleCapacity}, ${tokens.predictedCapacity}`,
+    key: `${features.visibleCapacity}, ${capacityForPredicted(predicted, request)}`,
     prepare: () =>
       Promise.all([
         featureProgram.prepare(run.state, params, features, inputs),
         // The programs of a diffusion head are few and small: they compile when they are first called.
         ...(model.isMar
           ? []
-          : [fillProgram.prepare(run.state, model.params, { ...tokens, config: model.config }, inputs)]),
+          : [fillProgram.prepare(run.state, model.params, tokenOptions(request, model.config, predicted), inputs)]),
       ]),
     cancel() {
       featureProgram.cancel();
@@ -288,7 +289,7 @@ function fillPositions(
   const { precision, guidanceScale, denoisingSteps } = request;
   const model = modelOf(params, request.config);
   if (!model.isMar) {
-    const options = { ...tokenOptions(request, before - after), config: model.config };
+    const options = tokenOptions(request, model.config, before - after);
     return samplingPrograms[precision].fillPositions(state, model.params, options, inputs);
   }
   const predictedCapacity = capacityForPredicted(before - after, request);
@@ -296,9 +297,10 @@ function fillPositions(
   return fillByDenoising(state, model.params, options, inputs, precision);
 }
 
-function tokenOptions(request: SamplingRequest, predicted: number) {
+function tokenOptions(request: SamplingRequest, config: TokenBridgeConfig, predicted: number): TokenOptions {
   const { temperature, firstPosition } = request;
   return {
+    config,
     greedy: temperature === 0,
     firstPosition,
     predictedCapacity: capacityForPredicted(predicted, request),

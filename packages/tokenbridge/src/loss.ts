@@ -6,11 +6,17 @@ import {
   maskingCapacities,
   type RandomSource,
 } from '@tb/backbone';
-import { assertShape, crossEntropy } from '@tb/nn';
+import { crossEntropy } from '@tb/nn';
 import { disposeTree } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { type MarEvaluation, marEvaluation } from './mar-loss.js';
-import { type LossInputs, type LossOptions, maskedContext, type TrainingMasks } from './masked-context.js';
+import {
+  type LossInputs,
+  type LossOptions,
+  latentsByPosition,
+  maskedContext,
+  type TrainingMasks,
+} from './masked-context.js';
 import {
   channelHeadConfig,
   type ImageModel,
@@ -18,8 +24,7 @@ import {
   type MarConfig,
   modelOf,
   positionCount,
-  type TokenBridge,
-  type TokenBridgeConfig,
+  type TokenModel,
 } from './model.js';
 import { dequantize, quantize } from './quantization.js';
 
@@ -84,20 +89,16 @@ function tokenEvaluation(model: TokenModel, inputs: LossInputs, options: LossOpt
   return { loss: tf.mean(lossByGroup), lossByGroup, accuracy: tf.mean(meanOverPositions(correct)) } as Evaluation;
 }
 
-type TokenModel = { params: TokenBridge; config: TokenBridgeConfig };
-
 /**
  * One forward pass. Per masked position and group [N, M, G]: the cross-entropy, and whether the likeliest symbol is the true
  * one; and which of the M places hold a position [N, M, 1].
  */
 function predictMasked({ params, config }: TokenModel, inputs: LossInputs, options: LossOptions) {
-  const { height, width, channels } = config.latent;
-  const { latents, masks } = inputs;
-  const [images, places] = [latents.shape[0], masks.masked.shape[1]];
-  assertShape('loss', 'latents', latents, [images, height, width, channels]);
+  const { masked } = inputs.masks;
+  const [images, places] = masked.shape;
 
   // Eq. 1–4: latents become tokens q. Eq. 5: the backbone reads their de-quantized values.
-  const tokens = quantize(config.quantizer, tf.reshape<tf.Rank.R3>(latents, [images, height * width, channels])); // [N, S, C]
+  const tokens = quantize(config.quantizer, latentsByPosition(inputs, config)); // [N, S, C]
   const values = dequantize(config.quantizer, tokens);
 
   // The backbone computes context features z from the visible positions and the label.
@@ -105,7 +106,7 @@ function predictMasked({ params, config }: TokenModel, inputs: LossInputs, optio
 
   // Eq. 6: at each masked position the head predicts p(q^c | q^<c, z) for every group of channels.
   const head = channelHeadConfig(config);
-  const maskedTokens = tf.reshape(gatherPositions(tokens, masks.masked), [images * places, channels]) as tf.Tensor2D;
+  const maskedTokens = tf.reshape(gatherPositions(tokens, masked), [images * places, -1]) as tf.Tensor2D;
   const { rematerialize, observe } = options;
   const logits = channelLogits(params, head, features, maskedTokens, { rematerialize, observe, dropout: headDropout });
   observe?.('logits', logits); // [R, G, K]

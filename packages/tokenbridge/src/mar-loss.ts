@@ -1,9 +1,8 @@
 import { gatherPositions } from '@tb/backbone';
 import { diffusionLoss, drawTrainingNoise } from '@tb/diffusion-head';
-import { assertShape } from '@tb/nn';
 import * as tf from '@tensorflow/tfjs-core';
-import { type LossInputs, type LossOptions, maskedContext } from './masked-context.js';
-import type { Mar, MarConfig } from './model.js';
+import { type LossInputs, type LossOptions, latentsByPosition, maskedContext } from './masked-context.js';
+import type { MarModel } from './model.js';
 
 // N = images, S = positions, M = masked positions (padded), C = channels, Z = width of the backbone's features, R = rows: N·M
 // positions, each with some timesteps
@@ -27,8 +26,6 @@ export type TrainingNoise = {
   noise: tf.Tensor2D; // [R, C]
 };
 
-type MarModel = { params: Mar; config: MarConfig };
-
 /** Computes the diffusion loss at the masked positions. @throws Error if `noiseKeys` is missing or a shape does not fit */
 export function marEvaluation(model: MarModel, inputs: LossInputs, options: LossOptions): MarEvaluation {
   const { noiseKeys, masks } = inputs;
@@ -46,12 +43,8 @@ export function marTerms(
   { timesteps, noise }: TrainingNoise,
   options: LossOptions,
 ): MarEvaluation {
-  const { height, width, channels } = config.latent;
   const { timestepsPerPosition } = config.head;
-  const { latents, masks } = inputs;
-  const images = latents.shape[0];
-  assertShape('loss', 'latents', latents, [images, height, width, channels]);
-  const values = tf.reshape<tf.Rank.R3>(latents, [images, height * width, channels]);
+  const values = latentsByPosition(inputs, config);
   const { features, valid } = maskedContext(params, config, values, inputs, options);
   const perTimestep = (rows: tf.Tensor): tf.Tensor2D => {
     const flat = tf.reshape(rows, [-1, 1, rows.shape.at(-1)!]);
@@ -60,7 +53,7 @@ export function marTerms(
   const terms = diffusionLoss(
     params.diffloss,
     {
-      values: perTimestep(gatherPositions(values, masks.masked)),
+      values: perTimestep(gatherPositions(values, inputs.masks.masked)),
       features: perTimestep(features),
       timesteps,
       noise,

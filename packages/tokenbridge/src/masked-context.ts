@@ -36,6 +36,14 @@ export type LossOptions = {
   observe?: StackOptions['observe'];
 };
 
+/** The latents as a list of positions, [N, S, C]. @throws Error if their shape does not fit the configuration */
+export function latentsByPosition({ latents }: LossInputs, { latent }: ImageModelConfig): tf.Tensor3D {
+  const { height, width, channels } = latent;
+  const images = latents.shape[0];
+  assertShape('loss', 'latents', latents, [images, height, width, channels]);
+  return tf.reshape<tf.Rank.R3>(latents, [images, height * width, channels]);
+}
+
 /** What the head gets. */
 type MaskedContext = {
   /** Context features of the masked positions [R, Z]. */

@@ -89,6 +89,12 @@ export type ImageModel = TokenBridge | Mar;
 /** The parameters that belong to a configuration. */
 export type ParametersOf<Config extends ImageModelConfig> = Config extends MarConfig ? Mar : TokenBridge;
 
+/** A TokenBridge model. */
+export type TokenModel = { params: TokenBridge; config: TokenBridgeConfig };
+
+/** A MAR model. */
+export type MarModel = { params: Mar; config: MarConfig };
+
 /**
  * Joins parameters and configuration, so that the type of one follows from the other.
  *
@@ -97,7 +103,7 @@ export type ParametersOf<Config extends ImageModelConfig> = Config extends MarCo
 export function modelOf(
   params: ImageModel,
   config: ImageModelConfig,
-): { isMar: true; params: Mar; config: MarConfig } | { isMar: false; params: TokenBridge; config: TokenBridgeConfig } {
+): ({ isMar: true } & MarModel) | ({ isMar: false } & TokenModel) {
   if (isMar(config)) {
     if ('diffloss' in params) return { isMar: true, params, config };
   } else if (!('diffloss' in params)) return { isMar: false, params, config };

@@ -1,7 +1,13 @@
 import { channelHeadSizes } from '@tb/ar-head';
 import { backboneSizes } from '@tb/backbone';
 import { diffusionHeadSizes } from '@tb/diffusion-head';
-import { type ImageModelConfig, isMar, type MarConfig, officialChannelOrder, type TokenBridgeConfig } from './model.js';
+import {
+  type ImageModelConfig,
+  type MarConfig,
+  officialChannelOrder,
+  positionCount,
+  type TokenBridgeConfig,
+} from './model.js';
 
 /** 256 × 256 images through the KL-16 autoencoder, ImageNet's classes, B = 64 on [−5, 5] (Sec. 4.1), rates of Tab. 4. */
 function imageNet(size: 'base' | 'large' | 'huge'): TokenBridgeConfig {
@@ -71,23 +77,26 @@ export type RecommendedSampling = { steps: number; guidanceScale: number; temper
  * them with: guidance 2.9, 3 and 3.2, temperature 1, 256 steps.
  */
 export function recommendedSampling(config: ImageModelConfig): RecommendedSampling {
-  const { latent, backbone, head } = config;
-  const few = { steps: Math.max(1, Math.ceil((latent.height * latent.width) / 4)), guidanceScale: 3, temperature: 1 };
-  if (isMar(config)) {
-    const guidance = { base: 2.9, large: 3, huge: 3.2 } as const;
-    const size = (['base', 'large', 'huge'] as const).find(
-      (name) =>
-        marPresets[name].backbone.encoder.width === backbone.encoder.width &&
-        marPresets[name].backbone.encoder.depth === backbone.encoder.depth &&
-        marPresets[name].head.width === head.width,
-    );
-    return size ? { steps: 256, guidanceScale: guidance[size], temperature: 1 } : few;
-  }
-  const hasSizeOf = (name: 'base' | 'large' | 'huge') =>
-    presets[name].backbone.encoder.width === backbone.encoder.width &&
-    presets[name].backbone.encoder.depth === backbone.encoder.depth &&
-    presets[name].head.width === head.width;
-  if (hasSizeOf('large') || hasSizeOf('base')) return { steps: 256, guidanceScale: 3.1, temperature: 0.97 };
-  if (hasSizeOf('huge')) return { steps: 256, guidanceScale: 3.45, temperature: 0.91 };
-  return few;
+  const published = publishedSampling.find(([preset]) => hasSizeOf(config, preset));
+  if (published) return { steps: 256, ...published[1] };
+  return { steps: Math.max(1, Math.ceil(positionCount(config) / 4)), guidanceScale: 3, temperature: 1 };
+}
+
+const publishedSampling: readonly (readonly [ImageModelConfig, Omit<RecommendedSampling, 'steps'>])[] = [
+  [presets.base, { guidanceScale: 3.1, temperature: 0.97 }],
+  [presets.large, { guidanceScale: 3.1, temperature: 0.97 }],
+  [presets.huge, { guidanceScale: 3.45, temperature: 0.91 }],
+  [marPresets.base, { guidanceScale: 2.9, temperature: 1 }],
+  [marPresets.large, { guidanceScale: 3, temperature: 1 }],
+  [marPresets.huge, { guidanceScale: 3.2, temperature: 1 }],
+];
+
+function hasSizeOf({ backbone: { encoder }, head }: ImageModelConfig, preset: ImageModelConfig): boolean {
+  const { width, depth } = preset.backbone.encoder;
+  return (
+    encoder.width === width &&
+    encoder.depth === depth &&
+    head.kind === preset.head.kind &&
+    head.width === preset.head.width
+  );
 }

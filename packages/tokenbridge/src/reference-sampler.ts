@@ -9,9 +9,10 @@ import {
   channelHeadConfig,
   type ImageModel,
   type ImageModelConfig,
-  isMar,
+  type MarModel,
   modelOf,
   positionCount,
+  type TokenModel,
 } from './model.js';
 import { valuesOf } from './quantization.js';
 
@@ -69,13 +70,14 @@ function fillStep(
   { step, before, after }: { step: number; before: number; after: number },
 ): void {
   const { params, config, labels, order, guidanceScale, guidanceSchedule } = inputs;
+  const model = modelOf(params, config);
   // (1) The backbone computes context features z of all positions from the known tokens, de-quantized (Eq. 5).
   const blank = Array(config.latent.channels).fill(0); // at masked positions, which are never read
   const tokens = grids.map((grid) => grid.map((position) => position ?? blank));
   const classes = labels.map((label) => label ?? 0);
   const context = (hideLabels: boolean) =>
     applyBackbone(backboneOf(params), backboneConfig(config), {
-      values: valuesOf(config, tf.tensor3d(tokens, undefined, isMar(config) ? 'float32' : 'int32')), // [N, S, C]
+      values: valuesOf(config, tf.tensor3d(tokens, undefined, model.isMar ? 'float32' : 'int32')), // [N, S, C]
       visible: listed(grids.map(knownPositions)), // [N, V]
       labels: tf.tensor1d(classes, 'int32'),
       unlabelled: tf.tensor1d(labels.map((label) => Number(hideLabels || label === null))),
@@ -87,9 +89,10 @@ function fillStep(
   const [labelled, free] = [pick(context(false)), pick(context(true))];
 
   // (2) The head draws every position that is next.
-  const drawn = isMar(config)
-    ? drawValues(inputs, { labelled, free, scale }, next, step)
-    : drawTokens(inputs, { labelled, free, scale }, step);
+  const features = { labelled, free, scale };
+  const drawn = model.isMar
+    ? drawValues(model, inputs, features, next, step)
+    : drawTokens(model, inputs, features, step);
 
   // (3) The drawn tokens are known from now on; by confidence, only those with the highest probability.
   const [values, confidence] = [drawn.tokens.arraySync(), drawn.logProbability.arraySync()];
@@ -104,35 +107,35 @@ function fillStep(
 type GuidedFeatures = { labelled: tf.Tensor3D; free: tf.Tensor3D; scale: number };
 
 /** Draws one channel after another, each given those before it (Eq. 6). Guidance moves z away from what it is without a label. */
-function drawTokens(inputs: SamplerInputs, { labelled, free, scale }: GuidedFeatures, step: number) {
-  const { noiseKeys, temperature, firstPosition, guidanceScale } = inputs;
-  const model = modelOf(inputs.params, inputs.config);
-  if (model.isMar) throw new Error('drawTokens: a diffusion head has no tokens');
+function drawTokens(
+  { params, config }: TokenModel,
+  { noiseKeys, temperature, firstPosition, guidanceScale }: SamplerInputs,
+  { labelled, free, scale }: GuidedFeatures,
+  step: number,
+) {
   const z = guidanceScale === 1 ? labelled : tf.add(free, tf.mul(scale, tf.sub(labelled, free)));
   const draw = temperature === 0 ? 'greedy' : ({ temperature, keys: foldIn(noiseKeys, step) } as const);
-  return sampleChannels(model.params, channelHeadConfig(model.config), z as tf.Tensor3D, { draw, firstPosition });
+  return sampleChannels(params, channelHeadConfig(config), z as tf.Tensor3D, { draw, firstPosition });
 }
 
 /** Denoises the values of MAR (Li et al. 2024). Guidance moves the predicted noise. */
 function drawValues(
-  inputs: SamplerInputs,
+  { params: { diffloss }, config }: MarModel,
+  { noiseKeys, temperature, guidanceScale, denoisingSteps: steps, noiseOfStep }: SamplerInputs,
   { labelled, free, scale }: GuidedFeatures,
   next: readonly number[][],
   step: number,
 ) {
-  const { noiseKeys, temperature, denoisingSteps: steps, noiseOfStep } = inputs;
-  const model = modelOf(inputs.params, inputs.config);
-  if (!model.isMar) throw new Error('drawValues: the head predicts tokens');
-  const isGuided = inputs.guidanceScale !== 1;
+  const isGuided = guidanceScale !== 1;
   const [images, positions, width] = labelled.shape;
-  const { channels } = model.config.latent;
+  const { channels } = config.latent;
   const { start, step: noise } =
     noiseOfStep?.(step, next) ?? drawSampleNoise(foldIn(noiseKeys, step), positions, channels);
   const features = tf.reshape<tf.Rank.R2>(isGuided ? tf.concat([labelled, free], 0) : labelled, [-1, width]);
   const { values } = denoise(
-    model.params.diffloss,
+    diffloss,
     { values: start, remaining: tf.scalar(steps, 'int32') },
-    conditionOnFeatures(model.params.diffloss, features, steps),
+    conditionOnFeatures(diffloss, features, steps),
     { steps, temperature, guidanceScale: isGuided ? scale : undefined, noise },
   );
   const logProbability = tf.zeros([images, positions]) as tf.Tensor2D;
