@@ -12,10 +12,11 @@ import {
   UsageError,
   type Values,
 } from '@tb/command-line';
+import type { WeightSet } from '@tb/trainer';
 import { demoDefault, vaeOfModelOption } from '../../options.js';
 
-export const generateOptions = {
-  ...backendOptions,
+/** Which weights to use, of all commands that make images. */
+export const weightOptions = {
   model: text('run folder or checkpoint of tb-train, .safetensors file or official .pth', {
     placeholder: 'path',
     ...demoDefault('model'),
@@ -33,11 +34,28 @@ export const generateOptions = {
   }),
   ema: toggle('use the averaged weights of a checkpoint or .pth (the default)'),
   raw: toggle('use the weights of a checkpoint or .pth that are not averaged', { default: false }),
+  classNames: text('file with one class name per line, for weights without names', 'file'),
+};
+
+/** The values of `weightOptions`, with the two flags of the set of weights as one choice. */
+export type WithWeightSet<T> = Omit<T, 'ema' | 'raw'> & {
+  /** Which of two sets of weights, where one was chosen. */
+  set?: WeightSet;
+};
+
+/** Makes one choice of --ema and --raw. @throws UsageError when they exclude each other */
+export function withWeightSet<T extends { ema?: boolean; raw: boolean }>({ ema, raw, ...values }: T): WithWeightSet<T> {
+  if (ema && raw) throw new UsageError('--ema and --raw exclude each other');
+  return { ...values, set: raw || ema === false ? 'raw' : ema ? 'ema' : undefined };
+}
+
+export const generateOptions = {
+  ...backendOptions,
+  ...weightOptions,
   classes: list('all, or names, numbers from 0 and ranges such as 0-9; =7 is the class named 7', {
     placeholder: 'all|a,b,…',
     default: ['all'],
   }),
-  classNames: text('file with one class name per line, for weights without names', 'file'),
   count: integer('images of each class', { min: 1, max: 1_000_000, default: 1 }),
   cfg: number('guidance scale, 1 for none', {
     defaultText: '3.1 for base and large, 3.45 for huge, else 3; for MAR 2.9, 3 and 3.2',
@@ -77,9 +95,7 @@ export const generateOptions = {
 
 type AllValues = Values<typeof generateOptions>;
 
-export type GenerateValues = Omit<AllValues, 'ema' | 'raw' | 'grid' | 'out' | 'npz'> & {
-  /** Which of two sets of weights, where one was chosen. */
-  set?: 'ema' | 'raw';
+export type GenerateValues = Omit<WithWeightSet<AllValues>, 'grid' | 'out' | 'npz'> & {
   /** File of the overview, if there is to be one. */
   grid?: string;
   /** Folder for every image, if they are to be kept, and a file for ADM's evaluator. */
@@ -88,19 +104,12 @@ export type GenerateValues = Omit<AllValues, 'ema' | 'raw' | 'grid' | 'out' | 'n
 
 /** @throws UsageError when options exclude each other */
 export function resolveGenerate(flags: Overrides<typeof generateOptions>): GenerateValues {
-  const { ema, raw, grid, out, npz, ...values } = resolve(generateOptions, flags);
+  const { grid, out, npz, ...values } = withWeightSet(resolve(generateOptions, flags));
   if (npz !== undefined && out === undefined)
     throw new UsageError('--npz needs --out: the images are kept there, so that an interrupted run can be resumed');
   return {
     ...values,
-    set: weightSetOf({ ema, raw }),
     grid: grid ?? (out === undefined ? 'samples.png' : undefined),
     images: out === undefined ? undefined : { folder: out, npz },
   };
-}
-
-/** Which of two sets of weights the flags choose, if they do. @throws UsageError when they exclude each other */
-export function weightSetOf({ ema, raw }: { ema?: boolean; raw: boolean }): GenerateValues['set'] {
-  if (ema && raw) throw new UsageError('--ema and --raw exclude each other');
-  return raw || ema === false ? 'raw' : ema ? 'ema' : undefined;
 }

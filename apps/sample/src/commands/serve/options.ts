@@ -11,10 +11,7 @@ import {
   UsageError,
   type Values,
 } from '@tb/command-line';
-import { generateOptions, weightSetOf } from '../generate/options.js';
-
-const { model, modelConfig, vae, anyVae, latentScale, ema, raw, classNames } = generateOptions;
-const weightOptions = { model, modelConfig, vae, anyVae, latentScale, ema, raw, classNames };
+import { generateOptions, type WithWeightSet, weightOptions, withWeightSet } from '../generate/options.js';
 
 export const serveOptions = {
   ...backendOptions,
@@ -34,18 +31,16 @@ export const serveOptions = {
   maxPixels: maxPixelsOption,
 };
 
-export type ServeValues = Omit<Values<typeof serveOptions>, 'ema' | 'raw'> & {
-  /** Which of two sets of weights, where one was chosen. */
-  set?: 'ema' | 'raw';
+export type ServeValues = WithWeightSet<Values<typeof serveOptions>> & {
   /** The flags about weights and backend that were typed, for equal command lines. */
   typed: Overrides<typeof serveOptions>;
 };
 
 /** @throws UsageError when options exclude each other or a name is not that of a host */
 export function resolveServe(flags: Overrides<typeof serveOptions>): ServeValues {
-  const { ema, raw, ...values } = resolve(serveOptions, flags);
+  const values = withWeightSet(resolve(serveOptions, flags));
   const wrong = values.allowHost?.find((name) => !/^[a-z0-9._-]+$/i.test(name));
   if (wrong !== undefined)
     throw new UsageError(`--allow-host must be names of hosts without ports, got ${JSON.stringify(wrong)}`);
-  return { ...values, set: weightSetOf({ ema, raw }), typed: flags };
+  return { ...values, typed: flags };
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { flagName, listenForStop, UsageError } from '@tb/command-line';
+import { backendOptions, flagName, listenForStop, UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { defaultMaxPixels, encodePng } from '@tb/images';
 import { printable, reasonOf } from '@tb/io';
@@ -16,6 +16,7 @@ import { version } from '../../version.js';
 import { findModel, openTokenModel, openVaeFor } from '../../weights.js';
 import { describeWeights, pngOfImage } from '../generate/image-folder.js';
 import { readClassNames, seedOf } from '../generate/jobs.js';
+import { weightOptions } from '../generate/options.js';
 import { isLoopback, newToken } from './access.js';
 import { openServer } from './http-server.js';
 import type { ServeValues } from './options.js';
@@ -140,11 +141,9 @@ function infoOf(
   };
 }
 
-const generateNames = ['model', 'modelConfig', 'vae', 'anyVae', 'latentScale', 'ema', 'raw', 'classNames'] as const;
-
 /** The flags about weights and backend that were typed. Other machines need not know where files are on this one. */
 function typedFlags({ typed, batch }: ServeValues, isShared: boolean): string[] {
-  const names = [...generateNames, 'backend', 'device', 'precision'] as const;
+  const names = Object.keys({ ...weightOptions, ...backendOptions }) as (keyof typeof typed)[];
   const flags = names.flatMap((name) => {
     const value = typed[name];
     if (value === undefined) return [];
