@@ -43,6 +43,8 @@ export type WithWeightSet<T> = Omit<T, 'ema' | 'raw'> & {
   set?: WeightSet;
 };
 
+export type WeightValues = WithWeightSet<Values<typeof weightOptions>>;
+
 /** Makes one choice of --ema and --raw. @throws UsageError when they exclude each other */
 export function withWeightSet<T extends { ema?: boolean; raw: boolean }>({ ema, raw, ...values }: T): WithWeightSet<T> {
   if (ema && raw) throw new UsageError('--ema and --raw exclude each other');

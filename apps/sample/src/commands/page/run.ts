@@ -1,22 +1,19 @@
-import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, posix } from 'node:path';
+import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
 import { prepareFolder, UsageError } from '@tb/command-line';
 import { startBackend } from '@tb/command-line/compute';
 import { defaultMaxPixels } from '@tb/images';
 import { writeFileAtomic } from '@tb/io';
 import { disposeTree } from '@tb/runtime';
 import { saveTokenBridge } from '@tb/tokenbridge';
-import { classNamesOf, findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
+import { findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
 import { saveVae } from '@tb/vae';
 import type { SiteFile, SiteWeights } from '../../../page/src/site/site-messages.js';
 import { factsOf } from '../../page/compute.js';
-import type { ModelInfo } from '../../page/messages.js';
 import { pageFolder } from '../../page/page-files.js';
-import { version } from '../../version.js';
-import { findModel, openTokenModel, openVaeFor, type TokenModel } from '../../weights.js';
+import { findModel } from '../../weights.js';
 import { describeWeights } from '../generate/image-folder.js';
-import { readClassNames } from '../generate/jobs.js';
-import { makeThumbnails } from '../serve/thumbnails.js';
+import { infoOf, openPageModel } from '../serve/page-model.js';
 import type { PageValues } from './options.js';
 
 /** `tb-sample page`. */
@@ -27,17 +24,20 @@ export async function writeSite(values: PageValues): Promise<void> {
   await prepareFolder('--out', values.out);
   await assertSite(values.out);
   await startBackend({ backend: 'wasm' });
-  const model = await openTokenModel(path, values);
-  const vae = await openVaeFor(model, values);
-  const file = values.classNames;
-  const classNames = file === undefined ? classNamesOf(model) : await readClassNames(file, model.config.classes);
-  const thumbnails = await makeThumbnails(path, classNames);
+  const pageModel = await openPageModel(path, values);
+  const { model, vae, thumbnails } = pageModel;
 
   await rm(join(values.out, 'assets'), { recursive: true, force: true });
   const files = [...(await copyProgram(program, values.out)), ...(await writeThumbnails(thumbnails, values.out))];
   const weights = await writeWeights(model, vae, values.out);
   const bytes = await sizeOf(files.map((name) => join(values.out, name)));
-  const info = infoOf(model, vae, classNames, thumbnails);
+  const info = infoOf(pageModel, {
+    facts: factsOf(model.config, vae.config),
+    backend: 'wasm',
+    hasRuns: false,
+    thumbnailFolder,
+    limits: { images: 16, uploadPixels: Math.min(defaultMaxPixels, 2 ** 26) },
+  });
   const site: SiteFile = { info, ...weights, weights: describeWeights(model, vae), files, bytes };
   await writeFileAtomic(join(values.out, siteFile), `${JSON.stringify(site)}\n`);
   disposeTree([model.params, vae.params]);
@@ -46,6 +46,7 @@ export async function writeSite(values: PageValues): Promise<void> {
 }
 
 const siteFile = 'site.json';
+const thumbnailFolder = 'classes';
 
 /** @throws UsageError when the folder holds something else than a site, of which files might be lost */
 async function assertSite(folder: string): Promise<void> {
@@ -69,11 +70,12 @@ async function copyProgram(program: string, out: string): Promise<string[]> {
 }
 
 async function writeThumbnails(thumbnails: ReadonlyMap<number, Uint8Array>, out: string): Promise<string[]> {
-  await mkdir(join(out, 'classes'), { recursive: true });
+  await mkdir(join(out, thumbnailFolder), { recursive: true });
   const names: string[] = [];
   for (const [label, png] of thumbnails) {
-    names.push(`classes/${label}.png`);
-    await writeFile(join(out, 'classes', `${label}.png`), png);
+    const name = `${thumbnailFolder}/${label}.png`;
+    names.push(name);
+    await writeFile(join(out, name), png);
   }
   return names;
 }
@@ -99,41 +101,9 @@ async function writeWeights(model: LoadedModel, vae: LoadedVae, out: string): Pr
   };
 }
 
-function infoOf(
-  model: TokenModel,
-  vae: LoadedVae,
-  classNames: readonly string[],
-  thumbnails: ReadonlyMap<number, unknown>,
-): ModelInfo {
-  const facts = factsOf(model.config, vae.config);
-  const { height, width } = facts.grid;
-  return {
-    ...facts,
-    version,
-    model: basename(model.path),
-    backend: 'wasm',
-    classes: classNames.map((name, label) => ({
-      label,
-      name,
-      thumbnail: thumbnails.has(label) ? `classes/${label}.png` : null,
-    })),
-    limits: {
-      images: 16,
-      steps: Math.max(height * width, facts.presets[0].settings.steps),
-      guidance: 100,
-      temperature: 10,
-      uploadBytes: 2 ** 25,
-      uploadPixels: Math.min(defaultMaxPixels, 2 ** 26),
-      levels: 256,
-      range: { min: 0.01, max: 100 },
-    },
-    hasRuns: false,
-  };
-}
-
 async function sizeOf(paths: readonly string[]): Promise<number> {
   let bytes = 0;
-  for (const path of paths) bytes += (await readFile(path)).length;
+  for (const path of paths) bytes += (await stat(path)).size;
   return bytes;
 }
 

@@ -7,23 +7,22 @@ import { startBackend } from '@tb/command-line/compute';
 import { defaultMaxPixels, encodePng } from '@tb/images';
 import { printable, reasonOf } from '@tb/io';
 import { backendTraits, disposeTree } from '@tb/runtime';
-import { classNamesOf, findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
+import { findVae, type LoadedVae } from '@tb/trainer';
 import { imageSimilarity } from '../../images.js';
 import { createPageCompute, type PageCompute } from '../../page/compute.js';
 import type { ModelInfo } from '../../page/messages.js';
 import { pageFolder } from '../../page/page-files.js';
-import { version } from '../../version.js';
-import { findModel, openTokenModel, openVaeFor } from '../../weights.js';
+import { findModel } from '../../weights.js';
 import { describeWeights, pngOfImage } from '../generate/image-folder.js';
-import { readClassNames, seedOf } from '../generate/jobs.js';
+import { seedOf } from '../generate/jobs.js';
 import { weightOptions } from '../generate/options.js';
 import { isLoopback, newToken } from './access.js';
 import { openServer } from './http-server.js';
 import type { ServeValues } from './options.js';
 import { readPage } from './page-contents.js';
+import { infoOf, openPageModel } from './page-model.js';
 import { openRuns } from './runs.js';
 import { createService } from './service.js';
-import { makeThumbnails } from './thumbnails.js';
 import { createUploads } from './uploads.js';
 
 /** `tb-sample serve`. */
@@ -56,10 +55,9 @@ export async function serve(values: ServeValues): Promise<void> {
 /** Loads everything that answers requests. */
 async function startService(values: ServeValues, path: string, isShared: boolean) {
   const backend = await startBackend(values);
-  const model = await openTokenModel(path, values);
-  const vae = await openVaeFor(model, values);
-  const { classNames: file, precision, batch } = values;
-  const classNames = file === undefined ? classNamesOf(model) : await readClassNames(file, model.config.classes);
+  const pageModel = await openPageModel(path, values);
+  const { model, vae, classNames, thumbnails } = pageModel;
+  const { precision, batch, maxImages, maxPixels = defaultMaxPixels, runs, queue, timeLimit } = values;
   const computed = backendTraits().precisions.length > 1 ? `${backend.name}, ${precision}` : backend.name;
   const weights = describeWeights(model, vae);
   const compute = createPageCompute({
@@ -75,14 +73,18 @@ async function startService(values: ServeValues, path: string, isShared: boolean
     similarity: imageSimilarity,
   });
   await warmUp(compute);
-  const thumbnails = await makeThumbnails(path, classNames);
-  const info = infoOf(values, compute, { model, classNames, backend: computed, thumbnails });
-  const { queue, timeLimit } = values;
+  const info = infoOf(pageModel, {
+    facts: compute.facts,
+    backend: computed,
+    hasRuns: runs !== undefined,
+    thumbnailFolder: 'api/classes',
+    limits: { images: maxImages, uploadPixels: maxPixels },
+  });
   const service = createService({
     compute,
     info,
-    uploads: createUploads({ size: info.image.height, maxPixels: info.limits.uploadPixels }),
-    runs: values.runs === undefined ? undefined : await openRuns(values.runs),
+    uploads: createUploads({ size: info.image.height, maxPixels }),
+    runs: runs === undefined ? undefined : await openRuns(runs),
     thumbnails,
     queueLength: queue,
     timeLimit,
@@ -102,43 +104,6 @@ async function warmUp(compute: PageCompute): Promise<void> {
   const steps = backendTraits().compilesPerShape ? settings.steps : 2;
   const request = { ...settings, steps, seed: 0, classes: [0], count: 1, previewEvery: 1 };
   await compute.generate(request, { emit: () => {}, signal: new AbortController().signal });
-}
-
-type Loaded = {
-  model: LoadedModel;
-  classNames: readonly string[];
-  backend: string;
-  thumbnails: ReadonlyMap<number, unknown>;
-};
-
-/** Bytes of an image file that can be sent. */
-const uploadBytes = 2 ** 25;
-
-function infoOf(
-  { maxImages, maxPixels = defaultMaxPixels, runs }: ServeValues,
-  { facts }: PageCompute,
-  { model, classNames, backend, thumbnails }: Loaded,
-): ModelInfo {
-  const thumbnailOf = (label: number) => (thumbnails.has(label) ? `api/classes/${label}.png` : null);
-  const { height, width } = facts.grid;
-  return {
-    ...facts,
-    version,
-    model: basename(model.path),
-    backend,
-    classes: classNames.map((name, label) => ({ label, name, thumbnail: thumbnailOf(label) })),
-    limits: {
-      images: maxImages,
-      steps: Math.max(height * width, facts.presets[0].settings.steps), // more steps than positions change nothing
-      guidance: 100,
-      temperature: 10,
-      uploadBytes,
-      uploadPixels: maxPixels,
-      levels: 256,
-      range: { min: 0.01, max: 100 },
-    },
-    hasRuns: runs !== undefined,
-  };
 }
 
 /** The flags about weights and backend that were typed. Other machines need not know where files are on this one. */
