@@ -5,7 +5,7 @@ import { Choice, download, IntegerField, NumberField, SelectField } from '../par
 import { ImageFile } from '../parts/image-file.js';
 import { JobStateLine } from '../parts/job-state.js';
 import { type Layer, LayerLegend, layers, ModelImage, pngUrl } from '../parts/model-image.js';
-import { firstSettings, newSeed, previewSteps, SamplingFields, SeedField } from '../parts/sampling-fields.js';
+import { SamplingDetails, useSampling } from '../parts/sampling-fields.js';
 import { useJob } from '../use-job.js';
 import { type EditSource, sourceOfGenerated, sourceOfUploaded } from './edit-source.js';
 import { type Brush, emptyMask, type Mask, paintedShare } from './mask.js';
@@ -135,16 +135,13 @@ function EditForm({
   share: number;
   onStart(request: Asked): void;
 }) {
-  const [settings, setSettings] = useState(() => firstSettings(model));
+  const { sampling, setSampling, nextSettings } = useSampling(model);
   const [label, setLabel] = useState(source.label);
   const [count, setCount] = useState(Math.min(3, model.limits.images));
-  const [isSeedKept, setSeedKept] = useState(false);
   useEffect(() => setLabel(source.label), [source]);
   const submit = (event: Event) => {
     event.preventDefault();
-    const seed = isSeedKept ? settings.seed : newSeed();
-    setSettings({ ...settings, seed });
-    onStart({ ...settings, seed, label, count, previewEvery: previewSteps(settings.steps) });
+    onStart({ ...nextSettings(), label, count });
   };
   const classes = model.classes.map((info) => [String(info.label), info.name] as const);
   return (
@@ -159,18 +156,7 @@ function EditForm({
       <button type="submit" class="main" disabled={share === 0}>
         {share === 0 ? 'Paint on the image first' : `Fill ${Math.round(share * 100)}% of it again`}
       </button>
-      <details>
-        <summary>Settings</summary>
-        <SamplingFields model={model} settings={settings} onChange={setSettings} />
-        <SeedField
-          seed={settings.seed}
-          isKept={isSeedKept}
-          onChange={(seed, isKept) => {
-            setSettings({ ...settings, seed });
-            setSeedKept(isKept);
-          }}
-        />
-      </details>
+      <SamplingDetails model={model} sampling={sampling} onChange={setSampling} />
     </form>
   );
 }

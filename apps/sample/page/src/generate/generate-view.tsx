@@ -3,7 +3,7 @@ import type { ModelInfo, PageClient } from '../../../src/page/messages.js';
 import type { EditSource } from '../edit/edit-source.js';
 import { ClassPicker } from '../parts/class-picker.js';
 import { IntegerField } from '../parts/controls.js';
-import { firstSettings, newSeed, previewSteps, SamplingFields, SeedField } from '../parts/sampling-fields.js';
+import { SamplingDetails, useSampling } from '../parts/sampling-fields.js';
 import { RowView } from './row-view.js';
 import { useRows } from './use-rows.js';
 
@@ -59,20 +59,11 @@ function FirstHint({ model }: { model: ModelInfo }) {
 function GenerateForm({ model, onStart }: { model: ModelInfo; onStart: ReturnType<typeof useRows>['start'] }) {
   const [classes, setClasses] = useState<number[]>([model.classes[0].label]);
   const [count, setCount] = useState(Math.min(4, model.limits.images));
-  const [settings, setSettings] = useState(() => firstSettings(model));
-  const [isSeedKept, setSeedKept] = useState(false);
+  const { sampling, setSampling, nextSettings } = useSampling(model);
   const mostEach = Math.max(1, Math.floor(model.limits.images / Math.max(1, classes.length)));
   const submit = (event: Event) => {
     event.preventDefault();
-    const seed = isSeedKept ? settings.seed : newSeed();
-    setSettings({ ...settings, seed });
-    onStart({
-      ...settings,
-      seed,
-      classes,
-      count: Math.min(count, mostEach),
-      previewEvery: previewSteps(settings.steps),
-    });
+    onStart({ ...nextSettings(), classes, count: Math.min(count, mostEach) });
   };
   return (
     <form onSubmit={submit}>
@@ -87,18 +78,7 @@ function GenerateForm({ model, onStart }: { model: ModelInfo; onStart: ReturnTyp
       <button type="submit" class="main" disabled={classes.length === 0}>
         {classes.length === 0 ? 'Choose a class first' : 'Generate'}
       </button>
-      <details>
-        <summary>Settings</summary>
-        <SamplingFields model={model} settings={settings} onChange={setSettings} />
-        <SeedField
-          seed={settings.seed}
-          isKept={isSeedKept}
-          onChange={(seed, isKept) => {
-            setSettings({ ...settings, seed });
-            setSeedKept(isKept);
-          }}
-        />
-      </details>
+      <SamplingDetails model={model} sampling={sampling} onChange={setSampling} />
     </form>
   );
 }

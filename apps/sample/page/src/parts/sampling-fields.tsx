@@ -1,4 +1,5 @@
 // The settings of sampling, in words for people who do not know them.
+import { useState } from 'preact/hooks';
 import type { ModelInfo, SamplingSettings } from '../../../src/page/messages.js';
 import { IntegerField, NumberField, SelectField } from './controls.js';
 
@@ -8,19 +9,57 @@ export const orders = [
   ['confidence', 'Surest first'],
 ] as const satisfies readonly (readonly [SamplingSettings['order'], string])[];
 
-/** Settings to begin with. */
-export const firstSettings = ({ presets }: ModelInfo): SamplingSettings => ({
-  ...presets[0].settings,
-  seed: newSeed(),
-});
+/** The settings of a form, and whether its next request keeps the seed. */
+type Sampling = { settings: SamplingSettings; isSeedKept: boolean };
+
+/** Keeps the settings of a form, the recommended ones at first. */
+export function useSampling({ presets }: ModelInfo) {
+  const [sampling, setSampling] = useState<Sampling>(() => ({
+    settings: { ...presets[0].settings, seed: newSeed() },
+    isSeedKept: false,
+  }));
+  return {
+    sampling,
+    setSampling,
+    /** The settings of the next request, with a new seed unless it is kept. */
+    nextSettings() {
+      const { isSeedKept, settings } = sampling;
+      const next = isSeedKept ? settings : { ...settings, seed: newSeed() };
+      setSampling({ settings: next, isSeedKept });
+      return { ...next, previewEvery: previewSteps(next.steps) };
+    },
+  };
+}
 
 /** A seed that is short enough to write down. */
-export const newSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+const newSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+
+type DetailsProps = { model: ModelInfo; sampling: Sampling; onChange(sampling: Sampling): void };
+
+/** Fields for all settings, which open on demand. */
+export function SamplingDetails({ model, sampling, onChange }: DetailsProps) {
+  const { settings, isSeedKept } = sampling;
+  return (
+    <details>
+      <summary>Settings</summary>
+      <SamplingFields
+        model={model}
+        settings={settings}
+        onChange={(next) => onChange({ ...sampling, settings: next })}
+      />
+      <SeedField
+        seed={settings.seed}
+        isKept={isSeedKept}
+        onChange={(seed, isKept) => onChange({ settings: { ...settings, seed }, isSeedKept: isKept })}
+      />
+    </details>
+  );
+}
 
 type Props = { model: ModelInfo; settings: SamplingSettings; onChange(settings: SamplingSettings): void };
 
 /** Fields for all settings but the seed. */
-export function SamplingFields({ model, settings, onChange }: Props) {
+function SamplingFields({ model, settings, onChange }: Props) {
   const { limits, grid } = model;
   const set = (change: Partial<SamplingSettings>) => onChange({ ...settings, ...change });
   const most = Math.min(limits.steps, grid.height * grid.width);
@@ -65,7 +104,7 @@ export function SamplingFields({ model, settings, onChange }: Props) {
 }
 
 /** The seed, and whether each click takes a new one. */
-export function SeedField({
+function SeedField({
   seed,
   isKept,
   onChange,
@@ -93,4 +132,4 @@ export function SeedField({
 }
 
 /** Steps between two previews: about eight while an image fills, and at least one step apart. */
-export const previewSteps = (steps: number) => Math.max(1, Math.min(8, Math.floor(steps / 8)));
+const previewSteps = (steps: number) => Math.max(1, Math.min(8, Math.floor(steps / 8)));

@@ -1,12 +1,12 @@
 // Loads the weights and makes what computes, in the Worker.
 import { withPngSettings } from '@tb/images';
-import { psnr, ssim } from '@tb/metrics';
 import { useBackend } from '@tb/runtime';
 import { loadTokenBridge } from '@tb/tokenbridge';
 import { loadVae } from '@tb/vae';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import simdProgram from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import * as tf from '@tensorflow/tfjs-core';
+import { imageSimilarity } from '../../../src/images.js';
 import { createPageCompute, type PageCompute } from '../../../src/page/compute.js';
 import { fetchWeights } from './fetch-weights.js';
 import { encodePng } from './pixels.js';
@@ -43,7 +43,7 @@ export async function openCompute(
       return withPngSettings(await encodePng(image), { program, ...site.weights, ...settings, ...identity });
     },
     seedOf,
-    similarity: (a, b) => ({ psnr: psnr(a, b), ssim: Math.min(a.width, a.height) < 11 ? Number.NaN : ssim(a, b) }),
+    similarity: imageSimilarity,
   });
   report({ loaded: total, total, isReady: true });
   return compute;

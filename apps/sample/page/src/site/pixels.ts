@@ -1,5 +1,4 @@
 // Images in a Worker: decoded and encoded by the browser.
-import { centreCrop } from '@tb/images';
 import type { Pixels } from '@tb/vae';
 import type { Limits } from '../../../src/page/messages.js';
 
@@ -19,9 +18,6 @@ export async function decodeFile(file: Blob, { uploadBytes, uploadPixels }: Limi
   for (let from = 0, to = 0; from < data.length; from += 4, to += 3) rgb.set(data.subarray(from, from + 3), to);
   return { width, height, data: rgb };
 }
-
-/** The middle of an image, as training crops it. */
-export const squareOf = (image: Pixels, size: number): Pixels => centreCrop(image, size);
 
 /** Encodes an image as PNG, without loss. */
 export async function encodePng({ width, height, data }: Pixels): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 // Computes for the static site: the same checks, queue and jobs as the server's.
+import { centreCrop } from '@tb/images';
 import type { Pixels } from '@tb/vae';
 import { checkEdit, checkGenerate, checkReconstruct, RefusedError } from '../../../src/page/check-requests.js';
 import type { JobContext, PageCompute } from '../../../src/page/compute.js';
@@ -6,7 +7,7 @@ import { encodeBase64 } from '../../../src/page/maps.js';
 import { createQueue } from '../../../src/page/queue.js';
 import { StoppedError, startJob } from '../../../src/page/run-job.js';
 import { openCompute } from './open-compute.js';
-import { decodeFile, encodePng, squareOf } from './pixels.js';
+import { decodeFile, encodePng } from './pixels.js';
 import type { FromWorker, JobRequest, SiteFile, ToWorker } from './site-messages.js';
 
 const mostJobs = 16;
@@ -86,7 +87,7 @@ function opened(): Promise<PageCompute> {
 
 async function upload(file: Blob) {
   const image = await decodeFile(file, site.info.limits);
-  const square = squareOf(image, site.info.image.width);
+  const square = centreCrop(image, site.info.image.width);
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
     '',
   );

@@ -21,13 +21,7 @@ export async function readBytes(request: Request, kind: string, most: number): P
     if (length > most) throw tooLarge;
     pieces.push(piece);
   }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return bytes;
+  return Buffer.concat(pieces);
 }
 
 /** @throws RefusedError when it is not JSON, of another kind or too large */
