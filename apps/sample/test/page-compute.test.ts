@@ -1,8 +1,8 @@
 import { decodeImage, encodePng, readPngSettings, withPngSettings } from '@tb/images';
-import { disposeTree, randomKey, useBackend } from '@tb/runtime';
+import { useBackend } from '@tb/runtime';
 import { testBackend } from '@tb/test-utils';
-import { createImageGenerator, initTokenBridge } from '@tb/tokenbridge';
-import { createAutoencoder, initVae, type Pixels } from '@tb/vae';
+import { createImageGenerator } from '@tb/tokenbridge';
+import { createAutoencoder, type Pixels } from '@tb/vae';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { seedOf } from '../src/commands/generate/jobs.js';
@@ -11,18 +11,19 @@ import { imageSimilarity } from '../src/images.js';
 import { type ComputeOptions, createPageCompute, type PageCompute } from '../src/page/compute.js';
 import { decodeTokens } from '../src/page/maps.js';
 import type { FinishedImage, JobEvent, JobPreview, Reconstruction } from '../src/page/messages.js';
-import { classNames, tinyModel, tinyVae } from './tiny-weights.js';
+import { classNames, makeTinyWeights } from './tiny-weights.js';
 
+let weights: ReturnType<typeof makeTinyWeights>;
 let options: ComputeOptions;
 let compute: PageCompute;
 let tensors: number;
 
 beforeAll(async () => {
   await useBackend(testBackend);
-  const key = randomKey(1);
+  weights = makeTinyWeights();
   options = {
-    model: { params: initTokenBridge(key, tinyModel), config: tinyModel },
-    vae: { params: initVae(key, tinyVae), config: tinyVae },
+    model: weights.model,
+    vae: weights.vae,
     classNames,
     batchSize: 2,
     encodePng,
@@ -31,14 +32,13 @@ beforeAll(async () => {
     seedOf,
     similarity: imageSimilarity,
   };
-  key.dispose();
   tensors = tf.memory().numTensors;
   compute = createPageCompute(options);
 });
 afterAll(() => {
   compute.dispose();
   expect(tf.memory().numTensors).toBe(tensors);
-  disposeTree([options.model.params, options.vae.params]);
+  weights.free();
 });
 
 const settings = {

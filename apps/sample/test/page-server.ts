@@ -1,9 +1,7 @@
 // A server of the page with tiny untrained weights, and how tests ask it.
 import { request } from 'node:http';
 import { encodePng, withPngSettings } from '@tb/images';
-import { disposeTree, randomKey } from '@tb/runtime';
-import { initTokenBridge } from '@tb/tokenbridge';
-import { initVae } from '@tb/vae';
+import { serverSentEvents } from '../page/src/server-sent-events.js';
 import { seedOf } from '../src/commands/generate/jobs.js';
 import type { AccessOptions } from '../src/commands/serve/access.js';
 import { openServer } from '../src/commands/serve/http-server.js';
@@ -13,7 +11,7 @@ import { createUploads, type UploadOptions } from '../src/commands/serve/uploads
 import { imageSimilarity } from '../src/images.js';
 import { createPageCompute } from '../src/page/compute.js';
 import type { ModelInfo } from '../src/page/messages.js';
-import { classNames, tinyModel, tinyVae } from './tiny-weights.js';
+import { classNames, makeTinyWeights } from './tiny-weights.js';
 
 export type TestServerOptions = {
   access?: Partial<AccessOptions>;
@@ -32,10 +30,7 @@ const page = new Map(
 
 /** Starts a server on a free port of loopback. */
 export async function startTestServer(options: TestServerOptions = {}) {
-  const key = randomKey(1);
-  const model = { params: initTokenBridge(key, tinyModel), config: tinyModel };
-  const vae = { params: initVae(key, tinyVae), config: tinyVae };
-  key.dispose();
+  const { model, vae, free } = makeTinyWeights();
   const compute = createPageCompute({
     model,
     vae,
@@ -93,7 +88,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
       await service.close();
       await server.close();
       compute.dispose();
-      disposeTree([model.params, vae.params]);
+      free();
     },
   };
 }
@@ -137,15 +132,7 @@ export const upload = (address: string, file: Uint8Array) =>
   });
 
 /** Yields the events of an answer. */
-export async function* eventsOf<Event>(response: Response): AsyncGenerator<Event> {
-  let text = '';
-  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += piece;
-    const lines = text.split('\n\n');
-    text = lines.pop()!;
-    for (const line of lines) if (line.startsWith('data: ')) yield JSON.parse(line.slice(6)) as Event;
-  }
-}
+export const eventsOf = <Event>(response: Response) => serverSentEvents<Event>(response.body!);
 
 export async function allEvents<Event>(response: Response): Promise<Event[]> {
   const events: Event[] = [];

@@ -35,19 +35,24 @@ export const tinyModel: TokenBridgeConfig = {
 
 export const classNames = ['brick', 'grass', 'tabby cat'];
 
-/** Untrained weights of a model and its autoencoder, as tb-train would leave them in runs. */
+/** Makes untrained weights of a model and its autoencoder. */
+export function makeTinyWeights() {
+  const key = randomKey(1);
+  const model = { params: initTokenBridge(key, tinyModel), config: tinyModel };
+  const vae = { params: initVae(key, tinyVae), config: tinyVae };
+  key.dispose();
+  return { model, vae, free: () => disposeTree([model.params, vae.params]) };
+}
+
+/** Writes untrained weights of a model and its autoencoder, as tb-train would leave them in runs. */
 export async function writeTinyWeights(folder: string): Promise<{ model: string; vae: string }> {
   await mkdir(folder, { recursive: true });
-  const key = randomKey(1);
-  const vaeParams = initVae(key, tinyVae);
+  const made = makeTinyWeights();
   const vae = join(folder, 'vae.safetensors');
-  await saveVae(vae, vaeParams, tinyVae, { metadata: describeWeights({ imageSize: 16 }) });
-  const params = initTokenBridge(key, tinyModel);
+  await saveVae(vae, made.vae.params, tinyVae, { metadata: describeWeights({ imageSize: 16 }) });
   const model = join(folder, 'model.safetensors');
   const metadata = describeWeights({ imageSize: 16, classNames, vaeSha256: await fileSha256(vae) });
-  await saveTokenBridge(model, { params, config: tinyModel }, { metadata });
-  disposeTree(vaeParams);
-  disposeTree(params);
-  key.dispose();
+  await saveTokenBridge(model, made.model, { metadata });
+  made.free();
   return { model, vae };
 }

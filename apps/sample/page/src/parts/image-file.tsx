@@ -1,5 +1,6 @@
 // Takes an image from a file, a drop or the clipboard.
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { megabytes } from '../../../src/page/megabytes.js';
 import type { ModelInfo, PageClient, UploadedImage } from '../../../src/page/messages.js';
 
 type Props = {
@@ -87,7 +88,6 @@ function Examples({ model, take }: { model: ModelInfo; take(file: Blob): Promise
 }
 
 function assertSmall({ size }: Blob, { limits }: ModelInfo): void {
-  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   if (size > limits.uploadBytes)
     throw new Error(`The file has ${megabytes(size)}; at most ${megabytes(limits.uploadBytes)} are taken.`);
 }

@@ -6,7 +6,7 @@ import { loadVae } from '@tb/vae';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import simdProgram from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import * as tf from '@tensorflow/tfjs-core';
-import { imageSimilarity } from '../../../src/images.js';
+import { imageSimilarity, statedFacts } from '../../../src/images.js';
 import { createPageCompute, type PageCompute } from '../../../src/page/compute.js';
 import { fetchWeights } from './fetch-weights.js';
 import { encodePng } from './pixels.js';
@@ -38,9 +38,9 @@ export async function openCompute(
     batchSize: 4,
     encodePng,
     async encodeFinished(image, settings, { name, label, index, seed }) {
-      const program = `tb-sample ${site.info.version}`;
-      const identity = { backend: site.info.backend, class: name, label, index, pictureSeed: String(seed) };
-      return withPngSettings(await encodePng(image), { program, ...site.weights, ...settings, ...identity });
+      const facts = { backend: site.info.backend, class: name, label, index, seed };
+      const stated = statedFacts(site.info.version, { ...site.weights, ...settings }, facts);
+      return withPngSettings(await encodePng(image), stated);
     },
     seedOf,
     similarity: imageSimilarity,

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { megabytes } from '../../../src/page/megabytes.js';
 import type { Site } from '../app.js';
 import { Progress } from '../parts/controls.js';
 import type { Loading, SiteFile } from './site-messages.js';
@@ -37,5 +38,3 @@ export function createSiteBanner({ site, onLoading }: SiteClient): Site {
     },
   };
 }
-
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

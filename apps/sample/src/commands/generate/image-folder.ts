@@ -4,8 +4,10 @@ import { basename, join } from 'node:path';
 import { UsageError } from '@tb/command-line';
 import { encodePng, listImages, type Pixels, readPngSettings, withPngSettings } from '@tb/images';
 import { fileSystemError, printable, writeFileAtomic } from '@tb/io';
+import { backendTraits } from '@tb/runtime';
 import type { LoadedModel, LoadedVae } from '@tb/trainer';
 import { kl16 } from '@tb/vae';
+import { type ImageFacts, statedFacts } from '../../images.js';
 import { version } from '../../version.js';
 import type { Job } from './jobs.js';
 
@@ -51,13 +53,14 @@ export async function writeImage(
   await writeFileAtomic(join(folder, job.file), png);
 }
 
-/** What a file states about its image, besides the settings. */
-type ImageFacts = { backend: string; class: string | null; label: number | null; index: number; seed: bigint };
-
 /** Encodes an image with its settings, without loss. */
-export async function pngOfImage(image: Pixels, settings: object, { seed, ...facts }: ImageFacts): Promise<Uint8Array> {
-  const all = { program: `tb-sample ${version}`, ...settings, ...facts, pictureSeed: String(seed) };
-  return withPngSettings(await encodePng(image), all);
+export async function pngOfImage(image: Pixels, settings: object, facts: ImageFacts): Promise<Uint8Array> {
+  return withPngSettings(await encodePng(image), statedFacts(version, settings, facts));
+}
+
+/** Names the backend for files of images, with the precision where it has several. */
+export function describeBackend({ name }: { name: string }, precision: string): string {
+  return backendTraits().precisions.length > 1 ? `${name}, ${precision}` : name;
 }
 
 const fileName = /^class-\d+-\d+\.png$/;

@@ -12,7 +12,7 @@ import {
 import { startBackend } from '@tb/command-line/compute';
 import type { Pixels } from '@tb/images';
 import { printable } from '@tb/io';
-import { backendTraits, type Share, shareOf } from '@tb/runtime';
+import { type Share, shareOf } from '@tb/runtime';
 import {
   createImageGenerator,
   type GenerateProgress,
@@ -22,7 +22,7 @@ import {
 } from '@tb/tokenbridge';
 import { findVae, type LoadedModel, type LoadedVae, prefixLine } from '@tb/trainer';
 import { findModel, imageSizeOf, openModel, openVaeFor } from '../../weights.js';
-import { describeWeights, missingJobs, type Settings, writeImage } from './image-folder.js';
+import { describeBackend, describeWeights, missingJobs, type Settings, writeImage } from './image-folder.js';
 import { type Job, listJobs, parseClasses, readClassNames } from './jobs.js';
 import type { GenerateValues } from './options.js';
 import { shownJobs, writeEvaluatorFile, writeGrid } from './overviews.js';
@@ -46,7 +46,7 @@ export async function generateImages(values: GenerateValues): Promise<void> {
   if (missing.length < ours.length)
     console.error(`${ours.length - missing.length} of ${ours.length} images are there already`);
 
-  const computed = backendTraits().precisions.length > 1 ? `${backend.name}, ${values.precision}` : backend.name;
+  const computed = describeBackend(backend, values.precision);
   const shown = new Set(values.grid === undefined ? [] : shownJobs(jobs).map(({ file }) => file));
   const images = new Map<string, Pixels>();
   const keep = async (job: Job, image: Pixels) => {

@@ -10,6 +10,7 @@ import { findVae, type LoadedModel, type LoadedVae } from '@tb/trainer';
 import { saveVae } from '@tb/vae';
 import type { SiteFile, SiteWeights } from '../../../page/src/site/site-messages.js';
 import { factsOf } from '../../page/compute.js';
+import { megabytes } from '../../page/megabytes.js';
 import { pageFolder } from '../../page/page-files.js';
 import { findModel } from '../../weights.js';
 import { describeWeights } from '../generate/image-folder.js';
@@ -106,5 +107,3 @@ async function sizeOf(paths: readonly string[]): Promise<number> {
   for (const path of paths) bytes += (await stat(path)).size;
   return bytes;
 }
-
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -13,7 +13,7 @@ import { createPageCompute, type PageCompute } from '../../page/compute.js';
 import type { ModelInfo } from '../../page/messages.js';
 import { pageFolder } from '../../page/page-files.js';
 import { findModel } from '../../weights.js';
-import { describeWeights, pngOfImage } from '../generate/image-folder.js';
+import { describeBackend, describeWeights, pngOfImage } from '../generate/image-folder.js';
 import { seedOf } from '../generate/jobs.js';
 import { weightOptions } from '../generate/options.js';
 import { isLoopback, newToken } from './access.js';
@@ -58,7 +58,7 @@ async function startService(values: ServeValues, path: string, isShared: boolean
   const pageModel = await openPageModel(path, values);
   const { model, vae, classNames, thumbnails } = pageModel;
   const { precision, batch, maxImages, maxPixels = defaultMaxPixels, runs, queue, timeLimit } = values;
-  const computed = backendTraits().precisions.length > 1 ? `${backend.name}, ${precision}` : backend.name;
+  const computed = describeBackend(backend, precision);
   const weights = describeWeights(model, vae);
   const compute = createPageCompute({
     model,
