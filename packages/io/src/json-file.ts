@@ -84,10 +84,14 @@ const inside = (where: string, name: string) => {
   return where === '' ? name : `${where}.${name}`;
 };
 
+const anyList = simple<unknown[]>('a list', Array.isArray);
+
 /** The shapes that `readJson` and `parseJson` check, to be put together: `jsonShape.object({ step: jsonShape.count })`. */
 export const jsonShape = {
   /** Any value. */
   anything: { fault: () => undefined } as JsonShape<unknown>,
+  /** A list of any values, at which it does not look. */
+  anyList,
   text: simple<string>('text', (value) => typeof value === 'string'),
   boolean: simple<boolean>('true or false', (value) => typeof value === 'boolean'),
   /** Any number; JSON has no infinities and no NaN. */
@@ -113,7 +117,7 @@ export const jsonShape = {
   list<T>(items: JsonShape<T>): JsonShape<T[]> {
     return {
       fault(value, where) {
-        if (!Array.isArray(value)) return `${subject(where)} must be a list, but is ${describe(value)}`;
+        if (!Array.isArray(value)) return anyList.fault(value, where);
         return firstFault(value.map((item, place) => [item, items, `${where}[${place}]`]));
       },
     };

@@ -30,7 +30,7 @@ const number = (min: number, max: number) =>
 /** A list, whose length is checked before its entries are. */
 function listOf<T>(items: JsonShape<T>, least: number, most: number): JsonShape<T[]> {
   const what = least === most ? `a list of ${most}` : `a list of ${least} to ${most}`;
-  const fits = passing(list(jsonShape.anything), what, ({ length }) => length >= least && length <= most);
+  const fits = passing(jsonShape.anyList, what, ({ length }) => length >= least && length <= most);
   return { fault: (value, where) => fits.fault(value, where) ?? list(items).fault(value, where) };
 }
 
