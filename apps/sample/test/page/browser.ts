@@ -1,5 +1,5 @@
 // Chromium, and what serves the page: the real server, or any static host.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -31,55 +31,63 @@ export async function openPage(browser: Browser, url: string, size = { width: 12
   return { page, context, errors };
 }
 
-const cli = (app: 'sample' | 'train') => [
-  '--import',
-  'tsx',
-  '--conditions=@tb/source',
-  join(root, `apps/${app}/src/cli.ts`),
-];
+/** Seconds until a program counts as hanging: less than the limit of a test, so that the error names the program. */
+const secondsToStart = 100;
+const secondsToFinish = 150;
+const secondsToStop = 20;
+
+function startCli(app: 'sample' | 'train', args: readonly string[]) {
+  const entry = join(root, `apps/${app}/src/cli.ts`);
+  const flags = ['--import', 'tsx', '--conditions=@tb/source', entry, ...args];
+  const child = spawn(process.execPath, flags, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      output += text;
+    });
+  const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+  /** Waits so long for something, and kills the program when it does not come. */
+  const within = async <T>(seconds: number, what: string, event: Promise<T>): Promise<T> => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(
+          new Error(`tb-${app} ${args.join(' ')} did not ${what} within ${seconds} seconds. It printed: ${output}`),
+        );
+      }, 1000 * seconds);
+    });
+    return Promise.race([event, late]).finally(() => clearTimeout(timer));
+  };
+  return { child, closed, within, output: () => output };
+}
 
 /** Runs a command line to its end. @returns what it printed */
 export async function command(app: 'sample' | 'train', ...args: string[]): Promise<string> {
-  const child = spawn(process.execPath, [...cli(app), ...args], { cwd: root });
-  let output = '';
-  child.stdout.on('data', (text) => {
-    output += text;
-  });
-  child.stderr.on('data', (text) => {
-    output += text;
-  });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${output}`);
-  return output;
+  const { closed, within, output } = startCli(app, args);
+  const code = await within(secondsToFinish, 'end', closed);
+  if (code !== 0) throw new Error(`tb-${app} ${args.join(' ')} ended with ${code}: ${output()}`);
+  return output();
 }
 
 /** Starts `tb-sample serve`. @returns its address */
 export async function startServer(...args: string[]): Promise<{ url: string; stop(): Promise<void> }> {
-  const child = spawn(process.execPath, [...cli('sample'), 'serve', '--port', '0', '--backend', 'wasm', ...args], {
-    cwd: root,
+  const server = startCli('sample', ['serve', '--port', '0', '--backend', 'wasm', ...args]);
+  const { child, closed, within, output } = server;
+  const address = new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const url = /the page is at (\S+)\n/.exec(output())?.[1];
+      if (url) resolve(url);
+    });
+    closed.then(() => reject(new Error(`tb-sample serve ended: ${output()}`)));
   });
-  const url = await firstAddress(child);
   return {
-    url,
+    url: await within(secondsToStart, 'print its address', address),
     async stop() {
       child.kill('SIGTERM');
-      await new Promise((resolve) => child.on('close', resolve));
+      await within(secondsToStop, 'stop', closed);
     },
   };
-}
-
-function firstAddress(child: ChildProcess): Promise<string> {
-  let output = '';
-  return new Promise((resolve, reject) => {
-    const take = (text: Buffer) => {
-      output += text;
-      const url = /the page is at (\S+)/.exec(output)?.[1];
-      if (url) resolve(url);
-    };
-    child.stdout!.on('data', take);
-    child.stderr!.on('data', take);
-    child.on('close', () => reject(new Error(`tb-sample serve ended: ${output}`)));
-  });
 }
 
 const types: Record<string, string> = {

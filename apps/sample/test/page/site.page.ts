@@ -82,7 +82,11 @@ describe.skipIf(!hasBrowser)('the static site of tb-sample page', () => {
   });
 
   it('works without a network afterwards', async () => {
-    await page.evaluate(async () => void (await navigator.serviceWorker.ready));
+    const isReady = await page.evaluate(() => {
+      const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 60_000));
+      return Promise.race([navigator.serviceWorker.ready.then(() => true), late]); // without a worker it is never ready
+    });
+    expect(isReady, 'the service worker is ready within a minute').toBe(true);
     await context.setOffline(true);
     await page.reload();
     await openView(page, 'Generate');
