@@ -1,5 +1,6 @@
 // Opens the images that options choose, as sources of batches.
 import { UsageError } from '@tb/command-line';
+import { squareImages } from '@tb/images';
 import { printable } from '@tb/io';
 import type { TokenBridgeConfig } from '@tb/tokenbridge';
 import {
@@ -120,8 +121,8 @@ export async function scaleLatents(
     scale: latentScale,
     size,
     images: async () =>
-      (await readSome(source, measuredImages, threads)).flatMap(({ images, labels }) =>
-        Array.from(labels, (_, index) => images.slice(index * size * size * 3, (index + 1) * size * size * 3)),
+      (await readSome(source, measuredImages, threads)).flatMap(({ images }) =>
+        squareImages(images, size).map(({ data }) => data),
       ),
   });
   if (scaled.line !== undefined) report(scaled.line);

@@ -23,6 +23,6 @@ export {
   listClasses,
   listImages,
 } from './list.js';
-export { cropPixels, mirrorPixels, type Pixels } from './pixels.js';
+export { cropPixels, mirrorPixels, type Pixels, squareImages } from './pixels.js';
 export { encodePng, readPngSettings, withPngSettings } from './png.js';
 export { bicubic, box, resample } from './resample.js';

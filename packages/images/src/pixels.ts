@@ -1,6 +1,16 @@
 /** An 8-bit RGB image, rows from top to bottom: `data[(y * width + x) * 3 + channel]`. */
 export type Pixels = { width: number; height: number; data: Uint8Array };
 
+/** Splits RGB bytes [N, side, side, 3] into images, which are views of the same memory. */
+export function squareImages(bytes: Uint8Array, side: number): Pixels[] {
+  const length = side * side * 3;
+  return Array.from({ length: bytes.length / length }, (_, i) => ({
+    width: side,
+    height: side,
+    data: bytes.subarray(i * length, (i + 1) * length),
+  }));
+}
+
 /** Cuts out the rectangle whose top left corner is (left, top). It must lie inside the image. */
 export function cropPixels({ width: stride, data }: Pixels, left: number, top: number, width: number, height: number) {
   const cut = new Uint8Array(width * height * 3);

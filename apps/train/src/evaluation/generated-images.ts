@@ -6,7 +6,7 @@ import type { LoadedModel, LoadedVae } from '@tb/trainer';
 export type LabelledImages = {
   /** RGB bytes [N, side, side, 3]. */
   images: Uint8Array;
-  /** The class asked for [N]: each in turn. */
+  /** The class asked for [N]. */
   labels: Int32Array;
   size: number;
 };
@@ -15,6 +15,8 @@ export type GeneratedOptions = {
   /** Number of the first image (default 0), and how many. */
   first?: number;
   count: number;
+  /** The class of all images (default: each class in turn). */
+  label?: number;
   /** Image i has the seed `firstSeed` + i. */
   firstSeed: number;
   numIter: number;
@@ -25,14 +27,14 @@ export type GeneratedOptions = {
   onProgress?: (done: number, total: number) => void;
 };
 
-/** Generates images, the classes in turn. Image i depends on its seed alone. All are kept in memory. */
+/** Generates images. Image i depends on its seed alone. All are kept in memory. */
 export async function generateImages(
   vae: LoadedVae,
   model: LoadedModel,
-  { first = 0, count, firstSeed, numIter, cfg, batch, onProgress }: GeneratedOptions,
+  { first = 0, count, label, firstSeed, numIter, cfg, batch, onProgress }: GeneratedOptions,
 ): Promise<LabelledImages> {
   const numbers = Array.from({ length: count }, (_, i) => first + i);
-  const labels = numbers.map((i) => i % model.config.classes);
+  const labels = numbers.map((i) => label ?? i % model.config.classes);
   const seeds = numbers.map((i) => firstSeed + i);
   const settings = { steps: numIter, guidanceScale: cfg, temperature: 1, batchSize: batch };
   const generator = createImageGenerator({ model, vae, ...settings });

@@ -1,4 +1,4 @@
-import { imageGrid, type Pixels, zoomTo } from '@tb/images';
+import { imageGrid, type Pixels, squareImages, zoomTo } from '@tb/images';
 import { psnr } from '@tb/metrics';
 import { createQuantizer } from '@tb/quantizer';
 import { disposeTree, drawKeys } from '@tb/runtime';
@@ -104,10 +104,10 @@ async function meanPsnr(
   let sum = 0;
   let count = 0;
   for (const { images, labels } of batches) {
+    const originals = squareImages(images, size);
     const restored = await reconstruct(params, config, images, labels.length, autoencoder, restore);
     for (const [index, image] of restored.entries()) {
-      const data = images.subarray(index * size * size * 3, (index + 1) * size * size * 3);
-      sum += Math.min(psnr({ width: size, height: size, data }, image), 100);
+      sum += Math.min(psnr(originals[index], image), 100);
       count++;
     }
   }
@@ -138,13 +138,8 @@ async function drawReconstructions(
   autoencoder: Autoencoder,
 ): Promise<Pixels> {
   const count = Math.min(8, labels.length);
-  const length = size * size * 3;
-  const shown = images.subarray(0, count * length);
-  const originals = Array.from({ length: count }, (_, index) => ({
-    width: size,
-    height: size,
-    data: shown.subarray(index * length, (index + 1) * length),
-  }));
+  const shown = images.subarray(0, count * size * size * 3);
+  const originals = squareImages(shown, size);
   const latents = await autoencoder.encode(params, shown);
   const channels = params.post_quant_conv.weight.shape[1]!;
   const side = Math.sqrt(latents.length / (count * channels));

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
-import { percent, textTable } from '@tb/command-line';
+import { createProgressLine, percent, textTable } from '@tb/command-line';
 import { type ClassAgreement, type EvaluationReport, type SmallFeatureFile, smallFeatureExtractor } from '@tb/metrics';
 import { disposeTree } from '@tb/runtime';
 import { classNamesOf, type ImageSource, type ReportTable } from '@tb/trainer';
 import { openData } from '../../data.js';
 import { joinImages, type LabelledImages } from '../../evaluation/generated-images.js';
 import { judgeImages, loadJudge } from '../../evaluation/judge.js';
-import { measureImages } from '../../evaluation/measure.js';
+import { measureImages, measureReference } from '../../evaluation/measure.js';
 import { readImages } from '../../evaluation/real-images.js';
 import type { DemoValues } from './options.js';
 import { cropData, type DemoWeights, generateNumbered, silent } from './steps.js';
@@ -53,18 +53,23 @@ async function measure(generated: LabelledImages, judge: SmallFeatureFile, photo
   const values = { ...cropData(photographs, 0), flip: false };
   const [first, second] = [await openData(values, silent), await openData({ ...values, seed: 1 }, silent)];
   const readInTurn = (source: ImageSource, images: number) => readImages({ ...source, length: images }, images, values);
-  const reference = { name: 'training crops', ...(await readInTurn(first.training, referenceCrops)) };
-  const extractor = smallFeatureExtractor(judge);
+  const line = createProgressLine();
+  line.stage('  reading crops of the photographs');
   const count = generated.labels.length;
+  const crops = { name: 'training crops', ...(await readInTurn(first.training, referenceCrops)) };
+  const seenParts = await readInTurn(second.training, count);
+  const heldOut = await readInTurn(second.validation!, count);
+
+  const extractor = smallFeatureExtractor(judge);
+  const onProgress = (done: number, total: number) => line.show(done, total, '  measured');
+  const reference = await measureReference(crops, extractor, onProgress);
   const verdict = async (images: LabelledImages): Promise<Verdict> => ({
     report: await measureImages({ name: 'images', ...images }, reference, extractor, { seed: 0, resamples: 0 }),
     agreement: await judgeImages(judge, images),
   });
-  return tableOf([
-    await verdict(generated),
-    await verdict(await readInTurn(second.training, count)),
-    await verdict(await readInTurn(second.validation!, count)),
-  ]);
+  const table = tableOf([await verdict(generated), await verdict(seenParts), await verdict(heldOut)]);
+  line.end();
+  return table;
 }
 
 function tableOf(verdicts: [generated: Verdict, seenParts: Verdict, heldOut: Verdict]): ReportTable {

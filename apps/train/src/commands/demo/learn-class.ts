@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodePng, imageGrid, type Pixels } from '@tb/images';
+import { encodePng, imageGrid, squareImages } from '@tb/images';
 import { disposeTree, mapTree } from '@tb/runtime';
-import { createImageGenerator, type ImageModel } from '@tb/tokenbridge';
+import type { ImageModel } from '@tb/tokenbridge';
 import {
   classNamesOf,
   createModelTask,
@@ -22,9 +22,8 @@ import {
 import * as tf from '@tensorflow/tfjs-core';
 import { batchesOf, openData, readSome } from '../../data.js';
 import { packageFolder } from '../../package.js';
-import { demoSeedStride } from '../../seeds.js';
 import type { DemoValues } from './options.js';
-import { cropData, type DemoWeights, silent } from './steps.js';
+import { cropData, type DemoWeights, generateNumbered, silent } from './steps.js';
 
 /** Images of the new class that are drawn before and after. */
 const drawn = 5;
@@ -60,14 +59,17 @@ export async function learnClass(weights: DemoWeights, values: DemoValues): Prom
     initial: async () => mapTree((leaf) => tf.mul(leaf, 1), model.params), // training consumes its own copy
   });
   try {
-    const before = { rows: await generateClass(weights, model, values), loss: await lossOf(task, model.params) };
+    const measure = async (params: ImageModel) => {
+      const { images } = await generateNumbered({ ...weights, model: { ...model, params } }, values, 0, drawn, label);
+      return { images, loss: (await task.validate!(params)).loss };
+    };
+    const before = await measure(model.params);
     const params = await trainTask(task, log, out, values);
-    const trained = { ...model, params };
-    const after = { rows: await generateClass(weights, trained, values), loss: await lossOf(task, params) };
+    const after = await measure(params);
     disposeTree(params);
     return {
       name: training.classNames[0],
-      image: await drawRows(heldOut[0].images, training.size, [before.rows, after.rows]),
+      image: await drawRows([heldOut[0].images, before.images, after.images], training.size),
       heldOutLoss: { before: before.loss, after: after.loss },
       records: await readRecords(join(out, 'log.jsonl')),
     };
@@ -87,25 +89,6 @@ function withNewClass(model: LoadedModel, name: string): LoadedModel {
     classNames: [...classNamesOf(model), name],
     params: { ...model.params, class_emb: { weight: extended } },
   };
-}
-
-/** Generates images of the last class, always with the same seeds. */
-async function generateClass(
-  { vae }: DemoWeights,
-  model: LoadedModel,
-  { seed, numIter, cfg }: DemoValues,
-): Promise<Pixels[]> {
-  const settings = { steps: numIter, guidanceScale: cfg, temperature: 1, batchSize: drawn };
-  const generator = createImageGenerator({ model, vae, ...settings });
-  const labels = new Array<number>(drawn).fill(model.config.classes - 1);
-  const seeds = labels.map((_, index) => seed * demoSeedStride + index);
-  const images: Pixels[] = [];
-  try {
-    for await (const batch of generator.generate({ labels, seeds })) images.push(...batch.images);
-    return images;
-  } finally {
-    generator.dispose();
-  }
 }
 
 /** Trains for `values.steps` updates. @returns the parameters after the last one; the caller disposes them */
@@ -141,20 +124,13 @@ async function trainTask<Batch>(
   return params;
 }
 
-const lossOf = async <Batch>(task: Task<ImageModel, Batch>, params: ImageModel) => (await task.validate!(params)).loss;
-
-async function drawRows(crops: Uint8Array, size: number, generated: [Pixels[], Pixels[]]): Promise<ReportImage> {
-  const length = size * size * 3;
-  const originals = Array.from({ length: drawn }, (_, index) => ({
-    width: size,
-    height: size,
-    data: crops.subarray(index * length, (index + 1) * length),
-  }));
+/** Draws the first images of each set in a row: crops, and images generated before and after. */
+async function drawRows(sets: Uint8Array[], size: number): Promise<ReportImage> {
+  const images = sets.flatMap((bytes) => squareImages(bytes, size).slice(0, drawn));
   const rowLabels = ['photograph', 'before', 'after'];
-  const grid = imageGrid([originals, ...generated].flat(), { columns: drawn, rowLabels, zoom: 2 });
   return {
     title:
       'A class that the model did not know: crops of its photograph, and images generated before and after training',
-    png: await encodePng(grid),
+    png: await encodePng(imageGrid(images, { columns: drawn, rowLabels, zoom: 2 })),
   };
 }

@@ -1,9 +1,9 @@
 import { parse } from 'node:path';
 import { createProgressLine, resolve } from '@tb/command-line';
-import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels } from '@tb/images';
-import { type LoadedModel, type LoadedVae, quantizedLatents, type ReportImage, reconstruct } from '@tb/trainer';
+import { centreCrop, decodeImage, encodePng, imageGrid, type Pixels, squareImages } from '@tb/images';
+import { type LoadedModel, type LoadedVae, quantizedLatents, type ReportImage } from '@tb/trainer';
 import { createAutoencoder } from '@tb/vae';
-import { openData } from '../../data.js';
+import { latentSize, openData } from '../../data.js';
 import { generateImages, type LabelledImages } from '../../evaluation/generated-images.js';
 import { imageOptions } from '../../options/images.js';
 import { demoSeedStride } from '../../seeds.js';
@@ -38,10 +38,16 @@ export async function drawReconstructions({ vae, photographs }: DemoWeights): Pr
   const bytes = new Uint8Array(originals.length * size * size * 3);
   for (const [index, { data }] of originals.entries()) bytes.set(data, index * data.length);
   const autoencoder = createAutoencoder(vae.config, size);
+  const latents = await autoencoder.encode(vae.params, bytes);
+  const { height, width, channels } = latentSize(size, vae.config);
   const rows: Pixels[] = [...originals];
-  for (const change of [undefined, quantizedLatents(vae.config, 64), quantizedLatents(vae.config, 8)]) {
-    rows.push(...(await reconstruct(vae.params, vae.config, bytes, originals.length, autoencoder, change)));
+  const line = createProgressLine();
+  for (const levels of [undefined, 64, 8]) {
+    line.show(rows.length - originals.length, 3 * originals.length, '  reconstructed');
+    const values = levels === undefined ? latents : quantizedLatents(vae.config, levels)(latents);
+    rows.push(...(await autoencoder.decode(vae.params, values, [originals.length, height, width, channels])));
   }
+  line.end();
   const captions = paths.map((path) => parse(path).name);
   const rowLabels = ['original', 'autoencoder', '64 levels', '8 levels'];
   const grid = imageGrid(rows, { columns: originals.length, captions, rowLabels, zoom: 2 });
@@ -49,22 +55,28 @@ export async function drawReconstructions({ vae, photographs }: DemoWeights): Pr
   return { title, png: await encodePng(grid) };
 }
 
-/** Generates images from number `first` on, the classes in turn; as many at once as there are classes. */
+/**
+ * Generates images from number `first` on, as many at once as there are classes.
+ *
+ * @param label - class of all images; by default each class in turn
+ */
 export async function generateNumbered(
   { vae, model }: DemoWeights,
   { seed, numIter, cfg }: DemoValues,
   first: number,
   count: number,
+  label?: number,
 ): Promise<LabelledImages> {
   const line = createProgressLine();
   try {
     return await generateImages(vae, model, {
       first,
       count,
+      label,
       firstSeed: seed * demoSeedStride,
       numIter,
       cfg,
-      batch: model.config.classes,
+      batch: Math.min(count, model.config.classes),
       onProgress: (done, total) => line.show(done, total, '  generated'),
     });
   } finally {
@@ -77,12 +89,7 @@ export async function drawGenerated(
   { images, labels, size: side }: LabelledImages,
   names: readonly string[],
 ): Promise<ReportImage> {
-  const length = side * side * 3;
-  const shown = Array.from(labels, (_, i) => ({
-    width: side,
-    height: side,
-    data: images.subarray(i * length, (i + 1) * length),
-  }));
+  const shown = squareImages(images, side);
   const captions = Array.from(labels, (label) => names[label]);
   return {
     title: 'Generated, one image of each class',

@@ -15,7 +15,7 @@ import { downsamplingFactor } from '@tb/vae';
 import { openData } from '../../data.js';
 import { generateImages } from '../../evaluation/generated-images.js';
 import { judgeImages, loadJudge } from '../../evaluation/judge.js';
-import { measureImages } from '../../evaluation/measure.js';
+import { measureImages, measureReference } from '../../evaluation/measure.js';
 import { readImages } from '../../evaluation/real-images.js';
 import { evalSeedStride } from '../../seeds.js';
 import type { EvalValues } from './options.js';
@@ -29,18 +29,19 @@ export async function evaluateModel(values: EvalValues): Promise<void> {
   const heldOut = data.validation && (await readImages(data.validation, count, values));
 
   const line = createProgressLine();
-  const onProgress = (done: number, total: number) => line.show(done, total, 'generated');
+  const progressOf = (what: string) => (done: number, total: number) => line.show(done, total, what);
   const firstSeed = seed * evalSeedStride;
+  const onProgress = progressOf('generated');
   const generated = await generateImages(vae, model, { count, firstSeed, numIter, cfg, batch, onProgress });
-  line.end();
 
+  const training = { name: `training images of ${values.data}`, ...real };
+  const reference = await measureReference(training, extractor, progressOf('measured training images'));
   const settings = { model: model.sha256, vae: vae.sha256, seed, numIter, cfg };
-  const report = await measureImages(
-    { name: 'generated', settings, ...generated },
-    { name: `training images of ${values.data}`, ...real },
-    extractor,
-    { seed },
-  );
+  const report = await measureImages({ name: 'generated', settings, ...generated }, reference, extractor, {
+    seed,
+    onProgress: progressOf('measured generated images'),
+  });
+  line.end();
   const agreement = judge && {
     generated: await judgeImages(judge, generated),
     heldOut: heldOut && (await judgeImages(judge, heldOut)),
