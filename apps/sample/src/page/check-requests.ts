@@ -76,15 +76,12 @@ export function checkEdit(value: unknown, known: Known): EditRequest {
     label,
   };
   const request = checked(value, jsonShape.object(shape));
-  const { source, ...rest } = request;
+  const { source } = request;
   if ((source.image == null) === (source.tokens == null))
     throw new RefusedError('source must have either image or tokens');
   if (!request.mask.some((strength) => strength > 0)) throw new RefusedError('mask must choose at least one position');
   return {
-    ...picked(
-      rest,
-      Object.keys(shape).filter((name) => name !== 'source'),
-    ),
+    ...picked(request, Object.keys(shape)),
     label: request.label ?? null,
     source: source.image == null ? { tokens: source.tokens! } : { image: source.image },
   } as EditRequest;
@@ -96,11 +93,8 @@ export function checkReconstruct(value: unknown, { limits }: Known): Reconstruct
   return picked(checked(value, jsonShape.object(shape)), Object.keys(shape));
 }
 
-/** What the server gives to images and runs. */
-const idText = passing(text, 'an id', (value) => isId(value));
-
-/** Whether a text has the form of the ids of images and runs. */
-const isId = (value: string) => /^[0-9a-f]{32}$/.test(value);
+/** The ids that uploaded images get. */
+const idText = passing(text, 'an id', (value) => /^[0-9a-f]{32}$/.test(value));
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
@@ -110,7 +104,7 @@ function checked<T>(value: unknown, shape: JsonShape<T>): T {
   return value as T;
 }
 
-/** The entries of some names alone: others were not checked. */
+/** Only the entries with these names: others were not checked. */
 function picked<T extends object>(value: T, names: readonly string[]): T {
   return Object.fromEntries(names.map((name) => [name, value[name as keyof T]])) as T;
 }

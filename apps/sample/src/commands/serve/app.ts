@@ -67,9 +67,11 @@ function addJobs(app: Hono<Env>, service: Service): void {
     const file = await readBytes(ask.req.raw, 'application/octet-stream', service.info.limits.uploadBytes);
     return ask.json(await service.upload(file));
   });
-  app.get('/api/classes/:file{\\d{1,9}\\.png}', (ask) =>
-    pngAnswer(service.thumbnails.get(Number.parseInt(ask.req.param('file'), 10)), 'there is no image of this class'),
-  );
+  app.get('/api/classes/:file{\\d{1,9}\\.png}', (ask) => {
+    const thumbnail = service.thumbnails.get(Number.parseInt(ask.req.param('file'), 10));
+    if (!thumbnail) throw new RefusedError('there is no image of this class', 404);
+    return pngAnswer(thumbnail);
+  });
 }
 
 function addRuns(app: Hono<Env>, service: Service): void {
@@ -83,17 +85,15 @@ function addRuns(app: Hono<Env>, service: Service): void {
     return eventStream(service.follow(ask.req.param('id')));
   });
   app.get('/api/runs/:id{[0-9a-f]{32}}/samples/:step{\\d{1,8}}', async (ask) =>
-    pngAnswer(await runsOf().sample(ask.req.param('id'), Number(ask.req.param('step'))), ''),
+    pngAnswer(await runsOf().sample(ask.req.param('id'), Number(ask.req.param('step')))),
   );
 }
 
 /** Clients take turns: requests of one machine count as one. */
 const clientOf = (ask: Ask) => ask.env.incoming.socket.remoteAddress ?? '';
 
-function pngAnswer(content: Uint8Array<ArrayBuffer> | undefined, missing: string): Response {
-  if (!content) throw new RefusedError(missing, 404);
-  return new Response(content, { headers: { 'content-type': 'image/png' } });
-}
+const pngAnswer = (content: Uint8Array<ArrayBuffer>) =>
+  new Response(content, { headers: { 'content-type': 'image/png' } });
 
 /** Names of files that contain their hash never change what they hold. */
 const hashedName = /^\/assets\/.+-[\w-]{8,}\.\w+$/;

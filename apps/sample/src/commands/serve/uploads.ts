@@ -1,5 +1,6 @@
 // Images that the page sent. A separate thread decodes them, with limits. They are kept in memory: none is written.
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import type { Pixels } from '@tb/images';
 import { startWorker } from '@tb/runtime';
@@ -82,23 +83,15 @@ export function createUploads({ size, maxPixels, seconds = 20, kept = 32 }: Uplo
 function startDecoder(): Worker {
   const worker = startWorker(new URL('./upload-worker.js', import.meta.url), { resourceLimits, stdout: false });
   worker.unref();
-  worker.on('error', () => {}); // the thread ends after it, and `answerOf` rejects then
+  worker.on('error', () => {}); // without a listener it would end the program; `answerOf` rejects with it
   return worker;
 }
 
-function answerOf(worker: Worker, request: DecodeRequest, seconds: number): Promise<DecodedUpload> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  return new Promise<DecodedUpload>((resolve, reject) => {
-    const fail = () => reject(new Error('the thread ended or takes too long'));
-    const timer = setTimeout(fail, 1000 * seconds);
-    signal.addEventListener('abort', () => clearTimeout(timer));
-    const onMessage = (response: DecodeResponse) => {
-      if ('reason' in response) reject(new RefusedError(`the image cannot be read: ${response.reason}`, 415));
-      else resolve(response);
-    };
-    worker.once('message', onMessage).once('exit', fail);
-    signal.addEventListener('abort', () => worker.off('message', onMessage).off('exit', fail));
-    worker.postMessage(request);
-  }).finally(() => controller.abort());
+/** @throws Error when the thread fails or takes too long; RefusedError with the reason when it answers with one */
+async function answerOf(worker: Worker, request: DecodeRequest, seconds: number): Promise<DecodedUpload> {
+  const answer = once(worker, 'message', { signal: AbortSignal.timeout(1000 * seconds) });
+  worker.postMessage(request);
+  const [response] = (await answer) as [DecodeResponse];
+  if ('reason' in response) throw new RefusedError(`the image cannot be read: ${response.reason}`, 415);
+  return response;
 }
