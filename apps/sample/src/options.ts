@@ -21,5 +21,5 @@ export const vaeOfModelOption = text(vaeDescription, {
   defaultText: 'the one that --model was trained with, if it is found',
 });
 
-/** An autoencoder alone. */
+/** An autoencoder without a model. */
 export const vaeOption = text(vaeDescription, { placeholder: 'path', ...demoDefault('vae') });

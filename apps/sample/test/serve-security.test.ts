@@ -232,12 +232,12 @@ describe('files', () => {
     '/assets/',
     '/assets/page-abcdefgh.js%00.html',
     '/C:%5cWindows',
-  ])('are those of the page alone: %s', async (path) => {
+  ])('are only those of the page: %s', async (path) => {
     const { status } = await ask(server.address, path);
     expect(status === 404 || status === 400).toBe(true);
   });
 
-  it('of runs are below their folder, and named by ids alone', async () => {
+  it('of runs are below their folder, and named only by ids', async () => {
     const { runs } = (await (await fetch(new URL('api/runs', server.address))).json()) as RunList;
     expect(runs.map(({ name, step, steps, isFinished }) => ({ name, step, steps, isFinished }))).toEqual([
       { name: 'a', step: 1, steps: 2, isFinished: false },

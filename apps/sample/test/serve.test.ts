@@ -43,7 +43,7 @@ const settings = {
   previewEvery: 2,
 } as const;
 const typesOf = (events: readonly JobEvent[]) => events.map(({ type }) => type);
-/** Takes seconds if nobody stops it. */
+/** Takes seconds unless it is stopped. */
 const long = { ...settings, steps: 16, classes: [0, 1], count: 20, previewEvery: 1 };
 
 describe('jobs', () => {

@@ -129,7 +129,7 @@ export type FinishedImage = PositionMaps & {
   /** Place of the image in the job, from 0. */
   index: number;
   label: number | null;
-  /** Seed of this image alone, in decimal. */
+  /** Seed of this image, in decimal. */
   seed: string;
   /** The PNG file holds its settings, as files of `tb-sample generate` do. */
   image: MessageImage;

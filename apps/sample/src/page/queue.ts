@@ -5,7 +5,7 @@ import { RefusedError } from './check-requests.js';
 export type Ticket = {
   /** Waits for the turn. Rejects with the signal's reason. */
   turn(): Promise<void>;
-  /** Gives the turn to whoever waits, and waits for the next one. */
+  /** Gives the turn to the next job, and waits for another turn. */
   pass(): Promise<void>;
   /** Leaves the queue, with or without the turn. */
   leave(): void;

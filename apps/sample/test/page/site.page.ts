@@ -29,7 +29,7 @@ describe.skipIf(!hasBrowser)('the static site of tb-sample page', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is small until somebody asks for an image', async () => {
+  it('is small until an image is asked for', async () => {
     const shown = await page.evaluate(() =>
       performance.getEntriesByType('resource').map(({ name }) => name.replace(document.baseURI, '')),
     );

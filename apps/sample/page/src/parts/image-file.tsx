@@ -6,7 +6,7 @@ import type { ModelInfo, PageClient, UploadedImage } from '../../../src/page/mes
 type Props = {
   client: PageClient;
   model: ModelInfo;
-  /** Whether the view can be seen: only then it takes what is pasted. */
+  /** Whether the view is visible: only then does it take what is pasted. */
   isActive: boolean;
   onImage(image: UploadedImage): void;
 };

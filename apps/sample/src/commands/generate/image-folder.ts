@@ -26,7 +26,7 @@ export type Settings = {
   seed: number;
 };
 
-/** Weights are named by their file's name and hash: where they are on this computer is nobody else's business. */
+/** Names weights by file name and hash, without their folder: images are shared, and paths are private. */
 export function describeWeights(model: LoadedModel, vae: LoadedVae): Pick<Settings, 'model' | 'vae'> {
   const { path, sha256, set, step } = model;
   const { latentScale } = vae.config;

@@ -11,8 +11,8 @@ export const pageCommand = tableCommand('page', pageOptions, async (flags) => {
     'after',
     `
 Any static host can serve the folder, under any path. The page asks for the weights
-when the first image is generated, and works without a network afterwards; for
-that, browsers want https, or an address of this machine.
+when the first image is generated, and works offline afterwards. Browsers allow
+that only for https addresses and for those of this machine.
 
 Examples:
   tb-sample page --out site

@@ -1,5 +1,5 @@
-// Who may ask, and what every answer forbids to browsers. Pages of other sites, names that lead here (DNS rebinding) and other
-// people's machines are refused before anything of a request is read.
+// Who may ask, and what the headers of every answer forbid. Pages of other sites, host names that lead here (DNS rebinding) and
+// machines without the token are refused before the body of a request is read.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import { RefusedError } from '../../page/check-requests.js';
@@ -14,13 +14,13 @@ export type AccessOptions = {
   token?: string;
 };
 
-/** Whether a host's name or address is that of this machine alone. */
+/** Whether a host name or address is one that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   const name = host.toLowerCase();
   return name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'));
 }
 
-/** A text that nobody can guess. */
+/** Makes a random token. */
 export const newToken = () => randomBytes(32).toString('base64url');
 
 /** `name:port`, `1.2.3.4:port`, `[::1]:port`, each also without the port. */
@@ -45,7 +45,7 @@ export function assertOrigin(request: Request, { host, names }: AccessOptions): 
     throw new RefusedError('requests of other sites are refused', 403);
 }
 
-/** Whether somebody follows a link to the page. */
+/** Whether a person follows a link to the page. */
 const isLink = ({ method, url, headers }: Request) =>
   method === 'GET' && new URL(url).pathname === '/' && headers.get('sec-fetch-dest') === 'document';
 

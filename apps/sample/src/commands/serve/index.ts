@@ -14,9 +14,9 @@ The model is loaded once. Without --model, the weights of the demo are used wher
 they are found, as by tb-sample generate. Ctrl-C stops the server.
 
 Only this machine can open the page. With another --host, other machines can too:
-the printed address then has a token, and whoever knows it can use the page. The
-connection is not encrypted; over a network that is not trusted, leave --host as
-it is and use ssh -L 8790:127.0.0.1:8790, or a proxy with TLS.
+the printed address then contains a token, and anyone who has it can use the page.
+The connection is not encrypted; on a network that you do not trust, leave --host
+as it is and use ssh -L 8790:127.0.0.1:8790, or a proxy with TLS.
 
 Examples:
   tb-sample serve --open

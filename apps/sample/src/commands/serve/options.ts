@@ -18,15 +18,15 @@ export const serveOptions = {
   ...weightOptions,
   ...changeDefaults({ batch: generateOptions.batch }, { batch: 4 }),
   port: integer('port of the page, 0 for any that is free', { max: 65535, default: 8790 }),
-  host: text('address to listen on; others than loopback let other machines in, with a token', {
+  host: text('address to listen on; any but loopback lets other machines in, with a token', {
     placeholder: 'address',
     default: '127.0.0.1',
   }),
   allowHost: list('further names under which the page is reached, such as that of a proxy', 'name,…'),
   open: toggle('open the page in the browser', { default: false }),
   runs: text('folder whose training runs can be looked at', 'folder'),
-  maxImages: integer('images that can be asked for at once', { min: 1, max: 4096, default: 64 }),
-  queue: integer('jobs that may wait', { min: 1, max: 10_000, default: 16 }),
+  maxImages: integer('most images of one request', { min: 1, max: 4096, default: 64 }),
+  queue: integer('jobs that may compute or wait at a time', { min: 1, max: 10_000, default: 16 }),
   timeLimit: integer('seconds that one job may take', { min: 1, max: 1_000_000, default: 600 }),
   maxPixels: maxPixelsOption,
 };

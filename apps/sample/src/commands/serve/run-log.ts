@@ -1,4 +1,4 @@
-// The log of a run, read while it is written. Its lines may come from anybody: what is not a record of a run is left out.
+// The log of a run, read while it is written. Its lines are not trusted: those that are not records of a run are left out.
 import type { FileHandle } from 'node:fs/promises';
 import type { RunRecord } from '../../page/messages.js';
 

@@ -35,7 +35,7 @@ const largestSample = 2 ** 26;
 /** @param folder - must exist */
 export async function openRuns(folder: string): Promise<Runs> {
   const root = await realpath(folder);
-  /** Folders of the runs below the root, by their ids. Requests name ids alone. */
+  /** Folders of the runs below the root, by their ids. Requests contain only ids. */
   const names = new Map<string, string>();
   const search = async () => {
     const found = await findRuns(root);

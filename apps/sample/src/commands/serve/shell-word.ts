@@ -1,3 +1,3 @@
-/** A word of a command line, in quotes where a POSIX shell would read it in another way. */
+/** Quotes a word of a command line where a POSIX shell needs it. */
 export const shellWord = (text: string) =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
