@@ -39,6 +39,7 @@ export {
   fromFirstProcess,
   getJson,
   meetProcesses,
+  nextKey,
   oneProcess,
   type ProcessGroup,
   type ProcessStore,

@@ -18,7 +18,7 @@ export type JobAddress = {
   /** Time between heartbeats, and without one after which a process counts as lost; default 2 s and 25 s. */
   heartbeat?: { everyMs: number; lostMs: number };
   /**
-   * Called with one sentence when the job has failed: a process has ended, is not heard of or makes no progress. It should
+   * Called with one sentence when the job has failed: a process has ended, is not heard from or makes no progress. It should
    * end this process. If the main thread does not get to it within two seconds, because it computes or waits for a process
    * that is gone, the process prints the sentence and is killed. Without this function, the store's requests throw.
    */

@@ -55,7 +55,7 @@ describe('meetProcesses', () => {
   });
 });
 
-test('waitForKey ends when it is told to', async () => {
+test('waitForKey ends when its signal is aborted', async () => {
   const [{ store }] = groupsOf(1);
   const controller = new AbortController();
   setTimeout(() => controller.abort(new Error('stopped')), 30);

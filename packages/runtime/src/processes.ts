@@ -12,7 +12,7 @@ export type ProcessStore = {
    * @throws Error when the time is up, or the store cannot be reached
    */
   get(key: string, options: { timeoutMs: number }): Uint8Array;
-  /** Undefined when nobody has put the key yet. @throws Error when the store cannot be reached */
+  /** Undefined when no process has put the key yet. @throws Error when the store cannot be reached */
   tryGet(key: string): Uint8Array | undefined;
 };
 
@@ -38,6 +38,21 @@ export function replicasOfProcess(caller: string, { count }: ProcessGroup, repli
   if (replicas === 1) return 1;
   if (replicas % count === 0) return replicas / count;
   throw new Error(`${caller}: replicas must be 1 or a multiple of the ${count} processes, got ${replicas}`);
+}
+
+/** How often each group has used a name. */
+const uses = new WeakMap<ProcessGroup, Map<string, number>>();
+
+/**
+ * A key for the next use of a name in the life of a group: `name/0`, `name/1` and so on. Processes that use a name equally
+ * often get the same keys.
+ */
+export function nextKey(group: ProcessGroup, name: string): string {
+  const counts = uses.get(group) ?? new Map<string, number>();
+  uses.set(group, counts);
+  const use = counts.get(name) ?? 0;
+  counts.set(name, use + 1);
+  return `${name}/${use}`;
 }
 
 /** Between two looks into the store. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { getJson, type ProcessGroup, putJson } from '@tb/runtime';
+import { getJson, nextKey, type ProcessGroup, putJson } from '@tb/runtime';
 import type { TrainOptions } from './task.js';
 import { parallelismOf } from './train-step.js';
 
@@ -20,8 +20,6 @@ function settingsOf(options: TrainOptions): Record<string, unknown> {
   };
 }
 
-let starts = 0;
-
 /**
  * Compares what the processes of a group are to train. Each waits for all.
  *
@@ -35,11 +33,10 @@ export function assertSameRun(processes: ProcessGroup, options: TrainOptions): v
   if (devices % count !== 0) {
     throw new Error(`train: parallelism.devices must be a multiple of the ${count} processes, got ${devices}`);
   }
-  starts++;
   const own = Object.fromEntries(
     Object.entries(settingsOf(options)).map(([name, value]) => [name, hash(value)]),
   ) as Record<string, string>;
-  const key = `train/${starts}`;
+  const key = nextKey(processes, 'train');
   putJson(store, `${key}/${index}`, own);
   const compared = index === 0 ? Array.from({ length: count - 1 }, (_, other) => other + 1) : [0];
   for (const other of compared) {

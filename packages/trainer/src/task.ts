@@ -1,6 +1,6 @@
 // What training needs to know: the task, and how it is trained.
 import type { Pixels } from '@tb/images';
-import type { HostRandom, Key, TensorTree } from '@tb/runtime';
+import type { HostRandom, Progress as JobProgress, Key, TensorTree } from '@tb/runtime';
 import type { BatchShare } from './data/batch-share.js';
 import type { BatchSource } from './data/batches.js';
 import type { ScheduleOptions } from './optimizer/schedule.js';
@@ -68,9 +68,6 @@ export type Task<
   draw?(ema: Params): Promise<Pixels>;
 };
 
-/** How far a run is: the step that is next, and what takes longer than steps do. */
-export type TrainProgress = { step: number; phase?: string; limitMs?: number };
-
 /** How a task is trained: length, schedule, optimizer, checkpoints and validation. */
 export type TrainOptions = TrainStepOptions & {
   steps: number;
@@ -103,7 +100,7 @@ export type TrainOptions = TrainStepOptions & {
    * Called before each step, and before what takes longer, with the time until the next call: so that others see a process
    * that hangs.
    */
-  onProgress?: (progress: TrainProgress) => void;
+  onProgress?: (progress: JobProgress) => void;
   /** Called with the checkpoint that a resumed run continues from, before its tensors are loaded; throws to refuse it. */
   onResume?: (checkpoint: Omit<Checkpoint, 'damaged'>) => void;
   /** Metadata of the weights in every checkpoint (see `describeWeights`). */

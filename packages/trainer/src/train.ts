@@ -137,7 +137,7 @@ async function trainFrom<Params extends TensorTree, Batch>(
 //   4. queues the loss, which is read and logged `lossDelay` steps later;
 //   5. saves a checkpoint, where one is due: copies the state to the host, and writes it while the next steps run;
 //   6. validates and draws with the averaged parameters, where it is due.
-// In a group of processes, the gradients meet in 3; process 0 alone does 5 and 6, while the others wait in the next 3. What
+// In a group of processes, the gradients meet in 3; only process 0 does 5 and 6, while the others wait in the next 3. What
 // decides the course of the run is the same in all of them: the loss, and the wish of any process to stop, are means over
 // all devices.
 async function runSteps<Params extends TensorTree, Batch>(
@@ -153,8 +153,9 @@ async function runSteps<Params extends TensorTree, Batch>(
   const constants = tidyTree(() => replicate(task.constants, parallelismOf(options).devices));
   // Every retry draws other masks and dropout, in case the last ones were the trouble.
   const runKey = randomKey(BigInt(options.seed) + (BigInt(1 + progress.retries) << 40n));
-  const isAlone = processes.count === 1; // several compile in one order, which only the steps have
-  const ahead = prepareAhead(isAlone ? task : {}, training.trainStep, {
+  const isSingle = processes.count === 1;
+  // Several processes compile in one order, which only the steps have.
+  const ahead = prepareAhead(isSingle ? task : {}, training.trainStep, {
     states: () => run.states,
     constants,
     runKey,
@@ -162,7 +163,7 @@ async function runSteps<Params extends TensorTree, Batch>(
     random: randomOfStep(progress, options),
   });
   try {
-    const isStopped = () => (processes.count === 1 ? signal?.aborted : losses.isStopWished);
+    const isStopped = () => (isSingle ? signal?.aborted : losses.isStopWished);
     while (progress.step < options.steps && !isStopped()) {
       watched.step(progress.step + 1);
       const batch = { own: await batches.next(), share, images: batches.batchSize };
@@ -173,14 +174,10 @@ async function runSteps<Params extends TensorTree, Batch>(
       await losses.add({ step: progress.step, learningRate, metrics, batch: batch.own });
       if (isDue(progress.step, options.checkpointEvery, options.steps)) {
         watched.phase(progress.step, 'saving');
-        watched.pause(progress.step);
         await saver.save();
       }
       saver.throwIfFailed();
-      if (isPaused(progress.step, options)) {
-        watched.phase(progress.step, 'validating or drawing');
-        watched.pause(progress.step);
-      }
+      if (isPaused(progress.step, options)) watched.phase(progress.step, 'validating or drawing');
       if (processes.index === 0) await validateAndDraw(run, training);
       await new Promise(setImmediate); // lets signals in where operations run in this thread
     }
@@ -293,18 +290,14 @@ async function restore<Params extends TensorTree>(restoring: Restoring): Promise
   throw new Error(`there is no checkpoint to resume from in ${checkpointsOf(options.out)}`);
 }
 
-/** How often this process has looked for a checkpoint: all processes of a group do it equally often. */
-let restores = 0;
-
 /** The run at its newest checkpoint, if there is one. `options.shapes` makes sure that it holds such parameters. */
 async function tryRestore<Params extends TensorTree>(
   { options, log, processes }: Restoring,
   check?: TrainOptions['onResume'],
 ): Promise<Run<Params> | undefined> {
-  restores++;
   options.onProgress?.({ step: 0, phase: 'loading a checkpoint', limitMs: 60 * 60_000 });
   const { shapes } = options;
-  const checkpoint = await loadSharedState(options.out, processes, `restore/${restores}`, { shapes, check });
+  const checkpoint = await loadSharedState(options.out, processes, { shapes, check });
   if (!checkpoint) return undefined;
   for (const damage of checkpoint.damaged) log.print(`passed over a damaged checkpoint: ${damage}`);
   const state = checkpoint.state as TrainState<Params>;

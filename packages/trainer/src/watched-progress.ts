@@ -1,5 +1,5 @@
-import { onCompile, type ProcessGroup } from '@tb/runtime';
-import type { TrainOptions, TrainProgress } from './task.js';
+import { onCompile, type ProcessGroup, type Progress } from '@tb/runtime';
+import type { TrainOptions } from './task.js';
 
 /** For compiling, validating, drawing, saving and loading. */
 const phaseMs = 60 * 60_000;
@@ -8,10 +8,8 @@ const phaseMs = 60 * 60_000;
 export type WatchedProgress = {
   /** A step begins, which meets the steps of all processes. */
   step(step: number): void;
-  /** Something begins that takes longer than a step. */
+  /** Something begins after this step that takes longer than a step. Process 0 does it, and the others wait. */
   phase(step: number, phase: string): void;
-  /** Process 0 does something after this step that the others wait for. */
-  pause(step: number): void;
   close(): void;
 };
 
@@ -20,9 +18,9 @@ export function watchProgress(
   { onProgress = () => {}, lossDelay }: Pick<TrainOptions, 'onProgress' | 'lossDelay'>,
   { index }: ProcessGroup,
 ): WatchedProgress {
-  let last: TrainProgress = { step: 0 };
+  let last: Progress = { step: 0 };
   let patientUntil = -1;
-  const report = (progress: TrainProgress) => {
+  const report = (progress: Progress) => {
     last = progress;
     onProgress(progress);
   };
@@ -36,8 +34,8 @@ export function watchProgress(
       if (step <= patientUntil) report({ step, phase: 'waiting for process 0', limitMs: phaseMs });
       else report({ step });
     },
-    phase: (step, phase) => report({ step, phase, limitMs: phaseMs }),
-    pause(step) {
+    phase(step, phase) {
+      report({ step, phase, limitMs: phaseMs });
       if (index > 0) patientUntil = step + lossDelay + 1;
     },
     close,

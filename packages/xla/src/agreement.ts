@@ -1,9 +1,9 @@
 /**
  * The processes of a group run one program together, so each of them must have made the same one: otherwise they would
- * wait for each other's collectives for ever, or compute nonsense. Before such a program is compiled, they compare it.
+ * wait for each other's collectives forever, or compute nonsense. Before such a program is compiled, they compare it.
  */
 import { createHash } from 'node:crypto';
-import { getJson, type ProcessGroup, putJson } from '@tb/runtime';
+import { getJson, nextKey, putJson } from '@tb/runtime';
 import { type ArraySpec, type CompileOptions, type Executor, tensorType } from './executor.js';
 
 /** Processes may come to a program at different times: one reads data, another loads a checkpoint. */
@@ -28,18 +28,6 @@ type Fingerprint = Record<keyof typeof comparedParts, string>;
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** How often each group has compared a program of a name. */
-const rounds = new WeakMap<ProcessGroup, Map<string, number>>();
-
-/** A key for the n-th program of a name in the life of a group. */
-function nextKey(group: ProcessGroup, name: string): string {
-  const counts = rounds.get(group) ?? new Map<string, number>();
-  rounds.set(group, counts);
-  const round = counts.get(name) ?? 0;
-  counts.set(name, round + 1);
-  return `program/${name}/${round}`;
-}
-
 /**
  * Compares a program that several processes are to run together. Process 0 compares, and all of them get its verdict.
  *
@@ -54,7 +42,7 @@ export function assertSameProgram(
   if (!processes || replicas === 1) return;
   const { index, count, store } = processes;
   const title = name || 'a program';
-  const key = nextKey(processes, title);
+  const key = nextKey(processes, `program/${title}`);
   const own: Fingerprint = {
     module: sha256(text),
     flags: sha256(JSON.stringify(flags)),

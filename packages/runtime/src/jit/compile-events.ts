@@ -21,7 +21,7 @@ export type CompileEvent = {
       blockedSeconds: number;
     }
   | {
-      /** Somebody waited for the program, which `prepare` had begun, while this thread was free. */
+      /** The program, which `prepare` had begun, was waited for while this thread was free. */
       state: 'waited';
       seconds: number;
     }

@@ -3,10 +3,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import {
-  getJson,
+  fromFirstProcess,
+  nextKey,
   type ProcessGroup,
   type ProcessStore,
-  putJson,
   receiveBytes,
   sendBytes,
   waitForKey,
@@ -21,56 +21,39 @@ const pieceBytes = 64 * 2 ** 20;
 
 type Group = ProcessGroup & { readonly store: ProcessStore };
 
-/** What process 0 makes known. */
-type Announcement = { failed?: string; checkpoint?: { name: string; sha256: string; files: Record<string, number> } };
+/** A checkpoint of process 0: its name, the hash of its manifest, and the bytes of each file. */
+type SharedCheckpoint = { name: string; sha256: string; files: Record<string, number> };
 
 /**
  * Loads the newest intact checkpoint of a run in all processes of a group: the one that process 0 finds. A process that does
  * not see the same checkpoint in its run folder gets it from process 0.
  *
- * @param key - of the store, different for each call; the same in all processes
  * @returns undefined in all processes when the run has no checkpoints
  * @throws Error in all processes, as `loadNewestState`
  */
 export async function loadSharedState(
   run: string,
-  group: ProcessGroup,
-  key: string,
+  processes: ProcessGroup,
   options: LoadStateOptions,
 ): Promise<LoadedState | undefined> {
-  const { count, store } = group;
+  const { index, count, store } = processes;
   if (count === 1 || !store) return loadNewestState(run, options);
-  return group.index === 0
-    ? loadAndSend(run, { ...group, store }, key, options)
-    : receive(run, { ...group, store }, key, options);
+  const group = { ...processes, store };
+  const key = nextKey(processes, 'restore');
+  const loading = index === 0 ? loadNewestState(run, options) : undefined;
+  const describeLoaded = async () => {
+    const state = await loading;
+    return state && describe(state.folder);
+  };
+  const checkpoint = await fromFirstProcess(group, key, describeLoaded, { timeoutMs });
+  if (!checkpoint) return undefined;
+  const own = await loading;
+  if (!own) return receive(run, group, key, checkpoint, options);
+  await sendToOthers(own.folder, group, key, checkpoint);
+  return own;
 }
 
-async function loadAndSend(
-  run: string,
-  group: Group,
-  key: string,
-  options: LoadStateOptions,
-): Promise<LoadedState | undefined> {
-  const { count, store } = group;
-  let state: LoadedState | undefined;
-  try {
-    state = await loadNewestState(run, options);
-    putJson(store, key, { checkpoint: state && (await describe(state.folder)) } satisfies Announcement);
-  } catch (error) {
-    putJson(store, key, { failed: (error as Error).message } satisfies Announcement);
-    throw error;
-  }
-  if (!state) return undefined;
-  const receivers: number[] = [];
-  for (let other = 1; other < count; other++) {
-    await waitForKey(store, `${key}/ready/${other}`, { timeoutMs });
-    if (!getJson<boolean>(store, `${key}/ready/${other}`, { timeoutMs })) receivers.push(other);
-  }
-  if (receivers.length > 0) await sendFiles(state.folder, group, key, receivers);
-  return state;
-}
-
-async function describe(folder: string): Promise<NonNullable<Announcement['checkpoint']>> {
+async function describe(folder: string): Promise<SharedCheckpoint> {
   const files: Record<string, number> = {};
   for (const file of [...Object.values(checkpointFiles), manifestFile])
     files[file] = (await stat(join(folder, file))).size;
@@ -84,33 +67,45 @@ async function hashOfManifest(folder: string): Promise<string> {
     .digest('hex');
 }
 
+/** Sends the checkpoint to the processes that do not see it. */
+async function sendToOthers(folder: string, group: Group, key: string, { files }: SharedCheckpoint): Promise<void> {
+  const receivers: number[] = [];
+  for (let other = 1; other < group.count; other++) {
+    const [isThere] = await waitForKey(group.store, `${key}/ready/${other}`, { timeoutMs });
+    if (!isThere) receivers.push(other);
+  }
+  if (receivers.length > 0) await sendFiles(folder, group, key, files, receivers);
+}
+
 async function receive(
   run: string,
   group: Group,
   key: string,
+  { name, sha256, files }: SharedCheckpoint,
   { shapes }: LoadStateOptions,
-): Promise<LoadedState | undefined> {
-  const { index, store } = group;
-  await waitForKey(store, key, { timeoutMs });
-  const { failed, checkpoint } = getJson<Announcement>(store, key, { timeoutMs });
-  if (failed !== undefined) throw new Error(failed);
-  if (!checkpoint) return undefined;
-  const own = join(checkpointsOf(run), checkpoint.name);
-  const isThere = (await hashOfManifest(own).catch(() => undefined)) === checkpoint.sha256;
-  putJson(store, `${key}/ready/${index}`, isThere);
+): Promise<LoadedState> {
+  const own = join(checkpointsOf(run), name);
+  const isThere = (await hashOfManifest(own).catch(() => undefined)) === sha256;
+  group.store.put(`${key}/ready/${group.index}`, Uint8Array.of(isThere ? 1 : 0));
   if (isThere) return { ...(await loadStateOf(own, { shapes })), damaged: [] };
   // An unfinished checkpoint by its name: should this process be killed, the next one to save here removes it.
-  const temporary = join(checkpointsOf(run), `.${checkpoint.name}.${randomBytes(4).toString('hex')}.tmp`);
+  const temporary = join(checkpointsOf(run), `.${name}.${randomBytes(4).toString('hex')}.tmp`);
   try {
-    await receiveFiles(temporary, group, key, checkpoint.files);
+    await receiveFiles(temporary, group, key, files);
     return { ...(await loadStateOf(temporary, { shapes })), folder: own, damaged: [] };
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
-async function sendFiles(folder: string, group: Group, key: string, receivers: readonly number[]): Promise<void> {
-  for (const [file, size] of Object.entries((await describe(folder)).files)) {
+async function sendFiles(
+  folder: string,
+  group: Group,
+  key: string,
+  files: Record<string, number>,
+  receivers: readonly number[],
+): Promise<void> {
+  for (const [file, size] of Object.entries(files)) {
     const handle = await open(join(folder, file));
     try {
       for (let start = 0; start < size; start += pieceBytes) {

@@ -3,7 +3,7 @@
  * the same machine code. So they agree on the kernels that its search has chosen, and on what is in the cache; and
  * nothing is compiled twice at the same time.
  */
-import { type ProcessGroup, receiveBytes, sendBytes } from '@tb/runtime';
+import { nextKey, receiveBytes, sendBytes } from '@tb/runtime';
 import type { CompileOptions } from '../executor.js';
 import type { Client } from './client.js';
 import { PjrtError } from './errors.js';
@@ -14,9 +14,6 @@ const compileTimeoutMs = 60 * 60_000;
 
 /** The first byte of what process 0 sends. */
 const Answer = { program: 0, compileYourself: 1, failed: 2 } as const;
-
-/** How often each group has shared a program. */
-const rounds = new WeakMap<ProcessGroup, Map<string, number>>();
 
 /**
  * The program that process 0 has loaded, in every process.
@@ -33,11 +30,7 @@ export function shareProgram(
   timeoutMs = compileTimeoutMs,
 ): LoadedProgram {
   const processes = client.processes!;
-  const counts = rounds.get(processes) ?? new Map<string, number>();
-  rounds.set(processes, counts);
-  const round = counts.get(key) ?? 0;
-  counts.set(key, round + 1);
-  const place = `binary/${key}/${round}`;
+  const place = nextKey(processes, `binary/${key}`);
   if (processes.index === 0) return loadAndSend(client, place, load, timeoutMs);
   onBegin?.(false);
   const answer = receiveBytes(processes, place, { timeoutMs });
