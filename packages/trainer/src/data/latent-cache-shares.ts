@@ -19,21 +19,18 @@ import {
 export async function writeShare(
   { share, ...options }: PartOptions & { share: Share },
   part: CachePart,
-): Promise<LatentShard[]> {
+): Promise<void> {
   const { folder, name, info, samplesPerShard } = options;
   const { start, end } = shareRange(shardCount(part, samplesPerShard), share);
-  const shards: LatentShard[] = [];
   for (let number = start; number < end; number++) {
     const file = shardName(name, number);
     if ((await findShard(options, part, number)) && (await isIntact(options, number))) continue;
-    const first = number * samplesPerShard;
-    const next = Math.min(first + samplesPerShard, part.length);
+    const { first, next } = rangeOf(part, samplesPerShard, number);
     const samples: StoredSample[] = [];
     for await (const sample of part.samplesFrom(first, next)) samples.push(storedSample(sample));
-    const range = { origin: part.origin, first: String(first), next: String(next) };
-    shards.push(await writeShard(join(folder, file), file, samples, info, range));
+    const metadata = { origin: part.origin, first: String(first), next: String(next) };
+    await writeShard(join(folder, file), file, samples, info, metadata);
   }
-  return shards;
 }
 
 /** Waits for the shards of all processes. Those in which no image could be read are left out. */
@@ -55,6 +52,12 @@ export async function gatherShards(options: PartOptions, part: CachePart): Promi
   return numbers.map((number) => found.get(number)!).filter(({ samples }) => samples > 0);
 }
 
+/** The images of a shard: from `first` on, and before `next`. */
+function rangeOf({ length }: CachePart, samplesPerShard: number, number: number) {
+  const first = number * samplesPerShard;
+  return { first, next: Math.min(first + samplesPerShard, length) };
+}
+
 const shardCount = ({ length }: CachePart, samplesPerShard: number) => Math.ceil(length / samplesPerShard);
 
 /** Whether the content of a shard is what its hash states. */
@@ -67,16 +70,16 @@ const isIntact = ({ folder, name, info }: PartOptions, number: number) =>
 /** The samples of a shard that covers the range of its number and is of the same origin; undefined if there is none. */
 async function findShard(
   { folder, name, samplesPerShard }: PartOptions,
-  { origin, length }: CachePart,
+  part: CachePart,
   number: number,
 ): Promise<{ samples: number } | undefined> {
   const file = await openSafetensors(join(folder, shardName(name, number))).catch(() => undefined);
   if (!file) return undefined; // missing or damaged: it is made again
   try {
     const { metadata, tensors } = file;
-    const first = number * samplesPerShard;
-    const next = Math.min(first + samplesPerShard, length);
-    const isOurs = metadata.origin === origin && metadata.first === String(first) && metadata.next === String(next);
+    const { first, next } = rangeOf(part, samplesPerShard, number);
+    const isOurs =
+      metadata.origin === part.origin && metadata.first === String(first) && metadata.next === String(next);
     return isOurs ? { samples: tensors.labels?.shape[0] ?? 0 } : undefined;
   } finally {
     await file.close();

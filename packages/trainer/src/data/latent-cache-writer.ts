@@ -4,6 +4,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockFolder, makeFolders, workAhead, writeFileAtomic } from '@tb/io';
+import { oneProcess } from '@tb/runtime';
 import { writeManifest } from '../run-folder/manifest.js';
 import {
   cacheFormat,
@@ -58,17 +59,17 @@ async function writeParts(
   { training, heldOut }: CacheParts,
   options: CacheOptions,
 ): Promise<{ training: number; heldOut: number } | undefined> {
-  const { share = { index: 0, count: 1 } } = options;
+  const { share = oneProcess } = options;
   const partOf = (name: string): PartOptions => ({ folder, name, info, ...options });
-  const write = (name: string, part: CachePart) =>
-    share.count === 1 ? writePart(partOf(name), part) : writeShare({ ...partOf(name), share }, part);
-  let heldOutShards = heldOut && (await write('held-out', heldOut));
-  let shards = await write('latents', training);
-  if (share.index > 0) return undefined;
-  if (share.count > 1) {
-    if (heldOut) heldOutShards = await gatherShards(partOf('held-out'), heldOut);
-    shards = await gatherShards(partOf('latents'), training);
+  const isShared = share.count > 1;
+  if (isShared) {
+    if (heldOut) await writeShare({ ...partOf('held-out'), share }, heldOut);
+    await writeShare({ ...partOf('latents'), share }, training);
+    if (share.index > 0) return undefined;
   }
+  const make = isShared ? gatherShards : writePart;
+  const heldOutShards = heldOut && (await make(partOf('held-out'), heldOut));
+  const shards = await make(partOf('latents'), training);
   const index: LatentCacheIndex = { ...info, shards, ...(heldOutShards && { heldOutShards }) };
   const files = [...shards, ...(heldOutShards ?? [])].map(({ file }) => file);
   await removeOtherShards(folder, new Set(files));
