@@ -50,20 +50,24 @@ export async function prepareRunFolder(
   }
 }
 
+/** What a run needs besides the training loop. */
+export type RunContext<Params extends TensorTree> = {
+  log: RunLog;
+  /** Writes the results, and returns lines that describe them. */
+  finish: (state: TrainState<Params>) => Promise<string[]>;
+  /** The processes that train together, if there are several: process 0 writes, and all end together. */
+  group?: JoinedProcesses;
+};
+
 /**
  * Trains to the end and hands the state to `finish`; or, stopped by a signal, leaves a checkpoint and the exit code of the
  * signal. A report is written either way.
- *
- * @param finish - writes the results, and returns lines that describe them
- * @param group - the processes that train together, if there are several: process 0 writes, and all end together
  */
 export async function runTraining<Params extends TensorTree, Batch>(
   task: Task<Params, Batch>,
   values: RunValues,
   run: TrainingRun,
-  log: RunLog,
-  finish: (state: TrainState<Params>) => Promise<string[]>,
-  group?: JoinedProcesses,
+  { log, finish, group }: RunContext<Params>,
 ): Promise<void> {
   const plan = planBatch(values, { backend: tf.getBackend(), traits: backendTraits() });
   const options = trainOptionsOf(values, plan, run);

@@ -42,16 +42,13 @@ export async function trainFeatures(values: FeaturesValues, group?: JoinedProces
     metadata: describeWeights({ imageSize: size, classNames: [...classNames] }),
     shapes: flattenShapes(smallFeatureShapes(config)),
   };
-  await runTraining(
-    task,
-    values,
-    run,
+  await runTraining(task, values, run, {
     log,
-    async ({ ema }) => {
+    group,
+    async finish({ ema }) {
       const path = finishedWeightsOf(out, 'features');
       await saveSmallFeatures(path, { params: ema, config, classNames });
       return [`feature network: ${path}`];
     },
-    group,
-  );
+  });
 }

@@ -188,18 +188,15 @@ async function trainOn<Batch extends { labels: Int32Array }>(
   const onResume = sameDataCheck(now, stored, values);
   const { drawEvery } = values;
   const run = { samples: source.samples, data, drawEvery, config: stored, metadata, shapes, onResume };
-  await runTraining(
-    task,
-    values,
-    run,
+  await runTraining(task, values, run, {
     log,
-    async ({ ema }) => {
+    group,
+    async finish({ ema }) {
       const path = finishedWeightsOf(values.out, 'model');
       await saveTokenBridge(path, { params: ema, config }, { dtype: values.half ? 'F16' : 'F32', metadata });
       return [`model: ${path}`];
     },
-    group,
-  );
+  });
 }
 
 /** Fits the preset to the latents and classes of the data. Latents with another number of channels keep their channel order. */

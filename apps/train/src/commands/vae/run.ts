@@ -59,20 +59,17 @@ export async function trainVae(values: VaeValues, group?: JoinedProcesses): Prom
   const onResume = sameDataCheck({ imageSize: size, ...data }, stored, {});
   const { drawEvery } = values;
   const run = { samples: training.length, data, drawEvery, config: stored, metadata, shapes, onResume };
-  await runTraining(
-    task,
-    values,
-    run,
+  await runTraining(task, values, run, {
     log,
-    async ({ ema }) => {
+    group,
+    async finish({ ema }) {
       const calibrated = await calibrate(ema, config, training, threads);
       const path = finishedWeightsOf(out, 'vae');
       await saveVae(path, calibrated, config, { dtype: values.half ? 'F16' : 'F32', metadata });
       disposeTree([calibrated.quant_conv, calibrated.post_quant_conv]);
       return [`autoencoder: ${path}`];
     },
-    group,
-  );
+  });
 }
 
 /** Shares all tensors with `params`, except those of the two convolutions around the latents. */
