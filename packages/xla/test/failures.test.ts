@@ -35,8 +35,8 @@ describe.concurrent('a job of two processes', { timeout: 60_000 }, () => {
   it.each([
     [0, 'SIGKILL', /the job has failed: process 0 at 127.0.0.1:\d+, last step [1-9]\d*, .* has ended without notice/],
     [1, 'SIGKILL', /the job has failed: process 1 \(host .*, PID \d+\), last step [1-9]\d*, has ended without notice/],
-    [0, 'SIGSTOP', /the job has failed: process 0 at .*, last step [1-9]\d*, .* has not been heard of for \d s/],
-    [1, 'SIGSTOP', /the job has failed: process 1 \(.*\), last step [1-9]\d*, has not been heard of for \d s/],
+    [0, 'SIGSTOP', /the job has failed: process 0 at .*, last step [1-9]\d*, .* has not been heard from for \d s/],
+    [1, 'SIGSTOP', /the job has failed: process 1 \(.*\), last step [1-9]\d*, has not been heard from for \d s/],
   ] as const)('ends with one sentence after process %i got %s', async (index, signal, sentence) => {
     const port = await freePort();
     const fakes = [0, 1].map((each) => startFake(port, each));

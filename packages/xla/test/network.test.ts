@@ -54,8 +54,8 @@ describe.skipIf(!hasNamespaces)('a job on two hosts', { timeout: 60_000 }, () =>
     while (!second.output().includes('step 10\n')) await new Promise((resolve) => setTimeout(resolve, 50));
     inHost(1, 'link', 'set', cables[1]!, 'down');
     expect(await Promise.all([first.ended, second.ended])).toEqual([75, 75]);
-    expect(first.output()).toMatch(/process 1 \(.*\), last step \d+, has not been heard of for \d s/);
-    expect(second.output()).toMatch(/process 0 at 10.77.0.1:61001, last step \d+, .* has not been heard of for \d s/);
+    expect(first.output()).toMatch(/process 1 \(.*\), last step \d+, has not been heard from for \d s/);
+    expect(second.output()).toMatch(/process 0 at 10.77.0.1:61001, last step \d+, .* has not been heard from for \d s/);
     inHost(1, 'link', 'set', cables[1]!, 'up');
   });
 

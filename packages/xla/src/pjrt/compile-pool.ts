@@ -45,7 +45,7 @@ class Job {
     this.ready = new Promise((resolve, reject) => {
       [this.resolve, this.reject] = [resolve, reject];
     });
-    this.ready.catch(() => undefined); // who waits gets the error, here or from `wait`
+    this.ready.catch(() => undefined); // the error reaches those who await `ready` or call `wait`
     this.port.on('message', (answer: CompileAnswer) => this.take(answer));
   }
 

@@ -1,8 +1,9 @@
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
+import type { JobAddress } from '@tb/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../test/free-port.js';
-import { KeyValueError, type OpenStore, openKeyValueStore, type StoreOptions } from './key-value-store.js';
+import { KeyValueError, type OpenStore, openKeyValueStore } from './key-value-store.js';
 
 const text = (value: string) => new TextEncoder().encode(value);
 
@@ -11,7 +12,7 @@ describe('openKeyValueStore', { timeout: 30_000 }, () => {
   afterEach(async () => {
     await Promise.all(open.splice(0).map((store) => store.close()));
   });
-  async function start(port: number, index: number, more: Partial<StoreOptions> = {}): Promise<OpenStore> {
+  async function start(port: number, index: number, more: Partial<JobAddress> = {}): Promise<OpenStore> {
     const address = { host: '127.0.0.1', port, index, count: 2, connectTimeoutMilliseconds: 5000 };
     const store = await openKeyValueStore({ ...address, ...more });
     open.push(store);
@@ -56,7 +57,7 @@ describe('openKeyValueStore', { timeout: 30_000 }, () => {
     const job = { name: 'ours', incarnation: 1, secret: 'secret' };
     // The job fails when process 1 has not joined by then, and a busy machine takes seconds for the refusals.
     await start(port, 0, { job, connectTimeoutMilliseconds: 25_000 });
-    const refused = (changes: Partial<StoreOptions>) =>
+    const refused = (changes: Partial<JobAddress>) =>
       start(port, 1, { job, connectTimeoutMilliseconds: 300, ...changes }).catch((error: Error) => error.message);
     expect(await refused({ job: { ...job, secret: 'other' } })).toMatch(/refuses process 1: it has another secret/);
     expect(await refused({ job: { name: 'ours', incarnation: 1 } })).toMatch(/it has another secret/);

@@ -3,20 +3,14 @@
  * 0 serves it over TCP, and all processes, process 0 included, are its clients.
  *
  * A client is synchronous, since PJRT's callbacks must answer before they return, and Node has no blocking sockets: the
- * sockets live in a Worker, and the caller sleeps on shared memory until it answers. Whoever knows the job's secret is let
- * in. Nothing is encrypted: like every rendezvous of this kind it belongs on a private network.
+ * sockets live in a Worker, and the caller sleeps on shared memory until it answers. A process that knows the job's secret
+ * is let in. Nothing is encrypted: like every rendezvous of this kind, it belongs on a private network.
  */
 import { hostname } from 'node:os';
 import { MessageChannel, type Worker } from 'node:worker_threads';
-import { type ProcessStore, startWorker } from '@tb/runtime';
+import { type JobAddress, type ProcessStore, type Progress, startWorker } from '@tb/runtime';
 import { askStore, type Mailbox, mailboxMemory, type StoreRequest, StoreState } from './store-mailbox.js';
 import type { StoreCommand, StoreEvent, StoreWorkerData } from './store-worker.js';
-
-export type StoreAddress = {
-  /** Where process 0 can be reached. */
-  host: string;
-  port: number;
-};
 
 /** See `ProcessStore` of @tb/runtime; its errors are `KeyValueError`. */
 export type KeyValueStore = ProcessStore;
@@ -50,31 +44,13 @@ function storeClient(mailbox: Mailbox, onFailure: (reason: string) => void): Key
   };
 }
 
-export type StoreOptions = StoreAddress & {
-  /** This process's number, from 0; process 0 serves the store. */
-  index: number;
-  /** Number of processes. */
-  count: number;
-  /** Name of the job, how often it was started before, and what its processes must know to be let in. */
-  job?: { name: string; incarnation: number; secret?: string };
-  /** How long to try to reach the server, and how long the server waits for all processes; default 300 s. */
-  connectTimeoutMilliseconds?: number;
-  /** Time between heartbeats, and without one after which a process counts as lost; default 2 s and 25 s. */
-  heartbeat?: { everyMs: number; lostMs: number };
-  /**
-   * Called with one sentence when the job has failed. It should end this process; where the main thread does not get to it
-   * within two seconds, the process is killed. Without it, requests throw from then on.
-   */
-  onFailure?: (reason: string) => void;
-};
-
 export type OpenStore = {
   /** For this thread. */
   readonly client: KeyValueStore;
   /** For another thread. */
   readonly mailbox: Mailbox;
   /** Reports progress; see `JoinedProcesses`. */
-  report(progress: { step: number; phase?: string; limitMs?: number }): void;
+  report(progress: Progress): void;
   /** Ends the job of all processes. */
   fail(reason: string): void;
   /** Leaves the job. Process 0 serves until the others have left, up to a minute. */
@@ -85,7 +61,7 @@ export type OpenStore = {
  * Serves the store if this is process 0, and connects to it.
  * @throws Error when the port is taken, the server cannot be reached in time, or it refuses this process
  */
-export async function openKeyValueStore(options: StoreOptions): Promise<OpenStore> {
+export async function openKeyValueStore(options: JobAddress): Promise<OpenStore> {
   const channels = [new MessageChannel(), new MessageChannel()] as const;
   const memories = channels.map(mailboxMemory);
   const mailboxes = channels.map(({ port2 }, index) => ({ port: port2, memory: memories[index]! }));
@@ -128,12 +104,11 @@ export async function openKeyValueStore(options: StoreOptions): Promise<OpenStor
   };
 }
 
-function workerDataOf(options: StoreOptions): Omit<StoreWorkerData, 'mailboxes'> {
+function workerDataOf(options: JobAddress): Omit<StoreWorkerData, 'mailboxes'> {
   const { host, port, index, count, job, heartbeat, connectTimeoutMilliseconds = 300_000 } = options;
   return {
     host,
     port,
-    serve: index === 0,
     identity: { job: job?.name ?? '', incarnation: job?.incarnation ?? 0, count },
     secret: job?.secret ?? '',
     index,

@@ -23,7 +23,7 @@ describe('failureOf', () => {
 
   it('names a process that is silent', () => {
     expect(failure([member(0), member(1, { beatAt: 70_000 })])).toBe(
-      'process 1 (host h1, PID 11), last step 7, has not been heard of for 31 s',
+      'process 1 (host h1, PID 11), last step 7, has not been heard from for 31 s',
     );
   });
 

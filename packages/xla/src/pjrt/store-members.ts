@@ -43,7 +43,7 @@ export function failureOf(
 ): string | undefined {
   const present = members.filter(({ hasLeft }) => !hasLeft);
   const silent = present.find(({ beatAt }) => now - beatAt > lostMs);
-  if (silent) return `${describeMember(silent)}, has not been heard of for ${seconds(now - silent.beatAt)}`;
+  if (silent) return `${describeMember(silent)}, has not been heard from for ${seconds(now - silent.beatAt)}`;
   if (members.length < count) {
     if (now - startedAt <= joinMs) return undefined;
     const joined = new Set(members.map(({ index }) => index));

@@ -94,7 +94,7 @@ function takeLine(
   else if ('fail' in line) job.end(`${describeMember(member)}, failed: ${String(line.fail).slice(0, 1000)}`);
 }
 
-/** Why a process does not belong to this job. Who does not know the secret learns nothing else. */
+/** Why a process does not belong to this job. Without the secret, it learns nothing else. */
 function refusalOf(
   { proof, nonce: other, ...claims }: Partial<Hello>,
   nonce: string,
@@ -167,7 +167,7 @@ function createJob({ identity, secret, lostMs, joinMs }: ServerOptions) {
 type Line = StoreRequest & { id: number };
 type Reply = (answer: { id: number; state: number; value?: string }) => void;
 
-/** The values, and who waits for those that nobody has put yet. */
+/** The values, and the requests that wait for a value. */
 function createValues() {
   const values = new Map<string, string>();
   const waiting = new Map<string, Set<(value: string) => void>>();

@@ -1,12 +1,13 @@
 /**
- * The thread behind the key-value store (a worker entry): it serves the store if this process is to, is its TCP client,
- * answers the mailboxes of sleeping threads, sends heartbeats, and ends this process when the job has failed.
+ * The thread behind the key-value store (a worker entry): it serves the store in process 0, is its TCP client, answers
+ * the mailboxes of sleeping threads, sends heartbeats, and ends this process when the job has failed.
  *
  * Heartbeats come from this thread, so they continue while the main thread compiles for minutes. How far the main thread is,
  * it reports by messages.
  */
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Progress } from '@tb/runtime';
 import { type Connection, enterStore } from './store-connection.js';
 import { answerMailbox, type Mailbox, type StoreRequest, StoreState } from './store-mailbox.js';
 import { type Beat, type ClientLine, type JobIdentity, type ServerLine, sendLine } from './store-protocol.js';
@@ -15,7 +16,6 @@ import { type StoreServer, startStoreServer } from './store-server.js';
 export type StoreWorkerData = {
   host: string;
   port: number;
-  serve: boolean;
   identity: JobIdentity;
   secret: string;
   index: number;
@@ -30,15 +30,17 @@ export type StoreWorkerData = {
 
 /** What the main thread sends. */
 export type StoreCommand =
-  | { report: { step: number; phase?: string; limitMs?: number } }
+  | { report: Progress }
   | { fail: string }
-  /** This process has finished; answered with `left` once nobody needs this process's server any more. */
+  /** This process has finished; answered with `left` once no other process needs this one's server. */
   | { leave: true };
 
 /** What the main thread gets. */
 export type StoreEvent = { ready: true } | { failed: string } | { ended: string } | { left: true };
 
 const options = workerData as StoreWorkerData;
+/** Process 0 serves the store. */
+const isServer = options.index === 0;
 const post = (event: StoreEvent) => parentPort!.postMessage(event);
 
 /** How long starting may take: loading, joining, the first compilation. */
@@ -56,7 +58,7 @@ const leaveMs = 60_000;
 let server: StoreServer | undefined;
 const begin = () => enterStore({ ...options, connectMs: options.connectTimeoutMilliseconds }, live, fail);
 const fail = (failed: string) => post({ failed });
-if (options.serve) server = startStoreServer(serverOptions(), begin, fail);
+if (isServer) server = startStoreServer(serverOptions(), begin, fail);
 else begin();
 
 function serverOptions() {
@@ -87,7 +89,7 @@ function live({ socket, onLine }: Connection): void {
 
   const beat = () => {
     const silent = performance.now() - heardAt;
-    if (silent > options.lostMs) end(lostServer(`has not been heard of for ${Math.round(silent / 1000)} s`));
+    if (silent > options.lostMs) end(lostServer(`has not been heard from for ${Math.round(silent / 1000)} s`));
     else send({ beat: progress.beat() });
   };
   const timer = setInterval(beat, options.beatMs);
@@ -98,7 +100,7 @@ function live({ socket, onLine }: Connection): void {
     const message = line as ServerLine;
     if ('steps' in message) steps = message.steps;
     // Process 0 lets the others hear the reason first: it is the one that sends it.
-    else if ('end' in message) setTimeout(end, options.serve ? 200 : 0, String(message.end));
+    else if ('end' in message) setTimeout(end, isServer ? 200 : 0, String(message.end));
     else requests.settle(message);
   });
   socket.on('error', () => socket.destroy());
@@ -162,11 +164,11 @@ function waitForOthers(deadline: number): void {
 
 /** How far this process is, from what the main thread reports. */
 function createProgress() {
-  let current: { step: number; phase?: string; limitMs: number } = { step: 0, phase: 'starting', limitMs: startMs };
+  let current: Progress & { limitMs: number } = { step: 0, phase: 'starting', limitMs: startMs };
   let reportedAt = performance.now();
   let recent: number[] = []; // durations of the last steps
   return {
-    report({ step, phase, limitMs }: { step: number; phase?: string; limitMs?: number }): void {
+    report({ step, phase, limitMs }: Progress): void {
       const now = performance.now();
       if (current.phase === undefined && step > current.step) recent = [...recent, now - reportedAt].slice(-10);
       const ownLimit = Math.max(leastStepMs, 10 * Math.max(0, ...recent));
