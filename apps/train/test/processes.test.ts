@@ -8,6 +8,7 @@ import { readSafetensors, toFloat32 } from '@tb/io';
 import { expectClose } from '@tb/test-utils';
 import { readRecords } from '@tb/trainer';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../../../packages/xla/test/free-port.js';
 import { jaxlibPython } from '../../../packages/xla/test/jaxlib-executor.js';
 import { makeImages } from './make-images.js';
 import { startCommand } from './run-command.js';
@@ -57,7 +58,7 @@ describe.skipIf(!jaxlibPython())('tb-train in several processes', { timeout: 240
 
   it('ends all processes with 143 after SIGTERM to one of them, and saves once', async () => {
     const out = join(root, 'stopped');
-    const port = 61_000 + (process.pid % 4000);
+    const port = await freePort();
     const own = (index: number) => [
       '--process',
       String(index),

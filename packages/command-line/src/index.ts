@@ -1,6 +1,6 @@
 // What a command line needs before it computes anything: quick to load, so that --help and mistakes are answered at once.
 export { type BackendValues, backendOptions } from './backend-options.js';
-export { type Cluster, jobFailed } from './cluster/cluster.js';
+export { type Cluster, formatAddress, jobFailed } from './cluster/cluster.js';
 export { type ClusterValues, clusterOptions, detectCluster } from './cluster/detect.js';
 export { findCluster, shareOfCluster } from './cluster/find-cluster.js';
 export { waitForShares } from './cluster/wait-for-shares.js';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** Finds a port of the loopback interface that nobody uses. */
+/** Finds a port that is not in use. */
 export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, () => {

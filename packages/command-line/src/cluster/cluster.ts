@@ -35,15 +35,16 @@ export function describeCluster({ source, processes, process, local, coordinator
   const facts = [`process ${process} of ${processes} (numbered from 0)`];
   if (local && local.processes > 1) facts.push(`number ${local.process} of ${local.processes} on this host`);
   if (coordinator) facts.push(`coordinator ${formatAddress(coordinator)}`);
-  if (coordinator && secret === undefined) facts.push('no TB_SECRET: who reaches the coordinator can join');
+  if (coordinator && secret === undefined)
+    facts.push('no TB_SECRET: any process that reaches the coordinator can join');
   return `${source}: ${facts.join(', ')}`;
 }
 
 /** `host:port`, with an IPv6 address in brackets. */
-const formatAddress = ({ host, port }: Coordinator) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+export const formatAddress = ({ host, port }: Coordinator) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /**
- * Reads `host:port`, `[IPv6]:port` or a host alone.
+ * Reads `host:port`, `[IPv6]:port`, or a host without a port.
  *
  * @returns undefined for anything else
  */

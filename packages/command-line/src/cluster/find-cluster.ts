@@ -25,5 +25,5 @@ export function findCluster(values: ClusterValues): Cluster | undefined {
 export const shareOfCluster = (cluster: Cluster | undefined): Share =>
   cluster ? { index: cluster.process, count: cluster.processes } : { index: 0, count: 1 };
 
-/** Locks are read by everybody, so they hold a hash of what only the job knows. */
+/** Any user can read a lock, so it holds a hash of what only the job knows. */
 const keyOf = ({ job, secret }: Cluster) => createHash('sha256').update(`${job}\n${secret}`).digest('hex');

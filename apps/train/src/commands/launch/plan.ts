@@ -1,4 +1,5 @@
 // Which processes are started where, and with which command line. Pure functions.
+import { formatAddress } from '@tb/command-line';
 
 /** One process to start. */
 export type PlannedProcess = {
@@ -29,13 +30,12 @@ export type JobPlan = {
 export function planProcesses(plan: JobPlan): PlannedProcess[] {
   const { hosts = [undefined], processes, port, job, incarnation } = plan;
   const first = plan.coordinator ?? hosts[0]?.replace(/^.*@/, '') ?? '127.0.0.1';
-  const address = `${first.includes(':') ? `[${first}]` : first}:${port}`;
   return hosts.flatMap((host, hostNumber) =>
     Array.from({ length: processes }, (_, local) => {
       const index = hostNumber * processes + local;
       const variables = {
         ...plan.variables,
-        TB_COORDINATOR: address,
+        TB_COORDINATOR: formatAddress({ host: first, port }),
         TB_PROCESSES: String(hosts.length * processes),
         TB_PROCESS: String(index),
         TB_LOCAL_PROCESS: String(local),

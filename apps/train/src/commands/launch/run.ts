@@ -9,13 +9,13 @@ import { type End, reachableHosts, type Started, startProcess } from './start.js
 /** Commands of this program that resume from a checkpoint. */
 const training = new Set(['model', 'vae', 'features']);
 
-/** After a failure, processes get this long to end by themselves with what they know. */
+/** After a failure, the other processes get this long to notice it and end by themselves. */
 const ownEndMs = 10_000;
 
 /** After SIGTERM, processes get this long. */
 const termMs = 20_000;
 
-/** Processes that are cut off have ended after this: their heartbeats have failed, and they were killed. */
+/** Processes on hosts that are cut off have ended after this: without heartbeats, they are killed. */
 const cutOffMs = 30_000;
 
 /** `tb-train launch`: starts all processes, and again after a failure. */
@@ -61,7 +61,7 @@ async function runOnce({ values, command, job, secret, incarnation }: Attempt, s
   const planned = planProcesses({ hosts, processes, coordinator, port, job, incarnation, variables });
   const words = wordsOf(command, values.program, incarnation > 0);
   const onLine = linePrinter();
-  const ssh = values.ssh.split(' ').filter(Boolean);
+  const ssh = splitWords(values.ssh);
   const started = planned.map((each) => startProcess(each, { words, folder, secret, ssh, onLine }));
   stop.watch(started);
   const ends: End[] = [];
@@ -90,10 +90,13 @@ function wordsOf(command: readonly string[], program: string | undefined, isRest
   const own = ['model', 'vae', 'features', 'cache', 'eval', 'doctor'];
   if (name === 'launch') throw new UsageError('launch cannot start launch');
   if (!own.includes(name)) return [...command];
-  const words = program?.split(' ').filter(Boolean) ?? [process.execPath, ...process.execArgv, process.argv[1]!];
+  const words = program === undefined ? [process.execPath, ...process.execArgv, process.argv[1]!] : splitWords(program);
   const resumes = isRestart && training.has(name) && !command.includes('--resume');
   return [...words, ...command, ...(resumes ? ['--resume-or-start'] : [])];
 }
+
+/** The words of an option that holds a command. */
+const splitWords = (text: string) => text.split(' ').filter(Boolean);
 
 /** Prints lines with the number of their process. The reason for the end of the job is printed once. */
 function linePrinter() {
@@ -107,7 +110,7 @@ function linePrinter() {
   };
 }
 
-/** The end that made the others end: of those that failed the first one that did not only react to another. */
+/** The failure that ended the job: the first one that was not a reaction to another process's failure. */
 function worstOf(ends: readonly End[]): End | undefined {
   const failed = ends.filter(({ code }) => code !== 0);
   return failed.find(({ code }) => code !== jobFailed) ?? failed[0];
@@ -124,7 +127,7 @@ function describeEnd({ index, host, code, signal }: End): string {
 
 function describeRest(incarnation: number, restarts: number): string {
   if (restarts === 0) return '';
-  if (incarnation >= restarts) return `; it was started again ${restarts} times, and is not again`;
+  if (incarnation >= restarts) return `; all restarts (--restarts ${restarts}) are used up`;
   return `; all start again (${incarnation + 1} of ${restarts})`;
 }
 
@@ -136,7 +139,7 @@ async function remainingHosts(
 ): Promise<string[]> {
   if (!ends.some(({ code }) => code === 255)) return [...hosts];
   await sleep(cutOffMs);
-  const reachable = await reachableHosts(hosts, ssh.split(' ').filter(Boolean));
+  const reachable = await reachableHosts(hosts, splitWords(ssh));
   const gone = hosts.filter((host) => !reachable.includes(host));
   if (gone.length === 0) return reachable;
   if (!shrink || reachable.length === 0)

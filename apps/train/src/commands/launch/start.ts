@@ -48,7 +48,7 @@ export function startProcess({ index, host, variables }: PlannedProcess, options
   const [ssh = 'ssh', ...sshWords] = options.ssh;
   const child =
     host === undefined
-      ? spawn('sh', ['-c', script], { stdio: 'pipe', detached: true }) // Ctrl-C reaches it through this process alone
+      ? spawn('sh', ['-c', script], { stdio: 'pipe', detached: true }) // Ctrl-C reaches it only through this process
       : spawn(ssh, [...sshWords, ...sshOptions, host, `sh -c ${quote(script)}`], { stdio: 'pipe', detached: true });
   child.stdin.on('error', () => {}); // it has ended: `ended` reports how
   child.stdin.write(`${options.secret}\n`);
