@@ -25,7 +25,7 @@ if (process.argv.includes('--predict')) {
 }
 
 async function measure(): Promise<void> {
-  const processes = await joinCluster({});
+  const group = await joinCluster({});
   const { values, config, precision } = await open(
     {
       devices: { type: 'string' },
@@ -33,21 +33,20 @@ async function measure(): Promise<void> {
       microBatches: { type: 'string', default: '1' },
       steps: { type: 'string', default: '10' },
     },
-    processes,
+    group,
   );
-  const { deviceCount } = backendTraits();
-  const sizes = processes ? [deviceCount] : (values.devices ?? `1,${deviceCount}`).split(',').map(Number);
+  const { deviceCount, processes } = backendTraits();
+  const sizes = group ? [deviceCount] : (values.devices ?? `1,${deviceCount}`).split(',').map(Number);
   const [images, microBatches] = [Number(values.images), Number(values.microBatches)];
   for (const devices of new Set(sizes)) {
     const batch = images * devices * microBatches;
     const common = { config, precision, dropout: true, batch, devices, microBatches };
     const measured = await measureSpeed(common, Number(values.steps));
     const imagesPerSecondAndDevice = rounded(measured.imagesPerSecond / devices);
-    const name = `${processes?.count ?? 1} × ${devices / (processes?.count ?? 1)}`; // processes × devices of each
+    const name = `${processes.count} × ${devices / processes.count}`; // processes × devices of each
     const found = { [name]: { ...measured, imagesPerSecondAndDevice } };
-    if (!processes || processes.index === 0)
-      report(describe({ preset: values.preset, precision, images, ...found }), values.out);
+    if (processes.index === 0) report(describe({ preset: values.preset, precision, images, ...found }), values.out);
   }
-  await processes?.close();
+  await group?.close();
   process.exit();
 }
