@@ -64,7 +64,7 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Waits until a step's program is ready, or until the run is to stop. */
 export async function untilReadyOrStopped(prepared: Promise<void>, signal?: AbortSignal): Promise<void> {
-  prepared.catch(() => undefined); // after a stop nobody reads it
+  prepared.catch(() => undefined); // after a stop it is not read
   let stop = () => {};
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;

@@ -74,7 +74,7 @@ export type StepInputs = {
   learningRate: tf.Scalar;
   step: tf.Scalar;
   runKey: Key;
-  /** 1 if this process is to stop, else 0. The metric `stop` is then its mean over all devices: who reads it, knows of all. */
+  /** 1 if this process is to stop, else 0. The metric `stop` is then its mean over all devices, above 0 if any process is to stop. */
   stop?: tf.Scalar;
 };
 

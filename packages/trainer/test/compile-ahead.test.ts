@@ -64,7 +64,7 @@ describe('a run on a backend that compiles', () => {
     return () => clearInterval(timer);
   };
 
-  it('compiles the steps of all shapes and the validation at once; the first step waits for its own program alone', async () => {
+  it('compiles the steps of all shapes and the validation at once; the first step waits only for its own program', async () => {
     const run = start({ validateEvery: 2 }, [smallBatch(7, 3)]);
     while (executor.pending.length < 6) await turn();
     expect(new Set(masked(images).slice(0, 5))).toEqual(new Set(['8', '10', '12', '14', '16']));

@@ -49,7 +49,7 @@ export type FlagValue = string | number | boolean;
 export type CompileOptions = {
   /**
    * How many devices run the program at once, each on its own arguments; default 1. In a group of processes, several
-   * replicas are spread equally over all of them, and a single one runs in this process alone.
+   * replicas are spread equally over all of them, and a single one runs only in this process.
    */
   replicas?: number;
   /** XLA debug options of this program, such as `{ xla_gpu_autotune_level: 0 }`. */
@@ -108,7 +108,7 @@ export type Executor = {
   readonly deviceKind: string;
   /** Of this process; the others of a group have as many. */
   readonly deviceCount: number;
-  /** The processes whose devices run programs together; undefined where this one works alone. */
+  /** The processes whose devices run programs together; undefined for a single process. */
   readonly processes?: ProcessGroup & { readonly store: ProcessStore };
   /** What the code of a program depends on, besides the module and its options, such as the compiler's version. */
   readonly compilerIdentity?: string;
@@ -124,7 +124,7 @@ export type Executor = {
 
   /**
    * Begins to compile as `compile` does, and returns at once. Programs begin in the order of these calls. An executor without
-   * it compiles on the calling thread alone.
+   * it compiles only on the calling thread.
    */
   startCompiling?(
     module: string,

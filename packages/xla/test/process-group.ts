@@ -52,7 +52,7 @@ function watch(child: ChildProcess): GroupMember {
     if (reported) return reported.value;
     throw new Error(`process ended with ${signal ?? code}:\n${text}`);
   });
-  result.catch(() => {}); // a test may look at the exit alone
+  result.catch(() => {}); // a test may look only at the exit
   return { child, output: () => text, result, exit };
 }
 

@@ -7,7 +7,7 @@ import type { ProgramsTask } from './programs-member.js';
 const start = (tasks: ProgramsTask[]) => startGroup(new URL('./programs-member.ts', import.meta.url), tasks);
 
 describe.skipIf(!jaxlibPython())('programs across processes', () => {
-  it('run on the devices of all, and each process computes alone in between', { timeout: 120_000 }, async () => {
+  it('run on the devices of all, and each process computes by itself in between', { timeout: 120_000 }, async () => {
     const group = await start([
       { devices: 2, constant: 1 },
       { devices: 2, constant: 1 },

@@ -12,7 +12,7 @@ import { createStandIn, type StandIn } from './stand-in-plugin.js';
 const pair = { type: 'f32', shape: [2] } as const;
 const request = { replicas: 4, inputs: [pair], outputs: [pair] };
 
-/** A store of one thread: nobody waits, and nothing is taken back. */
+/** A store within one thread: requests never wait, and values stay. */
 function patientStore(): ProcessStore & { keys(): string[] } {
   const values = new Map<string, Uint8Array>();
   return {
@@ -61,7 +61,7 @@ describe('programs of a group', () => {
     return { standIn, executor };
   }
 
-  it('are compiled by process 0 alone, for the devices of all', () => {
+  it('are compiled only by process 0, for the devices of all', () => {
     const store = patientStore();
     const [first, second] = [open(store, 0), open(store, 1)];
     expect(second.standIn.options).toEqual({ node_id: 1n, num_nodes: 2n });

@@ -1,4 +1,4 @@
-// A PJRT plugin in C for the tests of compiling threads: a stand-in made of JavaScript callbacks can be called by one thread alone.
+// A PJRT plugin in C for the tests of compiling threads: a stand-in made of JavaScript callbacks can be called by one thread only.
 // Its programs are texts: `results=2 sleep=100` has two results and takes 100 ms to compile; a text without `results=` fails.
 // Structs are read by offset: after struct_size and extension_start (16 bytes) come the fields, 8 bytes each.
 #include <stdatomic.h>

@@ -63,7 +63,7 @@ export function takeRows<T extends TensorTree>(tree: T, share: BatchShare, image
 }
 
 /**
- * Checks that a task made tensors of its share alone: of other rows the devices would make a wrong batch.
+ * Checks that a task made tensors of its share only: with other rows, the devices would make a wrong batch.
  *
  * @throws Error naming a tensor that has another number of rows
  */

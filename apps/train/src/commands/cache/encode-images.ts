@@ -16,7 +16,8 @@ export type EncodeOptions = {
 };
 
 /**
- * Encodes every readable image of a source in order, from number `first` on and before `end`, and its mirror image. Shows the progress.
+ * Encodes every readable image of a source in order, from number `first` on and before `end`, and its mirror image. Shows
+ * the progress.
  * Reading, encoding and whatever is done with the results run at the same time.
  *
  * @throws UsageError when too many images are unreadable; DecodePoolError when a decoding thread ended; the signal's
