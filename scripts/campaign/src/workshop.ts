@@ -70,6 +70,9 @@ function runProcess(args: readonly string[], options: ProcessOptions = {}): Prom
   });
 }
 
+/** The last line of what a process printed: the sentence of its failure. */
+export const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
+
 /** The caller's environment without what would change the programs. */
 function environment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|TB_.*|LD_PRELOAD)$/.test(name));

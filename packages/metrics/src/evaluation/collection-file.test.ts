@@ -4,23 +4,12 @@ import { join } from 'node:path';
 import { readSafetensors, withContentHash, writeSafetensors } from '@tb/io';
 import { hostRandom } from '@tb/runtime';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { threeNumbers as extractor } from '../../test/three-numbers.js';
 import { accumulate } from '../gaussian-statistics.js';
 import { accumulateInceptionScore } from '../inception-score.js';
 import { createCollection } from './collect.js';
 import { type CollectionOrigin, loadCollection, saveCollection } from './collection-file.js';
-import type { FeatureExtractor } from './feature-extractor.js';
 
-const extractor: FeatureExtractor = {
-  name: 'three numbers',
-  weightsHash: 'w'.repeat(64),
-  distanceName: 'distance',
-  dimensions: 3,
-  spatialDimensions: 2,
-  classes: 4,
-  extract: () => {
-    throw new Error('not used');
-  },
-};
 const origin: CollectionOrigin = {
   source: 'images',
   fingerprint: 'f',

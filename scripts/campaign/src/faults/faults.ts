@@ -6,7 +6,7 @@ import { makeInputs } from '../inputs.js';
 import { type Job, jobsOf } from '../jobs.js';
 import { leftoversBelow } from '../kill/bystanders.js';
 import type { Part, Trial } from '../part.js';
-import type { ProcessEnd, Workshop } from '../workshop.js';
+import { lastLine, type ProcessEnd, type Workshop } from '../workshop.js';
 import { buildLibrary, type Call, calls, environmentOf, type FaultPoint, failures } from './library.js';
 
 export const faults: Part = {
@@ -121,7 +121,7 @@ async function runTrial(
 function faultsOfEnd({ code, hung, stderr }: ProcessEnd, difference: () => string | undefined): string[] {
   if (hung) return ['it hangs'];
   if (code === null) return ['a signal ended it'];
-  const last = stderr.trim().split('\n').at(-1) ?? '';
+  const last = lastLine(stderr);
   if (/^ +at |\b(Type|Reference|Syntax|Range)Error\b|\[object|unhandled/im.test(stderr))
     return [`an inner error: ${last}`];
   if (code === 0) {
@@ -134,8 +134,7 @@ function faultsOfEnd({ code, hung, stderr }: ProcessEnd, difference: () => strin
 async function faultsOfNextRun({ job, results }: Subject, folder: string, workshop: Workshop): Promise<string[]> {
   const command = await job.command(folder);
   const end = command && (await workshop.run(command, { timeout: 60_000 }));
-  if (end && end.code !== 0)
-    return [`the next run ends with code ${end.code}: ${end.stderr.trim().split('\n').at(-1)}`];
+  if (end && end.code !== 0) return [`the next run ends with code ${end.code}: ${lastLine(end.stderr)}`];
   const difference = differenceOf(job.results(folder), results);
   // Where nothing is left to do, no run removes the lock of the process that failed; it does not count, see folder-lock.ts.
   const leftovers = leftoversBelow(folder).filter((path) => end !== undefined || !path.endsWith('.tb-lock'));

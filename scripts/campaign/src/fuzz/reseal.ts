@@ -1,5 +1,6 @@
 // Checksums of mutants, made again: without them a mutant seldom gets past the checksum to what is behind it.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { memorySource } from '@tb/io';
 import { readZipDirectory } from '../../../../packages/io/src/zip-directory.js';
@@ -59,5 +60,7 @@ export function withHeader(file: Uint8Array, change: (header: Uint8Array) => Uin
   new DataView(size.buffer).setBigUint64(0, BigInt(header.length), true);
   return Uint8Array.from(Buffer.concat([size, header, file.subarray(8 + length)]));
 }
+
+export const bytesOf = (path: string) => Uint8Array.from(readFileSync(path));
 
 export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

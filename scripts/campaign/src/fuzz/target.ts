@@ -2,8 +2,6 @@ import type { HostRandom } from '@tb/runtime';
 
 /** One kind of file, and what reads it. */
 export type Target = {
-  /** What the results call it. */
-  name: string;
   /** Sound files; mutants are made of them. */
   seeds: readonly Uint8Array[];
   /**
@@ -24,6 +22,7 @@ export type Mutant = {
 
 /** A target that is ready when it is needed, for it may have to write its seeds. */
 export type TargetOpener = {
+  /** What the results call it. */
   name: string;
   /** Milliseconds that reading one mutant takes, about: a trial makes as many as fit into its time. */
   cost: number;

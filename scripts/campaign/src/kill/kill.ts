@@ -6,7 +6,7 @@ import { differenceOf } from '../folders.js';
 import { makeInputs } from '../inputs.js';
 import { cacheCommand, type Job, jobsOf } from '../jobs.js';
 import type { Part, Trial, TrialInput } from '../part.js';
-import type { ProcessEnd, Workshop } from '../workshop.js';
+import { lastLine, type ProcessEnd, type Workshop } from '../workshop.js';
 import { leftoversBelow, placeBystanders } from './bystanders.js';
 
 export const kill: Part = {
@@ -108,5 +108,4 @@ function faultsOf(job: Job, reference: Reference, folder: string): string[] {
   ];
 }
 
-const endOf = ({ code, hung, stderr }: ProcessEnd) =>
-  hung ? 'it hangs' : `exit code ${code}, ${stderr.trim().split('\n').at(-1)}`;
+const endOf = ({ code, hung, stderr }: ProcessEnd) => (hung ? 'it hangs' : `exit code ${code}, ${lastLine(stderr)}`);

@@ -1,10 +1,9 @@
 // What evaluations and options read: work files, statistics of other makers, samples, small networks, configuration files.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeNpz } from '@tb/io';
 import {
   createCollection,
-  type FeatureExtractor,
   initSmallFeatures,
   loadCollection,
   loadReference,
@@ -17,49 +16,31 @@ import { randomKey, useBackend } from '@tb/runtime';
 import * as tf from '@tensorflow/tfjs-core';
 import { modelOptions } from '../../../../../apps/train/src/commands/model/options.js';
 import { readConfig } from '../../../../../apps/train/src/options/files.js';
-import { mutateBytes, mutateJson } from '../mutate.js';
-import { resealMember, storedMember, withHeader } from '../reseal.js';
+import { threeNumbers } from '../../../../../packages/metrics/test/three-numbers.js';
+import { anywhere, checked, inHeader, inJson, inMember, mostlyAtTheBeginning } from '../mutations.js';
+import { bytesOf } from '../reseal.js';
 import type { TargetOpener } from '../target.js';
 import { withoutLeaks } from '../tensor-leaks.js';
-
-const extractor: FeatureExtractor = {
-  name: 'three numbers',
-  weightsHash: 'w'.repeat(64),
-  distanceName: 'distance',
-  dimensions: 3,
-  spatialDimensions: 2,
-  classes: 4,
-  extract: () => {
-    throw new Error('not used');
-  },
-};
-
-const bytesOf = (path: string) => Uint8Array.from(readFileSync(path));
 
 const workFile: TargetOpener = {
   name: 'work file of an evaluation',
   cost: 1,
   open: async (folder) => {
     const path = join(folder, 'samples.safetensors');
-    const collection = Object.assign(createCollection(extractor, 12, 5), { count: 10, pixelHash: 'p'.repeat(64) });
+    const collection = Object.assign(createCollection(threeNumbers, 12, 5), { count: 10, pixelHash: 'p'.repeat(64) });
     collection.features.fill(0.25);
     const origin = { source: 'images', fingerprint: 'f', total: 12, kept: 5 };
     await saveCollection(path, collection, {
       ...origin,
-      extractor: extractor.name,
-      weightsHash: extractor.weightsHash,
+      extractor: threeNumbers.name,
+      weightsHash: threeNumbers.weightsHash,
     });
     return {
-      name: 'work file of an evaluation',
       seeds: [bytesOf(path)],
-      mutate: (random, seed) => ({
-        bytes:
-          random.uniform() < 0.5 ? withHeader(seed, (header) => mutateJson(random, header)) : mutateBytes(random, seed),
-        isChecked: true,
-      }),
+      mutate: checked(inHeader(0.5, anywhere({ others: [] }))),
       async read(bytes) {
         writeFileSync(path, bytes);
-        return loadCollection(path, extractor);
+        return loadCollection(path, threeNumbers);
       },
     };
   },
@@ -67,25 +48,14 @@ const workFile: TargetOpener = {
 
 /** Mutants of an npz file, half of them in one array and with the right checksum. */
 async function npzTarget(
-  name: string,
   path: string,
   ending: string,
   read: (path: string) => Promise<unknown>,
 ): ReturnType<TargetOpener['open']> {
   const seed = bytesOf(path);
-  const member = await storedMember(seed, ending);
   return {
-    name,
     seeds: [seed],
-    mutate(random, base) {
-      if (base !== seed || member === undefined || random.uniform() < 0.4)
-        return { bytes: mutateBytes(random, base), isChecked: false };
-      const end = random.uniform() < 0.7 ? member.begin + 128 : member.end;
-      return {
-        bytes: resealMember(mutateBytes(random, base, { ...member, end, inPlace: true }), member),
-        isChecked: false,
-      };
-    },
+    mutate: await inMember([seed], ending, { anywhere: 0.4, isChecked: () => false, inHeader: 0.7 }),
     async read(bytes) {
       writeFileSync(path, bytes);
       return read(path);
@@ -104,7 +74,7 @@ const statistics: TargetOpener = {
       data: Float64Array.from(data),
     });
     await writeNpz(path, { sigma: float64([3, 3], [1, 0, 0, 0, 1, 0, 0, 0, 1]), mu: float64([3], [0, 1, 2]) });
-    return npzTarget('statistics of ADM', path, '.npy', (file) => loadReference(file, extractor));
+    return npzTarget(path, '.npy', (file) => loadReference(file, threeNumbers));
   },
 };
 
@@ -115,7 +85,7 @@ const samples: TargetOpener = {
     const path = join(folder, 'samples.npz');
     const data = Uint8Array.from({ length: 4 * 2 * 2 * 3 }, (_, i) => i);
     await writeNpz(path, { arr_0: { dtype: 'U8', shape: [4, 2, 2, 3], data } });
-    return npzTarget('samples in npz', path, 'arr_0.npy', async (file) => {
+    return npzTarget(path, 'arr_0.npy', async (file) => {
       const { count, batches } = await openSampleNpz(file);
       let read = 0;
       for await (const batch of batches(2)) read += batch.count;
@@ -134,15 +104,8 @@ const smallNetwork: TargetOpener = {
     const params = initSmallFeatures(randomKey(1), config);
     await saveSmallFeatures(path, { params, config, classNames: ['cat', 'dog'] });
     return {
-      name: 'small feature network',
       seeds: [bytesOf(path)],
-      mutate: (random, seed) => ({
-        bytes:
-          random.uniform() < 0.6
-            ? withHeader(seed, (header) => mutateJson(random, header))
-            : mutateBytes(random, seed, { end: random.uniform() < 0.5 ? 600 : seed.length }),
-        isChecked: true,
-      }),
+      mutate: checked(inHeader(0.6, mostlyAtTheBeginning(600, { others: [] }))),
       async read(bytes) {
         writeFileSync(path, bytes);
         return withoutLeaks(async () => {
@@ -171,12 +134,8 @@ const configuration: TargetOpener = {
       out: 'run',
     };
     return {
-      name: 'configuration file',
       seeds: [new TextEncoder().encode(JSON.stringify(values))],
-      mutate: (random, seed, others) => ({
-        bytes: random.uniform() < 0.7 ? mutateJson(random, seed) : mutateBytes(random, seed, { others }),
-        isChecked: false,
-      }),
+      mutate: inJson(0.7, anywhere()),
       async read(bytes) {
         writeFileSync(path, bytes);
         return readConfig(modelOptions, path, 'model');

@@ -16,29 +16,15 @@ import {
 } from '@tb/trainer';
 import * as tf from '@tensorflow/tfjs-core';
 import { mutateBytes, mutateJson } from '../mutate.js';
-import { sha256, withHeader } from '../reseal.js';
+import { anywhere, checked, inHeader, inJson } from '../mutations.js';
+import { bytesOf, sha256, withHeader } from '../reseal.js';
 import type { Target, TargetOpener } from '../target.js';
 import { withoutLeaks } from '../tensor-leaks.js';
 
-/** Mutants of text: half of them are still JSON. */
-const ofText: Target['mutate'] = (random, seed, others) => ({
-  bytes: random.uniform() < 0.6 ? mutateJson(random, seed) : mutateBytes(random, seed, { others }),
-  isChecked: false,
-});
+/** Mutants of text: most of them are still JSON. */
+const ofText = inJson(0.6, anywhere());
 
-const ofSafetensors: Target['mutate'] = (random, seed, others) => ({
-  bytes:
-    random.uniform() < 0.6
-      ? withHeader(seed, (header) => mutateJson(random, header))
-      : mutateBytes(random, seed, { others }),
-  isChecked: false,
-});
-
-const checked =
-  (mutate: Target['mutate']): Target['mutate'] =>
-  (...args) => ({ ...mutate(...args), isChecked: true });
-
-const bytesOf = (path: string) => Uint8Array.from(readFileSync(path));
+const ofSafetensors = inHeader(0.6, anywhere());
 
 /** Writes a file of a folder, and the hash that the manifest next to it states. */
 function writeSealed(folder: string, file: string, bytes: Uint8Array): void {
@@ -88,7 +74,6 @@ function checkpointFile(file: string, mutate: Target['mutate']): TargetOpener {
       const run = await newRun(folder);
       const checkpoint = join(run, 'checkpoints', 'step-00000003');
       return {
-        name,
         seeds: [bytesOf(join(checkpoint, file))],
         mutate,
         async read(bytes) {
@@ -113,7 +98,6 @@ const weightsMetadata: TargetOpener = {
     const run = await newRun(folder);
     const path = join(folder, 'model.safetensors');
     return {
-      name: 'metadata of weights',
       seeds: [bytesOf(join(run, 'checkpoints', 'step-00000003', 'ema.safetensors'))],
       mutate(random, seed, others) {
         const inside = (header: Uint8Array) => {
@@ -187,7 +171,6 @@ function cacheFile(file: string, state: 'finished' | 'sealed' | 'interrupted', m
       await makeCache(folder);
       const seed = bytesOf(join(folder, file));
       return {
-        name,
         seeds: [seed],
         mutate,
         async read(bytes) {
@@ -217,7 +200,6 @@ const runLog: TargetOpener = {
     ];
     const path = join(folder, 'log.jsonl');
     return {
-      name: 'log of a run',
       seeds: [new TextEncoder().encode(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))],
       mutate(random, seed, others) {
         if (random.uniform() < 0.4) return { bytes: mutateBytes(random, seed, { others }), isChecked: false };
@@ -249,7 +231,6 @@ const lock: TargetOpener = {
     const seed = bytesOf(path);
     await leave();
     return {
-      name: 'lock of a folder',
       seeds: [seed],
       mutate: ofText,
       async read(bytes) {

@@ -1,5 +1,5 @@
 // Weights and arrays that are read from bytes: safetensors, checkpoints of PyTorch, npy, npz, code files.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   assertContentHash,
@@ -12,9 +12,10 @@ import {
   writeSafetensors,
 } from '@tb/io';
 import { createQuantizer, fromJSON, packCodes, unpackCodes } from '@tb/quantizer';
-import { type MutateOptions, mutateBytes, mutateJson, pick } from '../mutate.js';
-import { resealCodes, resealMember, storedMember, withHeader } from '../reseal.js';
-import type { Target, TargetOpener } from '../target.js';
+import { mutateBytes, mutateJson } from '../mutate.js';
+import { anywhere, checked, inHeader, inMember, mostlyAtTheBeginning } from '../mutations.js';
+import { bytesOf, resealCodes } from '../reseal.js';
+import type { TargetOpener } from '../target.js';
 
 const fixturesIn = (root: string) => join(root, 'packages/io/fixtures');
 
@@ -24,39 +25,22 @@ function fixturesOf(root: string, pattern: RegExp, ...folders: string[]): Uint8A
   return ['', ...folders].flatMap((folder) =>
     readdirSync(join(fixtures, folder))
       .filter((name) => pattern.test(name))
-      .map((name) => Uint8Array.from(readFileSync(join(fixtures, folder, name)))),
+      .map((name) => bytesOf(join(fixtures, folder, name))),
   );
 }
 
 /** Most bytes of data that the readers with a limit may take, so that a large claim is refused. */
 const maxBytes = 2 ** 24;
 
-const plain = (options: MutateOptions = {}): Target['mutate'] => {
-  return (random, seed, others) => ({ bytes: mutateBytes(random, seed, { ...options, others }), isChecked: false });
-};
-
-/** Half of the changes where the meaning of a file is: in its first bytes. */
-const mostlyAtTheBeginning = (bytes: number, options: MutateOptions = {}): Target['mutate'] => {
-  return (random, seed, others) => {
-    const end = random.uniform() < 0.5 ? Math.min(bytes, seed.length) : seed.length;
-    return { bytes: mutateBytes(random, seed, { ...options, end, others }), isChecked: false };
-  };
-};
-
 const safetensors: TargetOpener = {
   name: 'safetensors',
   cost: 0.15,
   open: async (_, root) => ({
-    name: 'safetensors',
     seeds: fixturesOf(root, /\.safetensors$/),
-    mutate: (random, seed, others) =>
-      random.uniform() < 0.4
-        ? { bytes: withHeader(seed, (header) => mutateJson(random, header)), isChecked: false }
-        : mostlyAtTheBeginning(300, { words: ['"F32"', '"BF16"', '__metadata__', 'data_offsets', '[0,0]'] })(
-            random,
-            seed,
-            others,
-          ),
+    mutate: inHeader(
+      0.4,
+      mostlyAtTheBeginning(300, { words: ['"F32"', '"BF16"', '__metadata__', 'data_offsets', '[0,0]'] }),
+    ),
     read: (bytes) => readSafetensors(bytes),
   }),
 };
@@ -70,9 +54,8 @@ const weightsWithChecksum: TargetOpener = {
     const metadata = withContentHash(tensors, { classNames: '["cat","dog"]', imageSize: '16' });
     await writeSafetensors(path, tensors, { metadata });
     return {
-      name: 'safetensors with a checksum',
-      seeds: [Uint8Array.from(readFileSync(path))],
-      mutate: (random, seed) => ({ bytes: mutateBytes(random, seed), isChecked: true }),
+      seeds: [bytesOf(path)],
+      mutate: checked(anywhere({ others: [] })),
       async read(bytes) {
         const content = await readSafetensors(bytes);
         assertContentHash('(memory)', content);
@@ -110,19 +93,9 @@ const checkpoint: TargetOpener = {
   open: async (_, root) => {
     const all = fixturesOf(root, /^(?!legacy-|hostile-).*\.pth$/, 'sound');
     const seeds = all.filter((bytes) => bytes.length < 100_000);
-    const members = new Map(
-      await Promise.all(seeds.map(async (seed) => [seed, await storedMember(seed, 'data.pkl')] as const)),
-    );
     return {
-      name: '.pth (zip)',
       seeds,
-      mutate(random, seed) {
-        const member = members.get(seed);
-        if (member === undefined || random.uniform() < 0.4)
-          return { bytes: mutateBytes(random, seed), isChecked: hasChecksums(seed) };
-        const changed = mutateBytes(random, seed, { ...member, inPlace: true, words: torchWords });
-        return { bytes: resealMember(changed, member), isChecked: false };
-      },
+      mutate: await inMember(seeds, 'data.pkl', { anywhere: 0.4, isChecked: hasChecksums, words: torchWords }),
       read: readBoth,
     };
   },
@@ -136,9 +109,8 @@ const legacyCheckpoint: TargetOpener = {
   name: '.pth (before PyTorch 1.6)',
   cost: 0.4,
   open: async (_, root) => ({
-    name: '.pth (before PyTorch 1.6)',
     seeds: fixturesOf(root, /^legacy-(?!hostile).*\.pth$/, 'sound'),
-    mutate: plain({ words: torchWords }),
+    mutate: anywhere({ words: torchWords }),
     read: readBoth,
   }),
 };
@@ -147,7 +119,6 @@ const npy: TargetOpener = {
   name: 'npy',
   cost: 0.1,
   open: async (_, root) => ({
-    name: 'npy',
     seeds: fixturesOf(root, /\.npy$/),
     mutate: mostlyAtTheBeginning(128, { words: ["'descr'", "'<f8'", '(3,)', 'True', 'False', '9999999999'] }),
     read: (bytes) => readNpy(bytes, { maxBytes }),
@@ -159,19 +130,9 @@ const npz: TargetOpener = {
   cost: 0.6,
   open: async (_, root) => {
     const seeds = fixturesOf(root, /\.npz$/);
-    const members = new Map(
-      await Promise.all(seeds.map(async (seed) => [seed, await storedMember(seed, '.npy')] as const)),
-    );
     return {
-      name: 'npz',
       seeds,
-      mutate(random, seed) {
-        const member = members.get(seed);
-        if (member === undefined || random.uniform() < 0.5)
-          return { bytes: mutateBytes(random, seed), isChecked: true };
-        const changed = mutateBytes(random, seed, { ...member, end: member.begin + 128, inPlace: true });
-        return { bytes: resealMember(changed, member), isChecked: false };
-      },
+      mutate: await inMember(seeds, '.npy', { anywhere: 0.5, isChecked: () => true, inHeader: 1 }),
       read: (bytes) => readNpz(bytes, { maxBytes }),
     };
   },
@@ -181,7 +142,6 @@ const codes: TargetOpener = {
   name: 'code file',
   cost: 0.05,
   open: async () => ({
-    name: 'code file',
     seeds: [2, 64, 257, 65536].map((levels) =>
       packCodes(
         Array.from({ length: 24 }, (_, i) => (i * 7919) % levels),
@@ -201,12 +161,11 @@ const quantizer: TargetOpener = {
   name: 'quantizer in JSON',
   cost: 0.3,
   open: async () => ({
-    name: 'quantizer in JSON',
     seeds: [
       createQuantizer({ levels: 8 }),
       createQuantizer({ levels: 4, min: [-1, -2], max: [1, 2], spacing: 'linear' }),
     ].map((made) => new TextEncoder().encode(JSON.stringify(made))),
-    mutate: (random, seed) => ({ bytes: mutateJson(random, pick(random, [seed])), isChecked: false }),
+    mutate: (random, seed) => ({ bytes: mutateJson(random, seed), isChecked: false }),
     read: async (bytes) => fromJSON(JSON.parse(new TextDecoder().decode(bytes))).toJSON(),
   }),
 };

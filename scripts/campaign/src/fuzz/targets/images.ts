@@ -1,15 +1,15 @@
 // Image files, and the settings in them.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeImage, readImageHeader, readPngSettings, withPngSettings } from '@tb/images';
 import { mutateBytes, mutateJson } from '../mutate.js';
-import { resealPng } from '../reseal.js';
+import { bytesOf, resealPng } from '../reseal.js';
 import type { TargetOpener } from '../target.js';
 
 function filesOf(root: string, pattern: RegExp): Uint8Array[] {
   const folder = join(root, 'packages/images/fixtures/decode');
   const names = readdirSync(folder).filter((name) => pattern.test(name));
-  return names.map((name) => Uint8Array.from(readFileSync(join(folder, name))));
+  return names.map((name) => bytesOf(join(folder, name)));
 }
 
 /** So many pixels decode in little memory; a header that claims more is refused before. */
@@ -20,7 +20,6 @@ function imageTarget(name: string, pattern: RegExp): TargetOpener {
     name,
     cost: 2,
     open: async (_, root) => ({
-      name,
       seeds: filesOf(root, pattern),
       mutate(random, seed, others) {
         const end = random.uniform() < 0.6 ? Math.min(200, seed.length) : seed.length;
@@ -46,7 +45,6 @@ const pngText: TargetOpener = {
     const settings = { cfg: 3.1, seed: '5', model: { path: 'runs/a', sha256: 'ab'.repeat(32) }, steps: [1, 2, 3] };
     const seeds = [withPngSettings(png, settings), withPngSettings(withPngSettings(png, {}), settings)];
     return {
-      name: 'settings in PNG text',
       seeds: seeds.map((seed) => Uint8Array.from(seed)),
       mutate(random, seed) {
         const way = random.uniform();
