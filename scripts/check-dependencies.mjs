@@ -19,9 +19,9 @@ const tools = [
   'typescript',
   'vite',
 ];
-/** Types alone are taken from these, and the published declarations do not mention them. */
+/** Only types are taken from these, and the published declarations do not mention them. */
 const typesOnly = ['koffi'];
-/** @tb/runtime loads these when their backend is asked for; who wants the backend declares them. */
+/** @tb/runtime loads these when their backend is asked for; a package that wants the backend declares them. */
 const loadedByName = ['@tb/xla', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
 
 const folders = [
@@ -78,7 +78,7 @@ function problemsOf({ folder, manifest, published, internal }) {
   ];
 }
 
-/** What a package of this repository leaves to whoever depends on it. */
+/** What a package of this repository expects its dependents to install. */
 function requiredPeers(name) {
   const { peerDependencies = {}, peerDependenciesMeta = {} } = packages.get(name)?.manifest ?? {};
   return Object.keys(peerDependencies).filter((peer) => !peerDependenciesMeta[peer]?.optional);

@@ -17,7 +17,7 @@ const allowed = [
 
 /** Packages of other licences, with the reason why they may be used. */
 const exceptions = [
-  // libvips: a shared library that sharp loads, and that anybody may replace by another build.
+  // libvips: a shared library that sharp loads, and that users may replace by another build.
   { name: /^@img\/sharp-libvips-/, licence: 'LGPL-3.0-or-later' },
 ];
 

@@ -14,7 +14,7 @@ import { noiseSchedule } from './schedule.js';
 // R = rows (values of positions, each with its timestep and noise), C = channels, Z = width of the backbone's features
 //
 // The diffusion loss of MAR (Li et al. 2024, Eq. 1 and Sec. 4.2): the squared error of the predicted noise, plus the variational
-// bound (Nichol & Dhariwal 2021), which trains the variance alone.
+// bound (Nichol & Dhariwal 2021), which trains only the variance.
 
 /** Inputs of `diffusionLoss`. */
 export type DiffusionLossInputs = {

@@ -47,7 +47,7 @@ export type DenoisingSettings = {
   steps: number;
   /** Steps of this call; default: all. */
   count?: number;
-  /** The guidance scale, a number or scalar; without it the features are those of the label alone. */
+  /** The guidance scale, a number or scalar; without it the features are only those with label. */
   guidanceScale?: number | tf.Scalar;
   /** Factor of the noise that each step adds; default 1. A number or scalar. */
   temperature?: number | tf.Scalar;
@@ -124,7 +124,7 @@ export type SampleNoise = {
 /**
  * Draws the noise of a sample.
  *
- * @param keys - one per image [N, 2]: the noise of an image depends on its own key alone
+ * @param keys - one per image [N, 2]: the noise of an image depends only on its own key
  * @param positions - M; more of them do not change the noise of the first
  */
 export function drawSampleNoise(keys: Key, positions: number, channels: number): SampleNoise {
@@ -136,7 +136,7 @@ export function drawSampleNoise(keys: Key, positions: number, channels: number):
 
 /** Options of `sampleValues`. */
 export type SampleValuesOptions = {
-  /** One key per image [N, 2]: the noise of an image depends on its own key alone. */
+  /** One key per image [N, 2]: the noise of an image depends only on its own key. */
   keys: Key;
   /** Steps, in [2, 1000]; default 100, as MAR samples. */
   steps?: number;

@@ -21,7 +21,7 @@ export type TrainingNoiseShape = { positions: number; timestepsPerPosition: numb
 /**
  * Draws the timesteps and the noise of a training step.
  *
- * @param keys - one per image [N, 2]: what is drawn for an image depends on its own key alone
+ * @param keys - one per image [N, 2]: what is drawn for an image depends only on its own key
  * @returns for each position `timestepsPerPosition` rows, one after another: timesteps int32 [R] and noise [R, C]
  */
 export function drawTrainingNoise(

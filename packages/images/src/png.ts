@@ -56,7 +56,7 @@ function checksum(bytes: Uint8Array): number {
 }
 
 /**
- * Reads the settings that `withPngSettings` added to a PNG file. They may come from anybody: what is larger or more deeply
+ * Reads the settings that `withPngSettings` added to a PNG file. They are not trusted: what is larger or more deeply
  * nested than settings are is ignored.
  *
  * @returns undefined when the file is not a complete, undamaged PNG, or has no settings

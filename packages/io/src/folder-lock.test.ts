@@ -110,7 +110,7 @@ describe('lockFolder', () => {
     }),
   );
 
-  it('lets processes with different shares of one work in, and nobody else', () =>
+  it('lets processes in that have different shares of one work, and no others', () =>
     withFolder(async (folder) => {
       const first = await lockFolder(folder, 'x', { index: 0, count: 2 });
       const second = await lockFolder(folder, 'x', { index: 1, count: 2 });
@@ -127,7 +127,7 @@ describe('lockFolder', () => {
       expect(await readdir(folder)).toEqual([]);
     }));
 
-  it('takes the place of earlier starts of its job, on whatever computer', () =>
+  it('takes the place of earlier starts of its job, on any computer', () =>
     withFolder(async (folder) => {
       try {
         identifyJob({ key: 'ours', incarnation: 1 });

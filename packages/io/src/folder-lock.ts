@@ -28,7 +28,7 @@ type Owner = ProcessIdentity & {
 
 /** The job of a process whose launcher starts it again after a failure. */
 export type JobIdentity = {
-  /** Nothing but processes of this job know it. */
+  /** Known only to the processes of this job. */
   key: string;
   /** How often the job was started before. */
   incarnation: number;
@@ -37,8 +37,8 @@ export type JobIdentity = {
 let ownJob: JobIdentity | undefined;
 
 /**
- * States the job of this process. Locks of earlier starts of the job no longer count, also those of other computers, where
- * nobody can find out whether a process has ended: the launcher has ended them.
+ * States the job of this process. Locks of earlier starts of the job no longer count, because the launcher has ended those
+ * processes. This includes processes on other computers, which cannot be checked from here.
  */
 export function identifyJob(job: JobIdentity | undefined): void {
   ownJob = job;

@@ -69,9 +69,9 @@ export async function loadTokenBridge(input: ByteInput, options: LoadOptions = {
 }
 
 /**
- * Loads a model of TokenBridge or MAR: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it. Of the latter only
- * the weights asked for are read, whatever else is in it. Prefixes of wrappers before the names do not matter (see
- * `openWeights` of @tb/io).
+ * Loads a model of TokenBridge or MAR: a `.safetensors` file, or an official checkpoint (`.pth`) as the released code writes it.
+ * Of the latter only the weights asked for are read, whatever else is in it. Prefixes of wrappers before the names do not matter
+ * (see `openWeights` of @tb/io).
  *
  * @param input - a path, or the file's bytes
  * @throws MissingPartError when the averaged weights are asked for and the checkpoint has none; InputError listing every

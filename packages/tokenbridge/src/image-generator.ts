@@ -14,8 +14,8 @@ import type { GenerateOptions, GenerateProgress, PreviewOptions } from './sampli
 /** Options of `createImageGenerator`. */
 export type ImageGeneratorOptions = {
   /**
-   * A model, as `loadTokenBridge` or `loadImageModel` returns it, or with the parameters that `storeForSampling` made, which saves time
-   * where many generators are made. Its parameters must live as long as the generator.
+   * A model, as `loadTokenBridge` or `loadImageModel` returns it, or with the parameters that `storeForSampling` made, which saves
+   * time where many generators are made. Its parameters must live as long as the generator.
    */
   model: { params: ImageModel | StoredParameters<ImageModel>; config: ImageModelConfig };
   /** The autoencoder that the model was trained with. Its parameters must live as long as the generator. */

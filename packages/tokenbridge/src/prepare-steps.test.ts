@@ -37,7 +37,7 @@ describe('prepareSteps', () => {
     return { programs, begun, finish, cancelled: () => cancelled };
   }
 
-  it('prepares each program once, in the order of the steps, and a step waits for its own alone', async () => {
+  it('prepares each program once, in the order of the steps, and a step waits only for its own', async () => {
     pretendToCompile(true);
     const waits: number[] = [];
     const end = onCompile((event) => event.state === 'waited' && waits.push(event.seconds));

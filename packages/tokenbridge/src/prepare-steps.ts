@@ -6,7 +6,7 @@ type StepPrograms = { key: string; prepare(): Promise<unknown>; cancel(): void }
 
 /** Programs on their way. */
 export type PreparedSteps<Step> = {
-  /** Waits for the programs of a step alone. @throws the compiler's error */
+  /** Waits for the programs of one step only. @throws the compiler's error */
   untilReady(step: Step): Promise<void>;
   /** Gives up those that nothing has begun to compile. */
   stop(): void;

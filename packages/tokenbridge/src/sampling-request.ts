@@ -48,7 +48,7 @@ export type GenerateOptions<Config extends ImageModelConfig = TokenBridgeConfig>
   /** The class of each image, or `null` for an image without one. */
   labels: readonly (number | null)[];
   /**
-   * One seed per image. An image depends on its own seed and label alone, not on the others or its place among them. (In
+   * One seed per image. An image depends only on its own seed and label, not on the others or its place among them. (In
    * bfloat16 a batch of another size may round differently, and so draw other tokens.)
    */
   seeds: readonly (number | bigint)[];

@@ -32,7 +32,7 @@ export type OpenPart = {
   close?(): Promise<void>;
 };
 
-/** One kind of attack. It can run alone. */
+/** One kind of attack. It can run by itself. */
 export type Part = {
   /** The word that names it on the command line. */
   name: string;

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { decodeImage, readImageHeader, readPngSettings } from '@tb/images';
 import { openCheckpoint, readCheckpoint, readNpz } from '@tb/io';
 import { faultOf, observe } from '../reading.js';
-import type { GroupReport } from './group-report.js';
+import type { GroupName, GroupReport } from './group.js';
 import { hostileArchives } from './hostile-archives.js';
 import { hostileImages } from './hostile-images.js';
 import { hostilePickles } from './hostile-pickles.js';
 import { attackNames } from './outputs.js';
 
-const groups: Readonly<Record<string, (folder: string) => Promise<GroupReport>>> = {
+const groups: Readonly<Record<GroupName, (folder: string) => Promise<GroupReport>>> = {
   pickles: attackByPickles,
   archives: attackByArchives,
   images: attackByImages,
@@ -17,8 +17,8 @@ const groups: Readonly<Record<string, (folder: string) => Promise<GroupReport>>>
 };
 
 /** @param folder - an empty folder, the only one to which may be written */
-export async function attackGroup(name: string, folder: string): Promise<GroupReport> {
-  const report = await groups[name]!(folder);
+export async function attackGroup(name: GroupName, folder: string): Promise<GroupReport> {
+  const report = await groups[name](folder);
   return { ...report, faults: [...new Set(report.faults)] };
 }
 

@@ -1,5 +1,5 @@
-// Pickles that attack whoever loads them, as published: advisories on scanners of pickles (picklescan, fickling, modelscan), papers on
-// poisoned checkpoints, and the classics. Each is written here in opcodes; none is anybody's file.
+// Pickles that attack the process that loads them, as published: advisories on scanners of pickles (picklescan, fickling,
+// modelscan), papers on poisoned checkpoints, and the classics. Each is written here in opcodes; none is a published file.
 import { zipPieces } from '../../../../packages/io/src/zip-writer.js';
 
 const bytes = (...values: number[]) => Buffer.from(values);

@@ -3,12 +3,9 @@ import { join } from 'node:path';
 import type { Part, Trial } from '../part.js';
 import { steersTerminal } from '../reading.js';
 import type { ProcessEnd, Workshop } from '../workshop.js';
-import type { GroupReport } from './group-report.js';
+import { type GroupName, type GroupReport, groupNames } from './group.js';
 
-/** Groups of inputs, each tried once in a separate process. */
-const groups = ['pickles', 'archives', 'images', 'names'] as const;
-
-/** Pickles, archives, images and names that were published as attacks. */
+/** Pickles, archives, images and names that were published as attacks: each group once, in a separate process. */
 export const hostile: Part = {
   name: 'hostile',
   summary: 'published attacks by pickles, archives, images and names: nothing runs, nothing is written outside',
@@ -16,14 +13,14 @@ export const hostile: Part = {
   async open(workshop) {
     return {
       run: async ({ trial }) => {
-        const group = groups[trial];
+        const group = groupNames[trial];
         return group && workshop.inFolder('hostile', (folder) => attackByGroup(workshop, group, folder));
       },
     };
   },
 };
 
-async function attackByGroup(workshop: Workshop, group: string, folder: string): Promise<Trial> {
+async function attackByGroup(workshop: Workshop, group: GroupName, folder: string): Promise<Trial> {
   const end = await workshop.run(
     { program: 'hostile', args: [group, folder] },
     { env: { NODE_OPTIONS: restrictedTo(folder) } },

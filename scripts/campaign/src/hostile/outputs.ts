@@ -5,7 +5,7 @@ import { decodeImage, describeListing, encodePng, listClasses, readPngSettings, 
 import { writeSafetensors } from '@tb/io';
 import { createRunLog, describeWeights, readRecords, readWeightsInfo, renderReport } from '@tb/trainer';
 import { faultOf, observe, steersTerminal } from '../reading.js';
-import type { GroupReport } from './group-report.js';
+import type { GroupReport } from './group.js';
 import { hostileNames } from './hostile-names.js';
 
 /** Folder, below that of the group, with files of weights whose classes have hostile names. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { writeFileAtomic } from '@tb/io';
 
-/** Names that no process signed, and that belong to somebody. */
+/** Names without the mark of a process: they belong to the user. */
 const names = ['.campaign-notes.tmp', 'campaign.tmp', '.campaign'];
 
 export type Bystanders = {
