@@ -87,11 +87,19 @@ function startDecoder(): Worker {
   return worker;
 }
 
-/** @throws Error when the thread fails or takes too long; RefusedError with the reason when it answers with one */
+/** @throws Error when the thread ends or takes too long; RefusedError with the reason when it answers with one */
 async function answerOf(worker: Worker, request: DecodeRequest, seconds: number): Promise<DecodedUpload> {
-  const answer = once(worker, 'message', { signal: AbortSignal.timeout(1000 * seconds) });
-  worker.postMessage(request);
-  const [response] = (await answer) as [DecodeResponse];
-  if ('reason' in response) throw new RefusedError(`the image cannot be read: ${response.reason}`, 415);
-  return response;
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  worker.once('exit', end);
+  try {
+    const signal = AbortSignal.any([AbortSignal.timeout(1000 * seconds), ended.signal]);
+    const answer = once(worker, 'message', { signal });
+    worker.postMessage(request);
+    const [response] = (await answer) as [DecodeResponse];
+    if ('reason' in response) throw new RefusedError(`the image cannot be read: ${response.reason}`, 415);
+    return response;
+  } finally {
+    worker.off('exit', end);
+  }
 }
