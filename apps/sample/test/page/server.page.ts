@@ -109,18 +109,18 @@ describe.skipIf(!hasBrowser)('the page of tb-sample serve', () => {
 
   it('follows a training run to its end', async () => {
     await openView(page, 'Runs');
-    // Long enough that the page, which looks for new runs every few seconds, sees it while it trains.
+    // Long enough that the page, which looks for new runs every ten seconds, sees it while it trains.
     const training = command(
       'train',
       'vae',
       '--data',
       join(root, 'apps/train/demo/photos'),
-      ...'--image-size 32 --batch 2 --steps 24 --backend wasm --out'.split(' '),
+      ...'--image-size 32 --batch 2 --steps 48 --backend wasm --out'.split(' '),
       join(folder, 'first run'),
     );
     await page.getByText('first run is at step').waitFor({ timeout: 120_000 });
     await training;
-    await page.getByText('first run is finished, at step 24.').waitFor({ timeout: 20_000 });
+    await page.getByText('first run is finished, at step 48.').waitFor({ timeout: 20_000 });
     await page.getByRole('heading', { name: 'Loss', exact: true }).waitFor();
   });
 
