@@ -52,6 +52,9 @@ const leastStepMs = 40_000;
 /** How long the main thread may take to end the process by itself. */
 const graceMs = 2000;
 
+/** What is known of a process whose connection has closed. */
+const withoutNotice = 'has ended without notice';
+
 /** How long process 0 waits for the others before it stops serving them. */
 const leaveMs = 60_000;
 
@@ -106,10 +109,10 @@ function live({ socket, onLine }: Connection): void {
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
     // The reason, if there is one, is read first.
-    setTimeout(() => end(lostServer('has ended without notice')), 100);
+    setTimeout(() => end(lostServer(withoutNotice)), 100);
   });
 
-  const whyLost = () => ended ?? (socket.destroyed ? lostServer('has ended') : undefined);
+  const whyLost = () => ended ?? (socket.destroyed ? lostServer(withoutNotice) : undefined);
   const requests = forwardRequests(send, whyLost);
   parentPort!.on('message', (command: StoreCommand) => {
     if ('report' in command) progress.report(command.report);
